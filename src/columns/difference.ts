@@ -1,0 +1,71 @@
+/**
+ * The one operation everything rests on: the difference between what a table was and what it is.
+ * Whole columns decide, by a full join on the key (`except all` is four times slower).
+ */
+import type { ChangeCounts } from '../types.ts'
+import type { Engine } from './engine.ts'
+import { OP_COLUMN, quoteName, quoteNames } from './sql.ts'
+
+export interface DifferenceColumn {
+  readonly name: string
+  readonly carried: string
+}
+
+const KIND_COLUMN = '_tote_kind'
+
+/**
+ * Creates table `into` with `_tote_op`, `_tote_kind` ('i', 'u', 'd') and the columns: one row per key
+ * whose row in `next` is not its row in `previous`. Deletes have only their keys.
+ * Both relations must hold each key once and never null.
+ */
+export function differenceTable(options: {
+  readonly into: string
+  readonly previous: string
+  readonly next: string
+  readonly columns: readonly DifferenceColumn[]
+  readonly key: readonly string[]
+}): string {
+  const { into, previous, next, columns, key } = options
+  const first = quoteName(key[0] ?? '')
+  const isKey = new Set(key)
+  const values = columns.map(({ name }) => {
+    const quoted = quoteName(name)
+    return isKey.has(name) ? `coalesce(n.${quoted}, o.${quoted}) as ${quoted}` : `n.${quoted}`
+  })
+  const differs = columns
+    .filter(({ name }) => !isKey.has(name))
+    .map(({ name, carried }) => `${exact(`o.${quoteName(name)}`, carried)} is distinct from ${exact(`n.${quoteName(name)}`, carried)}`)
+  const on = key.map((name) => `o.${quoteName(name)} = n.${quoteName(name)}`).join(' and ')
+  const where = [`o.${first} is null`, `n.${first} is null`, ...differs].join(' or ')
+  return (
+    `create temp table ${quoteName(into)} as select` +
+    ` case when n.${first} is null then 'd' else 'u' end as ${quoteName(OP_COLUMN)},` +
+    ` case when o.${first} is null then 'i' when n.${first} is null then 'd' else 'u' end as ${quoteName(KIND_COLUMN)},` +
+    ` ${values.join(', ')}` +
+    ` from (${previous}) o full join (${next}) n on ${on} where ${where}`
+  )
+}
+
+/** Creates table `into` as differenceTable does when there was nothing before: every row is an insert. */
+export function insertTable(options: { readonly into: string; readonly next: string; readonly columns: readonly DifferenceColumn[] }): string {
+  const { into, next, columns } = options
+  return (
+    `create temp table ${quoteName(into)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)},` +
+    ` ${quoteNames(columns.map((column) => column.name))} from (${next})`
+  )
+}
+
+/** How many rows of each kind a difference table holds. */
+export async function countChanges(engine: Engine, table: string): Promise<ChangeCounts> {
+  const kind = quoteName(KIND_COLUMN)
+  const [row] = await engine.rows(
+    `select count(*) filter (where ${kind} = 'i') as inserted, count(*) filter (where ${kind} = 'u') as updated,` +
+      ` count(*) filter (where ${kind} = 'd') as deleted from ${quoteName(table)}`,
+  )
+  return { inserted: Number(row?.['inserted']), updated: Number(row?.['updated']), deleted: Number(row?.['deleted']) }
+}
+
+/** Floats compare as text: 0 equals -0 otherwise, and a changed sign would be missed. */
+function exact(column: string, carried: string): string {
+  return carried === 'DOUBLE' || carried === 'FLOAT' ? `cast(${column} as varchar)` : column
+}

@@ -1,0 +1,140 @@
+/**
+ * Rows on their way out of a source, as CSV in pieces: first in memory, then, when there are many,
+ * in temporary files cut at row ends. The digest of all bytes is taken as they pass, so a table that
+ * did not change is known before DuckDB is even loaded.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, open, unlink, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+
+const BLOCK_BYTES = 1 << 20
+/** Blocks kept in memory before the first file is begun. */
+const SPILL_BLOCKS = 8
+/** Each piece is read by one thread, so many small ones keep all threads at work. */
+const PIECE_BYTES = 16 << 20
+
+export interface Pieces {
+  readonly rows: number
+  readonly bytes: number
+  /** sha256 of all rows in their order, lower-case hex. */
+  readonly digest: string
+  /** Bytes of the longest row: DuckDB must be told when it is above 2 MB. */
+  readonly longestRow: number
+  /** Paths of the piece files, written now if they were still in memory. */
+  files(): Promise<readonly string[]>
+  /** Removes the files. */
+  discard(): Promise<void>
+}
+
+export interface PieceWriter {
+  row(csv: Buffer): void
+  ready(): Promise<void> | undefined
+  readonly rows: number
+  readonly bytes: number
+  finish(): Promise<Pieces>
+  discard(): Promise<void>
+}
+
+/** Collects one table's rows; files, if any, are `<folder>/<name>-<n>.csv`. */
+export function openPieceWriter(folder: string, name: string): PieceWriter {
+  const hash = createHash('sha256')
+  const paths: string[] = []
+  let blocks: Buffer[] = []
+  let block = Buffer.allocUnsafe(BLOCK_BYTES)
+  let used = 0
+  let rows = 0
+  let bytes = 0
+  let longestRow = 0
+  let file: FileHandle | undefined
+  let fileBytes = 0
+  let writing: Promise<void> | undefined
+  let failure: unknown
+
+  const seal = (): void => {
+    if (used === 0) return
+    const full = block.subarray(0, used)
+    hash.update(full)
+    blocks.push(full)
+    block = Buffer.allocUnsafe(BLOCK_BYTES)
+    used = 0
+  }
+  const spill = async (): Promise<void> => {
+    const taken = blocks
+    blocks = []
+    if (taken.length === 0) return
+    if (file === undefined) {
+      await mkdir(folder, { recursive: true })
+      const path = join(folder, `${name}-${paths.length}.csv`)
+      paths.push(path)
+      file = await open(path, 'w')
+      fileBytes = 0
+    }
+    const size = taken.reduce((sum, buffer) => sum + buffer.length, 0)
+    // On a full disk a part may be written without an error.
+    const { bytesWritten } = await file.writev(taken)
+    if (bytesWritten !== size) throw new Error(`only ${bytesWritten} of ${size} bytes could be written to ${paths.at(-1)}`)
+    fileBytes += size
+    if (fileBytes >= PIECE_BYTES) {
+      await file.close()
+      file = undefined
+    }
+  }
+  const discard = async (): Promise<void> => {
+    await writing?.catch(() => undefined)
+    await file?.close()
+    file = undefined
+    blocks = []
+    await Promise.all(paths.splice(0).map(async (path) => unlink(path).catch(() => undefined)))
+  }
+  return {
+    get rows() {
+      return rows
+    },
+    get bytes() {
+      return bytes
+    },
+    row: (csv) => {
+      rows += 1
+      bytes += csv.length
+      if (csv.length > longestRow) longestRow = csv.length
+      if (csv.length > BLOCK_BYTES - used) {
+        seal()
+        if (csv.length > BLOCK_BYTES) block = Buffer.allocUnsafe(csv.length)
+      }
+      used += csv.copy(block, used)
+    },
+    ready: () => {
+      if (failure !== undefined) return Promise.reject(failure as Error)
+      if (blocks.length < SPILL_BLOCKS) return undefined
+      writing ??= spill()
+        .catch((error: unknown) => {
+          failure = error
+          throw error
+        })
+        .finally(() => {
+          writing = undefined
+        })
+      return writing
+    },
+    finish: async () => {
+      await writing
+      if (failure !== undefined) throw failure
+      seal()
+      const digest = hash.digest('hex')
+      return {
+        rows,
+        bytes,
+        digest,
+        longestRow,
+        files: async () => {
+          await spill()
+          await file?.close()
+          file = undefined
+          return paths
+        },
+        discard,
+      }
+    },
+    discard,
+  }
+}

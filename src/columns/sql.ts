@@ -1,0 +1,24 @@
+/** DuckDB's quoting, and the columns that Tote adds to every file of the lake. */
+
+/** `'u'` for an upsert, `'d'` for a delete. */
+export const OP_COLUMN = '_tote_op'
+/** The batch that wrote the row. */
+export const BATCH_COLUMN = '_tote_batch'
+
+/** Parquet field ids of our own columns: far above any column's, below Iceberg's reserved ones. */
+export const OP_FIELD_ID = 2_000_000_000
+export const BATCH_FIELD_ID = 2_000_000_001
+
+/** A double-quoted DuckDB identifier. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** A DuckDB text literal. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+export function quoteNames(names: readonly string[], prefix = ''): string {
+  return names.map((name) => `${prefix}${quoteName(name)}`).join(', ')
+}

@@ -1,0 +1,66 @@
+/**
+ * A project, as a tote.config.ts defines it and as all other code sees it: defaults filled in, paths
+ * absolute, secrets hidden, variables of the environment resolved. Light: every config imports this.
+ */
+import type { Database } from './reference.ts'
+import type { ProjectConfig } from './schema.ts'
+
+/**
+ * Describes a project; returns what it is given, so that an editor knows every setting.
+ *
+ * @example
+ * export default defineProject({
+ *   name: 'shop',
+ *   sources: { shop: { type: 'postgres', url: env('SHOP_URL') } },
+ *   warehouse: { url: env('WAREHOUSE_URL') },
+ * })
+ */
+export function defineProject(config: ProjectConfig): ProjectConfig {
+  return config
+}
+
+export interface Project {
+  readonly name: string
+  /** The folder of tote.config.ts, against which relative paths were resolved. */
+  readonly folder: string
+  readonly configFile: string
+  /** `<folder>/.tote`: caches, embedded servers, run history. */
+  readonly stateFolder: string
+  /** In the order of the config. */
+  readonly sources: readonly SourceSettings[]
+  /** Folder of the .csv files that are the source "seeds", or null when there is none. */
+  readonly seeds: string | null
+  /** Folder of the .sql models. */
+  readonly models: string
+  readonly lake: LakeSettings
+  readonly warehouse: WarehouseSettings
+}
+
+export interface SourceSettings {
+  readonly name: string
+  readonly type: 'postgres'
+  readonly database: Database
+  readonly defaultSchema: string
+  /** `schema.table` patterns, always with a schema, where `*` stands for any characters. */
+  readonly tables: { readonly include: readonly string[]; readonly exclude: readonly string[] }
+  readonly strategy: 'compare'
+  readonly shrinkLimit: { readonly share: number; readonly fromRows: number }
+  readonly lockTimeoutMs: number
+  readonly statementTimeoutMs: number
+  readonly giveWayAfterMs: number
+}
+
+export interface LakeSettings {
+  /** Folder of the ingestion zone. */
+  readonly ingestion: string
+  /** Folder of the processed zone. */
+  readonly processed: string
+  readonly format: 'parquet'
+  readonly baseAfter: { readonly files: number }
+}
+
+export interface WarehouseSettings {
+  readonly database: Database
+  readonly schema: string
+  readonly readers: readonly string[]
+}

@@ -1,0 +1,246 @@
+/**
+ * Everything that a user may write in tote.config.ts: one schema, each setting described and with its
+ * default. It judges settings one by one, after `giveValues`; its messages go on from the setting's name.
+ */
+import { z } from 'zod'
+import { parseDuration, type Duration } from './duration.ts'
+import { Given } from './environment.ts'
+import {
+  isEmbeddedReference,
+  type Database,
+  type EmbeddedReference,
+  type EnvReference,
+} from './reference.ts'
+import { databaseUrlFault, hasPassword, redactText, Secret } from './secret.ts'
+
+/** What a user writes: the argument of `defineProject`. */
+export type ProjectConfig = z.input<typeof projectSchema>
+/** The same with defaults filled in and values judged; `resolve.ts` makes the project of it. */
+export type CheckedConfig = z.output<typeof projectSchema>
+
+type Issues = Pick<z.core.$RefinementCtx, 'addIssue' | 'issues'>
+
+const name = z.string().min(1, 'must not be empty').max(63, 'must have at most 63 characters')
+const folder = z.string().min(1, 'must not be empty')
+
+const embeddedOptions = settings({
+  database: name.describe('Name of the database; created when it is not there.'),
+  owner: name.describe('The role that owns the database.'),
+  reader: name.optional().describe('A role that may only SELECT, and as which Tote connects.'),
+  setup: z
+    .custom<(ownerUrl: string) => Promise<void> | void>(isFunction, 'must be a function')
+    .optional()
+    .describe("Runs once, after the database was created, with its owner's URL."),
+})
+
+const sourceSchema = settings({
+  type: choice(['postgres'], ['dynamodb', 'http', 'files']).describe('What kind of source it is.'),
+  url: databaseUrl().describe(
+    'Where the database is: env(), embedded(), or a URL without a password.',
+  ),
+  defaultSchema: name.default('public').describe('Tables of this schema are named without it.'),
+  tables: settings({
+    include: z
+      .array(pattern())
+      .min(1, 'must name at least one table')
+      .default(['*'])
+      .describe('Tables to carry: `table`, `schema.table`, with `*`.'),
+    exclude: z
+      .array(pattern())
+      .default(['_prisma_migrations'])
+      .describe('Tables to leave out, of those included.'),
+  }).prefault({}),
+  strategy: choice(['compare', 'auto'], ['xmin', 'cursor', 'log'])
+    .default('compare')
+    .describe('How differences are found.'),
+  shrinkLimit: settings({
+    share: z
+      .number()
+      .min(0, 'must be between 0 and 1')
+      .max(1, 'must be between 0 and 1')
+      .default(0.5)
+      .describe('A batch that deletes more of a table than this share is refused.'),
+    fromRows: z
+      .int()
+      .min(0, 'must not be below 0')
+      .default(1000)
+      .describe('Smaller tables have no limit.'),
+  }).prefault({}),
+  lockTimeout: duration('5s').describe('How long to wait for a lock on a source table.'),
+  statementTimeout: duration('30m').describe('How long one statement may take at the source.'),
+  giveWayAfter: duration('3s').describe(
+    'A batch ends when another session has waited this long for its locks.',
+  ),
+})
+
+export const projectSchema = settings({
+  name: z
+    .string()
+    .regex(
+      /^[A-Za-z][A-Za-z0-9_-]{0,62}$/,
+      'must begin with a letter and hold only letters, digits, "_" and "-" (63 at most)',
+    )
+    .describe("The project's name; its pipeline is called the same."),
+  sources: z.record(z.string(), sourceSchema).describe('The databases to read, by name.'),
+  seeds: folder
+    .optional()
+    .describe('A folder of .csv files, read as a source named "seeds"; `seeds/` when it exists.'),
+  models: folder.default('models').describe('The folder of .sql models.'),
+  lake: settings({
+    ingestion: zone('.tote/lake/ingestion').describe('Folder of the ingestion zone.'),
+    processed: zone('.tote/lake/processed').describe('Folder of the processed zone.'),
+    format: choice(['parquet'], ['csv', 'json'])
+      .default('parquet')
+      .describe('How the ingestion zone keeps rows.'),
+    baseAfter: settings({
+      files: z
+        .int()
+        .min(1, 'must be at least 1')
+        .default(32)
+        .describe('A new base is written when a table has this many files since the last.'),
+    }).prefault({}),
+  }).prefault({}),
+  warehouse: settings({
+    url: databaseUrl().describe(
+      'Where the database is: env(), embedded(), or a URL without a password.',
+    ),
+    schema: name.default('public').describe('The schema of the star tables.'),
+    readers: z
+      .array(name)
+      .default([])
+      .describe('Roles that are granted SELECT on the star tables.'),
+  }),
+})
+
+/** An object that refuses other settings; the message of that issue lists the names there are. */
+function settings<T extends z.core.$ZodShape>(shape: T): z.ZodObject<T, z.core.$strict> {
+  const names = Object.keys(shape).join(' ')
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === 'unrecognized_keys' ? names : undefined),
+  })
+}
+
+/** One of several words; those of `later` are known, and answered with NotSupportedYet. */
+function choice<const Now extends string, const Later extends string>(
+  now: readonly Now[],
+  later: readonly Later[],
+) {
+  return z.enum([...now, ...later]).transform((word, context): Now => {
+    const found = now.find((candidate) => candidate === word)
+    if (found !== undefined) return found
+    return notYet(
+      context,
+      `cannot be "${word}" yet; for now: ${now.map((each) => `"${each}"`).join(', ')}`,
+    )
+  })
+}
+
+function duration(standard: Duration) {
+  return z
+    .custom<Duration>(
+      (value) => typeof value === 'string' || typeof value === 'number',
+      'must be a duration such as "5s" or "30m"',
+    )
+    .transform((value, context): number => {
+      const ms = parseDuration(value)
+      // PostgreSQL keeps its timeouts as 32-bit milliseconds.
+      if (ms !== undefined && ms < 2 ** 31) return ms
+      return invalid(
+        context,
+        `must be a duration such as "5s" or "30m", above zero and below 25 days, not ${redactText(JSON.stringify(value))}`,
+      )
+    })
+    .prefault(standard)
+}
+
+function pattern() {
+  return z
+    .string()
+    .regex(
+      /^[^.\s"]+(\.[^.\s"]+)?$/,
+      'must be "table" or "schema.table", where * stands for anything',
+    )
+}
+
+function zone(standard: string) {
+  return z
+    .custom<string | EnvReference>(isText, 'must be a folder, or env() of one')
+    .transform((value: unknown, context): string => {
+      if (isUnset(value)) return z.NEVER
+      const given = value instanceof Given ? value.value : value
+      if (typeof given !== 'string')
+        return invalid(context, 'must be a folder; embedded() is a database')
+      if (given === '') return invalid(context, 'must not be empty')
+      if (given.startsWith('s3://'))
+        return notYet(context, 'is an S3 bucket, which is not there yet; for now: a folder')
+      return given
+    })
+    .prefault(standard)
+}
+
+function databaseUrl() {
+  return z
+    .custom<string | EnvReference | EmbeddedReference>(
+      (value) => isText(value) || isEmbeddedReference(value),
+      'must be env(…), embedded({ … }) or a URL',
+    )
+    .transform((value: unknown, context): Database => {
+      if (isUnset(value)) return z.NEVER
+      const given = value instanceof Given ? value.value : value
+      if (isEmbeddedReference(given)) return embeddedDatabase(given, context)
+      const written = value instanceof Given && !value.isFallback ? null : 'here'
+      const variable = value instanceof Given ? value.variable : null
+      const url = String(given)
+      const fault = databaseUrlFault(url)
+      if (fault !== undefined) {
+        return invalid(
+          context,
+          written === null
+            ? `is read from environment variable ${variable}, which ${fault}`
+            : fault,
+        )
+      }
+      if (written !== null && hasPassword(url)) {
+        return invalid(context, 'holds a password; keep it out of this file: use env(…)')
+      }
+      return { type: 'url', url: new Secret(url), variable: written === null ? variable : null }
+    })
+}
+
+function embeddedDatabase(reference: EmbeddedReference, context: Issues): Database {
+  const checked = embeddedOptions.safeParse(reference.options)
+  if (checked.success) {
+    const { database, owner, reader, setup } = checked.data
+    if (reader === owner)
+      return invalid(
+        context,
+        'is embedded() with one role as owner and reader; leave the reader out, or name another',
+      )
+    return { type: 'embedded', database, owner, reader: reader ?? null, setup: setup ?? null }
+  }
+  context.issues.push(...checked.error.issues.map((issue) => ({ ...issue, input: undefined })))
+  return z.NEVER
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' || value instanceof Given
+}
+
+/** Whether the variable is not set: `giveValues` has told, and no project is made. */
+function isUnset(value: unknown): boolean {
+  return value instanceof Given && value.value === undefined
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+function invalid(context: Issues, message: string): never {
+  context.addIssue({ code: 'custom', message })
+  return z.NEVER
+}
+
+function notYet(context: Issues, message: string): never {
+  context.addIssue({ code: 'custom', message, params: { notYet: true } })
+  return z.NEVER
+}

@@ -1,0 +1,94 @@
+/**
+ * Everything that can be observed, as one stream (DESIGN.md 8). Terminal, JSON log and run history
+ * are readers of it. Events carry names, keys of objects and counts: never a cell value (P10).
+ */
+import type { ErrorJson } from './errors.ts'
+import type { ChangeCounts, Instant, ModelKind, Stage } from './types.ts'
+
+/** A value for a person's own terminal: JSON.stringify leaves it out. */
+export class TerminalOnly<T> {
+  readonly value: T
+  constructor(value: T) {
+    this.value = value
+  }
+  toJSON(): undefined {
+    return undefined
+  }
+}
+
+export interface SourceTableSummary extends ChangeCounts {
+  readonly source: string
+  readonly table: string
+  /** Rows in the source at the batch's snapshot, counted as they passed. */
+  readonly rowsInSource: number
+  /** Current rows of the versioned table after the batch, counted from the lake. */
+  readonly rowsInLake: number
+}
+
+export interface ModelSummary extends ChangeCounts {
+  readonly model: string
+  readonly kind: ModelKind
+  /** Current rows of the model's versioned table. */
+  readonly rowsInLake: number
+}
+
+export interface WarehouseTableSummary {
+  readonly table: string
+  readonly kind: ModelKind
+  /** Rows written in this run: upserts of dimensions, new versions of facts. */
+  readonly rowsLoaded: number
+  /** Rows closed or marked as deleted in this run. */
+  readonly rowsDeleted: number
+  /** Current rows (facts: open versions; dimensions: not deleted), counted in the warehouse. */
+  readonly rowsCurrent: number
+  /** All rows, history included, counted in the warehouse. */
+  readonly rowsTotal: number
+}
+
+/** The same object ends `--json`, is kept in the run history and is returned by the API. */
+export interface RunSummary {
+  readonly run: string
+  readonly project: string
+  readonly outcome: 'succeeded' | 'nothing to do' | 'failed' | 'cancelled'
+  readonly startedAt: string
+  readonly ms: number
+  readonly stages: readonly { readonly stage: Stage; readonly ms: number; readonly outcome: 'done' | 'nothing to do' | 'failed' }[]
+  readonly tables: readonly SourceTableSummary[]
+  readonly models: readonly ModelSummary[]
+  readonly warehouse: readonly WarehouseTableSummary[]
+  /** Newest batch of each chain after the run, by chain name. */
+  readonly batches: Readonly<Record<string, { readonly batch: number; readonly instant: Instant }>>
+  readonly warnings: number
+  readonly error?: ErrorJson
+}
+
+export type NewEvent =
+  | { readonly type: 'run.started'; readonly project: string; readonly command: string }
+  | { readonly type: 'run.finished'; readonly summary: RunSummary }
+  | { readonly type: 'stage.started'; readonly stage: Stage }
+  | { readonly type: 'stage.finished'; readonly stage: Stage; readonly ms: number; readonly outcome: 'done' | 'nothing to do' | 'failed' }
+  | { readonly type: 'table.progress'; readonly stage: Stage; readonly table: string; readonly rows: number; readonly bytes: number }
+  | ({ readonly type: 'table.extracted'; readonly ms: number } & SourceTableSummary)
+  | { readonly type: 'file.written'; readonly chain: string; readonly table: string; readonly key: string; readonly rows: number; readonly bytes: number }
+  | { readonly type: 'manifest.committed'; readonly chain: string; readonly number: number; readonly batch: number; readonly instant: Instant }
+  | ({ readonly type: 'model.evaluated'; readonly ms: number; readonly batch: number } & ModelSummary)
+  | {
+      readonly type: 'check.failed'
+      readonly model: string
+      readonly check: string
+      readonly severity: 'error' | 'warn'
+      readonly rows: number
+      readonly keys: TerminalOnly<readonly string[]>
+    }
+  | ({ readonly type: 'table.loaded'; readonly batch: number; readonly ms: number } & WarehouseTableSummary)
+  | { readonly type: 'note'; readonly level: 'info' | 'warn'; readonly text: string }
+
+export type RunEvent = NewEvent & { readonly v: 1; readonly run: string; readonly at: string }
+
+/** What every stage is handed last: who runs, until when, and where to say what happened. */
+export interface Context {
+  readonly run: string
+  readonly signal: AbortSignal
+  now(): Date
+  emit(event: NewEvent): void
+}

@@ -1,0 +1,144 @@
+/**
+ * The manifests of one source, or of one pipeline: `1.json`, `2.json`, … without a gap.
+ *
+ * Commit: every file that the manifest names is durable already; then the manifest is created under
+ * the next number, conditionally. Whoever finds the number taken has lost, and computes its
+ * difference again on the new parent (P3). Nothing is ever overwritten or deleted, so the newest
+ * manifest is found by asking for numbers: doubling, then halving.
+ */
+import { createHash } from 'node:crypto'
+import { ToteError } from '../errors.ts'
+import type { Store } from '../storage/store.ts'
+import { formatManifestKey } from './keys.ts'
+import { LAKE_FORMAT, type CommittedManifest, type Manifest } from './manifest.ts'
+
+export type ManifestDraft = Omit<Manifest, 'format' | 'name' | 'number' | 'parent'>
+
+export interface Chain {
+  readonly name: string
+  /** The newest manifest, or null before the first. Throws LakeCorrupt, LakeNewer, LakeUnreachable. */
+  newest(): Promise<CommittedManifest | null>
+  /** A manifest by number. Throws LakeCorrupt when it is missing. */
+  read(number: number): Promise<CommittedManifest>
+  /** Creates the manifest after `parent`. Throws LakeConflict when another run was first. */
+  commit(draft: ManifestDraft, parent: CommittedManifest | null): Promise<CommittedManifest>
+}
+
+export function openChain(store: Store, name: string): Chain {
+  const exists = async (number: number): Promise<boolean> => store.has(formatManifestKey(name, number))
+  const known = new Map<number, CommittedManifest>()
+  let last = 0
+
+  const find = async (number: number): Promise<CommittedManifest | undefined> => {
+    const seen = known.get(number)
+    if (seen !== undefined) return seen
+    const key = formatManifestKey(name, number)
+    const body = await store.read(key)
+    if (body === undefined) return undefined
+    const manifest = parseManifest(body, { key, name, number })
+    known.set(number, manifest)
+    return manifest
+  }
+  const read = async (number: number): Promise<CommittedManifest> => {
+    const manifest = await find(number)
+    if (manifest !== undefined) return manifest
+    throw corrupt(formatManifestKey(name, number), 'is missing')
+  }
+  return {
+    name,
+    read,
+    newest: async () => {
+      last = await newestNumber(exists, last)
+      if (last === 0) return null
+      const manifest = await read(last)
+      if (manifest.parent !== null) {
+        const parent = await read(manifest.parent.number)
+        if (parent.sha256 !== manifest.parent.sha256 || parent.chain !== manifest.chain) {
+          throw corrupt(formatManifestKey(name, last), `names a parent ${parent.number} of another content`)
+        }
+      }
+      return manifest
+    },
+    commit: async (draft, parent) => {
+      const number = (parent?.number ?? 0) + 1
+      const manifest: Manifest = {
+        format: LAKE_FORMAT,
+        name,
+        number,
+        parent: parent === null ? null : { number: parent.number, sha256: parent.sha256 },
+        ...draft,
+      }
+      const body = Buffer.from(`${JSON.stringify(manifest)}\n`)
+      const key = formatManifestKey(name, number)
+      if ((await store.create(key, body)) === 'exists') {
+        throw new ToteError('LakeConflict', `Manifest "${key}" exists already: another run committed first.`, {
+          where: store.url,
+          fix: 'run again: it computes afresh on what the other run committed',
+        })
+      }
+      const committed = { ...manifest, sha256: sha256(body) }
+      known.set(number, committed)
+      last = number
+      return committed
+    },
+  }
+}
+
+/** The greatest number that exists, given that none is missing below it and `from` is known to exist. */
+export async function newestNumber(exists: (number: number) => Promise<boolean>, from: number): Promise<number> {
+  let low = from
+  let step = 1
+  while (await exists(low + step)) {
+    low += step
+    step *= 2
+  }
+  let high = low + step
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2)
+    if (await exists(middle)) low = middle
+    else high = middle
+  }
+  return low
+}
+
+function parseManifest(body: Buffer, expected: { key: string; name: string; number: number }): CommittedManifest {
+  let parsed: Partial<Manifest>
+  try {
+    parsed = JSON.parse(body.toString('utf8')) as Partial<Manifest>
+  } catch {
+    throw corrupt(expected.key, 'is not JSON')
+  }
+  if (typeof parsed !== 'object' || parsed === null || typeof parsed.format !== 'number') {
+    throw corrupt(expected.key, 'is not a manifest')
+  }
+  if (parsed.format > LAKE_FORMAT) {
+    throw new ToteError('LakeNewer', `The lake has format ${parsed.format}; this version reads up to ${LAKE_FORMAT}.`, {
+      where: expected.key,
+      fix: 'npm install totedata@latest',
+    })
+  }
+  const whole =
+    typeof parsed.chain === 'string' &&
+    typeof parsed.batch === 'number' &&
+    typeof parsed.instant === 'string' &&
+    typeof parsed.tables === 'object' &&
+    parsed.tables !== null &&
+    (parsed.parent === null ? expected.number === 1 : parsed.parent?.number === expected.number - 1)
+  if (!whole) throw corrupt(expected.key, 'is not a whole manifest')
+  if (parsed.name !== expected.name || parsed.number !== expected.number) {
+    throw corrupt(expected.key, `belongs to chain "${parsed.name}", number ${parsed.number}`)
+  }
+  return { ...(parsed as Manifest), sha256: sha256(body) }
+}
+
+function sha256(body: Uint8Array): string {
+  return createHash('sha256').update(body).digest('hex')
+}
+
+function corrupt(key: string, problem: string): ToteError {
+  return new ToteError('LakeCorrupt', `The manifest "${key}" ${problem}.`, {
+    where: key,
+    why: 'manifests are never changed once written, so something else touched the lake',
+    fix: 'restore the file from a backup of the lake',
+  })
+}

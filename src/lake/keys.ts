@@ -1,0 +1,58 @@
+/** Every object key of the lake: nothing else builds or parses one. */
+import type { Instant } from '../types.ts'
+
+export interface DataKey {
+  readonly chain: string
+  readonly table: string
+  readonly instant: Instant
+  /** `0`, `1`, … within one commit. */
+  readonly part: number
+  /** Makes the key nobody else's. */
+  readonly random: string
+  readonly base: boolean
+}
+
+/** `<chain>/<table>/yyyy/mm/dd/hhmmssffffff-<part>-<random>.parquet`; a base has `-base-` before its part. */
+export function formatDataKey(key: DataKey): string {
+  const { instant } = key
+  const day = `${instant.slice(0, 4)}/${instant.slice(5, 7)}/${instant.slice(8, 10)}`
+  const time = instant.slice(11, 26).replaceAll(/[:.]/g, '')
+  const base = key.base ? '-base' : ''
+  return `${encode(key.chain)}/${encode(key.table)}/${day}/${time}${base}-${key.part}-${key.random}.parquet`
+}
+
+/** The inverse of formatDataKey, or undefined for a key that it did not write. */
+export function parseDataKey(text: string): DataKey | undefined {
+  const match =
+    /^([^/]+)\/([^/]+)\/(\d{4})\/(\d{2})\/(\d{2})\/(\d{2})(\d{2})(\d{2})(\d{6})(-base)?-(\d+)-([0-9a-f]+)\.parquet$/.exec(text)
+  if (match === null) return undefined
+  const [, chain = '', table = '', year, month, day, hour, minute, second, micros, base, part, random = ''] = match
+  const key = {
+    chain: decode(chain),
+    table: decode(table),
+    instant: `${year}-${month}-${day}T${hour}:${minute}:${second}.${micros}Z`,
+    part: Number(part),
+    random,
+    base: base !== undefined,
+  }
+  return formatDataKey(key) === text ? key : undefined
+}
+
+/** `<chain>/_manifests/<10 digits>.json` */
+export function formatManifestKey(chain: string, number: number): string {
+  return `${encode(chain)}/_manifests/${String(number).padStart(10, '0')}.json`
+}
+
+/** Percent-encodes all but letters, digits, `_`, `-` and inner dots; a leading `_` would look like `_manifests`. */
+function encode(name: string): string {
+  const encoded = Array.from(Buffer.from(name, 'utf8'), (byte) => {
+    const character = String.fromCharCode(byte)
+    return /[A-Za-z0-9_.-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  }).join('')
+  return encoded.replace(/^[._]/, (first) => (first === '.' ? '%2E' : '%5F'))
+}
+
+function decode(text: string): string {
+  const bytes = text.replaceAll(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return Buffer.from(bytes, 'latin1').toString('utf8')
+}

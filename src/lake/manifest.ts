@@ -1,0 +1,81 @@
+/**
+ * The record of one commit (P3). A manifest is created once, names its parent and the parent's
+ * sha256, and never changes; a file that no manifest names does not exist.
+ *
+ * Manifests and batches are numbered apart: a manifest that only writes a base, or new positions,
+ * adds no batch.
+ */
+import type { Column, Instant, Json, ModelKind, Reference } from '../types.ts'
+
+/** The lake format that this version writes, and the newest it reads. */
+export const LAKE_FORMAT = 1
+
+export interface DataFile {
+  readonly key: string
+  /** The batch that added it; for a base, the batch whose current rows it holds. */
+  readonly batch: number
+  readonly rows: number
+  readonly deletes: number
+  readonly bytes: number
+  readonly sha256: string
+  /** The first and the last row's key, in key order. */
+  readonly least: readonly string[]
+  readonly greatest: readonly string[]
+}
+
+/** What loading needs to know of a model, as it was when its rows were written. */
+export interface ModelFacts {
+  readonly kind: ModelKind
+  readonly recordId: string | null
+  readonly references: readonly Reference[]
+  readonly comment: string | null
+  /** 1 until an edited model is restated. */
+  readonly generation: number
+}
+
+export interface TableEntry {
+  readonly columns: readonly Column[]
+  readonly key: readonly string[]
+  /** The source table's shape, or the model's text as sha256. */
+  readonly shape: string
+  /** How the next difference may be found sooner; void when shape or identity differ. */
+  readonly position: Readonly<Record<string, Json>>
+  /** Current rows. */
+  readonly rows: number
+  /** A full copy of the current rows as of a batch; empty before the first is written. */
+  readonly base: readonly DataFile[]
+  /** The change files since the base, oldest first. */
+  readonly files: readonly DataFile[]
+  /** The manifest that closed the previous base: older batches are found through it. */
+  readonly previous: number | null
+  /** Processed chains only. */
+  readonly model?: ModelFacts
+}
+
+export interface Manifest {
+  readonly format: number
+  /** Random, given by the first manifest of the chain. */
+  readonly chain: string
+  /** The chain's name: a source's, or a pipeline's. */
+  readonly name: string
+  readonly number: number
+  readonly parent: { readonly number: number; readonly sha256: string } | null
+  /** The newest batch. */
+  readonly batch: number
+  /** The newest batch's instant. */
+  readonly instant: Instant
+  readonly run: string
+  readonly writer: string
+  /** Ingestion chains: who the source was, and what the snapshot saw. */
+  readonly source?: { readonly identity: Readonly<Record<string, Json>>; readonly position: string | null }
+  /** Processed chains: the ingestion batch of every source that this batch stands for. */
+  readonly inputs?: Readonly<Record<string, { readonly chain: string; readonly batch: number }>>
+  /** Processed chains: the engine's version. */
+  readonly engine?: string
+  readonly tables: Readonly<Record<string, TableEntry>>
+}
+
+/** A manifest as it was read, with the sha256 of its bytes. */
+export interface CommittedManifest extends Manifest {
+  readonly sha256: string
+}

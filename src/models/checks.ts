@@ -1,0 +1,167 @@
+/**
+ * The checks of a model's rows, run in every batch before anything is committed: one query counts
+ * the failing rows of all checks, and only checks that failed are asked for keys.
+ */
+import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { quoteName, quoteNames } from '../columns/sql.ts'
+import { ToteError, type Problem } from '../errors.ts'
+import type { Check, Model } from './model.ts'
+
+export interface CheckResult {
+  readonly model: string
+  readonly check: Check
+  /** Rows that fail; 0 when the check holds. */
+  readonly rows: number
+  /** The first keys of failing rows, for a person's own terminal only (P10). */
+  readonly keys: readonly string[]
+}
+
+/** SQL for a relation that holds the rows of a model, to stand after `from`: best a table, it is read more than once. */
+export type RelationOf = (model: string) => string
+
+const SAMPLE = 5
+
+/** All checks of a model: of its key, of its columns, of its references, and those of its header. */
+export function checksOf(model: Pick<Model, 'key' | 'columns' | 'references' | 'checks'>, keyOf: (model: string) => string): Check[] {
+  const error = 'error' as const
+  return [
+    ...model.columns
+      .filter((column) => column.notNull)
+      .map(({ name }): Check => ({ name: `not null(${name})`, severity: error, rule: { type: 'not null', columns: [name] } })),
+    { name: `unique(${model.key.join(', ')})`, severity: error, rule: { type: 'unique', columns: model.key } },
+    ...model.references.map(({ column, model: other }): Check => {
+      const rule = { type: 'references', column, model: other, modelColumn: keyOf(other) } as const
+      return { name: `references(${column} -> ${other})`, severity: error, rule }
+    }),
+    ...model.checks,
+  ]
+}
+
+/** SQL over the rows of a model that fail a check: `count` yields one number, `sample` the first keys. */
+export function failingRows(options: {
+  readonly check: Check
+  readonly relation: string
+  readonly relationOf: RelationOf
+  readonly key: readonly string[]
+}): { readonly count: string; readonly sample: string } {
+  const { check, relation, relationOf, key } = options
+  const keys = quoteNames(key)
+  const { rule } = check
+  if (rule.type === 'unique') {
+    const columns = quoteNames(rule.columns)
+    const present = rule.columns.map((name) => `${quoteName(name)} is not null`).join(' and ')
+    const groups = `select ${columns}, count(*) as n from ${relation} where ${present} group by ${columns} having count(*) > 1`
+    return {
+      count: `select coalesce(sum(n), 0) from (${groups})`,
+      sample: `select ${columns} from (${groups}) order by ${columns} limit ${SAMPLE}`,
+    }
+  }
+  const failing = `from ${relation} as r where ${failingCondition(rule, relationOf)}`
+  return {
+    count: `select count(*) ${failing}`,
+    sample: `select ${keys} ${failing} order by ${keys} limit ${SAMPLE}`,
+  }
+}
+
+/**
+ * Runs all checks of a model over its evaluated rows. Throws ModelFailed when a condition cannot be
+ * evaluated. `models` are all models, for the keys that references point to.
+ */
+export async function runChecks(options: {
+  readonly model: Model
+  readonly models: readonly Model[]
+  readonly relationOf: RelationOf
+  readonly engine: Engine
+}): Promise<CheckResult[]> {
+  const { model, models, relationOf, engine } = options
+  const keyOf = (name: string): string => models.find((candidate) => candidate.name === name)?.key[0] ?? ''
+  const relation = relationOf(model.name)
+  const checks = checksOf(model, keyOf)
+  try {
+    const [counts = {}] = await engine.rows(countAll(checks, { relation, relationOf, key: model.key }))
+    const results: CheckResult[] = []
+    for (const [index, check] of checks.entries()) {
+      const rows = Number(counts[`c${index}`])
+      const { sample } = failingRows({ check, relation, relationOf, key: model.key })
+      const keys = rows === 0 ? [] : (await engine.rows(sample)).map((row) => formatKey(Object.values(row)))
+      results.push({ model: model.name, check, rows, keys })
+    }
+    return results
+  } catch (error) {
+    if (!(error instanceof EngineFailure)) throw error
+    throw modelFailed(model, error)
+  }
+}
+
+/** One query with the failing rows of every check as `c0`, `c1`, …: conditions on single rows share one pass. */
+export function countAll(
+  checks: readonly Check[],
+  options: { readonly relation: string; readonly relationOf: RelationOf; readonly key: readonly string[] },
+): string {
+  const { relation, relationOf } = options
+  const columns = checks.map((check, index) => {
+    const { rule } = check
+    return rule.type === 'not null' || rule.type === 'row'
+      ? `count(*) filter (where ${failingCondition(rule, relationOf)}) as c${index}`
+      : `(${failingRows({ check, ...options }).count}) as c${index}`
+  })
+  return `select ${columns.join(', ')} from ${relation} as r`
+}
+
+/** CheckFailed with every check of severity error that failed, or undefined when none did. */
+export function checkFailure(results: readonly CheckResult[]): ToteError | undefined {
+  const failed = results.filter(({ check, rows }) => check.severity === 'error' && rows > 0)
+  if (failed.length === 0) return undefined
+  const problems: Problem[] = failed.map(({ model, check, rows }) => ({ where: model, message: `${check.name}: ${rowCount(rows)}` }))
+  const [first] = problems
+  const message =
+    failed.length === 1
+      ? `Check ${failed[0]?.check.name} failed on ${first?.where}: ${rowCount(failed[0]?.rows ?? 0)}.`
+      : `${failed.length} checks failed.`
+  return new ToteError('CheckFailed', `${message} Nothing was committed.`, {
+    fix: 'Correct the rows at the source, or the model; the next run goes on from there.',
+    ...(failed.length === 1 ? { where: first?.where } : { problems }),
+    terminal: failed.map(({ model, check, keys }) => `${model} ${check.name}, first keys: ${keys.join(', ')}`),
+  })
+}
+
+/** What evaluating a model, or its checks, failed with: DuckDB's text may hold values, so only the terminal sees it. */
+export function modelFailed(model: Pick<Model, 'name' | 'path'>, failure: EngineFailure): ToteError {
+  return new ToteError('ModelFailed', `The model "${model.name}" could not be evaluated: ${failureKind(failure.message)}.`, {
+    where: model.path,
+    fix: 'Correct the value at the source, or let the model say what it becomes.',
+    terminal: failure.message.split('\n'),
+  })
+}
+
+/** DuckDB's first words name the kind of error, and never a value: `Conversion Error`. */
+function failureKind(message: string): string {
+  const kind = /^([A-Z][A-Za-z-]+(?: [A-Za-z-]+)?) Error/.exec(message)?.[1]
+  return kind === undefined ? 'DuckDB refused it' : `${kind.toLowerCase()} error`
+}
+
+function failingCondition(rule: Exclude<Check['rule'], { type: 'unique' }>, relationOf: RelationOf): string {
+  switch (rule.type) {
+    case 'not null':
+      return rule.columns.map((name) => `r.${quoteName(name)} is null`).join(' or ')
+    case 'row':
+      // The line break ends a comment in the condition.
+      return `not coalesce((${rule.condition}\n), true)`
+    case 'references': {
+      const column = `r.${quoteName(rule.column)}`
+      return (
+        `${column} is not null and not exists (select 1 from ${relationOf(rule.model)} as o` +
+        ` where o.${quoteName(rule.modelColumn)} = ${column})`
+      )
+    }
+  }
+}
+
+function formatKey(values: readonly unknown[]): string {
+  const texts = values.map(String)
+  return texts.length === 1 ? (texts[0] ?? '') : `(${texts.join(', ')})`
+}
+
+function rowCount(rows: number): string {
+  return `${rows.toLocaleString('en-US')} ${rows === 1 ? 'row' : 'rows'}`
+}

@@ -1,0 +1,140 @@
+/**
+ * What a run has done so far, gathered from its events, and how a stage says it in one line. Knows
+ * nothing of terminals: the live view, the plain lines and later the web monitor read it.
+ */
+import type { RunEvent } from '../events.ts'
+import type { ChangeCounts, Stage } from '../types.ts'
+import { counted } from './number.ts'
+
+export interface TableProgress {
+  readonly table: string
+  readonly rows: number
+  readonly bytes: number
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+  readonly lastAt: number
+}
+
+export interface StageProgress {
+  readonly stage: Stage
+  /** `stopped` is what a cancelled run leaves. */
+  readonly state: 'waiting' | 'running' | 'done' | 'nothing to do' | 'failed' | 'stopped'
+  /** Milliseconds since the epoch, while it runs. */
+  readonly startedAt: number
+  /** Milliseconds, once it is over. */
+  readonly ms: number
+  /** Tables under way, by name. */
+  readonly active: ReadonlyMap<string, TableProgress>
+  readonly finished: ReadonlySet<string>
+  readonly changed: ReadonlySet<string>
+  readonly rows: number
+}
+
+export interface Progress {
+  read(event: RunEvent): void
+  stages(): readonly StageProgress[]
+}
+
+/** Follows the given stages; a stage that begins without being announced is added. */
+export function createProgress(announced: readonly Stage[]): Progress {
+  const stages = new Map<Stage, StageProgress>(announced.map((stage) => [stage, waiting(stage)]))
+  const change = (stage: Stage, next: (before: StageProgress) => Partial<StageProgress>): void => {
+    const before = stages.get(stage) ?? waiting(stage)
+    stages.set(stage, { ...before, ...next(before) })
+  }
+  const finish = (stage: Stage, table: string, rows: number): void =>
+    change(stage, (before) => ({
+      active: without(before.active, table),
+      finished: new Set(before.finished).add(table),
+      changed: rows > 0 ? new Set(before.changed).add(table) : before.changed,
+      rows: before.rows + rows,
+    }))
+
+  return {
+    stages: () => [...stages.values()],
+    read(event) {
+      const at = Date.parse(event.at)
+      switch (event.type) {
+        case 'stage.started':
+          return change(event.stage, () => ({ state: 'running', startedAt: at }))
+        case 'stage.finished':
+          return change(event.stage, () => ({
+            state: event.outcome,
+            ms: event.ms,
+            active: new Map(),
+          }))
+        case 'table.progress':
+          return change(event.stage, (before) => {
+            const { table, rows, bytes } = event
+            const startedAt = before.active.get(table)?.startedAt ?? at
+            return {
+              active: new Map(before.active).set(table, {
+                table,
+                rows,
+                bytes,
+                startedAt,
+                lastAt: at,
+              }),
+            }
+          })
+        case 'table.extracted':
+          return finish('extract', event.table, changedRows(event))
+        case 'model.evaluated':
+          return finish('transform', event.model, changedRows(event))
+        case 'table.loaded':
+          return finish('load', event.table, event.rowsLoaded + event.rowsDeleted)
+        case 'run.finished':
+          for (const { stage, state, startedAt } of stages.values()) {
+            const end = event.summary.outcome === 'cancelled' ? 'stopped' : 'failed'
+            if (state === 'running')
+              change(stage, () => ({ state: end, ms: at - startedAt, active: new Map() }))
+          }
+          return undefined
+        default:
+          return undefined
+      }
+    },
+  }
+}
+
+/** Rows that an event or a summary counts as changed. */
+export function changedRows(counts: ChangeCounts): number {
+  return counts.inserted + counts.updated + counts.deleted
+}
+
+/** One phrase: `11 tables, 3 with changes, 1,655 rows`. */
+export function describeStage(progress: StageProgress): string {
+  const { stage, state, finished, changed, rows } = progress
+  if (state === 'waiting') return ''
+  if (state === 'nothing to do') {
+    return finished.size === 0
+      ? 'nothing to do'
+      : `${counted(finished.size, nounOf(stage))}, no change`
+  }
+  const broken = state === 'failed' || state === 'stopped'
+  if (finished.size === 0) return broken ? state : ''
+  const parts = [counted(finished.size, nounOf(stage))]
+  if (changed.size < finished.size) parts.push(`${changed.size} with changes`)
+  parts.push(`${counted(rows, 'row')} ${stage === 'load' ? 'written' : 'changed'}`)
+  return (broken ? `${state} after ` : '') + parts.join(', ')
+}
+
+function nounOf(stage: Stage): string {
+  return stage === 'transform' ? 'model' : 'table'
+}
+
+function waiting(stage: Stage): StageProgress {
+  const nothing = {
+    active: new Map(),
+    finished: new Set<string>(),
+    changed: new Set<string>(),
+    rows: 0,
+  }
+  return { stage, state: 'waiting', startedAt: 0, ms: 0, ...nothing }
+}
+
+function without<K, V>(map: ReadonlyMap<K, V>, key: K): Map<K, V> {
+  const copy = new Map(map)
+  copy.delete(key)
+  return copy
+}

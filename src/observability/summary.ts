@@ -1,0 +1,211 @@
+/**
+ * The screen that ends a run. Its numbers add up by themselves: rows in the source beside rows in the
+ * lake, rows in the lake beside rows in the warehouse, counted apart, with a mark where they differ.
+ */
+import type {
+  ModelSummary,
+  RunSummary,
+  SourceTableSummary,
+  WarehouseTableSummary,
+} from '../events.ts'
+import { renderDuration, renderMoment } from './time.ts'
+import { counted, formatChange, formatCount } from './number.ts'
+import { changedRows } from './progress.ts'
+import { MARKS, type Style } from './style.ts'
+import { renderTable, type TableColumn } from './table.ts'
+
+export interface SummaryOptions {
+  readonly style: Style
+  readonly now: Date
+  /** What starts a command that goes on from here: `tote`, `npx tote -C examples/totesys`. */
+  readonly tote: string
+}
+
+/** The lines of the summary, the first one the outcome. */
+export function renderSummary(summary: RunSummary, options: SummaryOptions): string[] {
+  const { style } = options
+  const blocks = [
+    [headline(summary, style)],
+    sourceTables(summary.tables, style),
+    summary.warehouse.length > 0
+      ? warehouseTables(summary, style)
+      : modelTables(
+          summary.models.filter((model) => changedRows(model) > 0),
+          style,
+        ),
+    footer(summary, options),
+    summary.outcome === 'succeeded' ? nextSteps(summary, options) : [],
+  ]
+  return blocks
+    .filter((block) => block.length > 0)
+    .flatMap((block, index) => (index === 0 ? block : ['', ...block]))
+}
+
+function headline(summary: RunSummary, style: Style): string {
+  const took = renderDuration(summary.ms)
+  const name = `${summary.project} · run ${summary.run}`
+  switch (summary.outcome) {
+    case 'succeeded':
+      return `${style.green(MARKS.done)} ${style.bold(name)} succeeded in ${took}`
+    case 'nothing to do': {
+      const rows = summary.tables.reduce((sum, table) => sum + table.rowsInSource, 0)
+      const seen =
+        summary.tables.length === 0
+          ? ''
+          : ` · ${counted(summary.tables.length, 'table')}, ${counted(rows, 'row')} unchanged`
+      return `${style.green(MARKS.nothing)} ${style.bold(name)} nothing to do, in ${took}${seen}`
+    }
+    case 'failed':
+      return `${style.red(MARKS.failed)} ${style.bold(name)} failed after ${took}`
+    case 'cancelled':
+      return `${style.red(MARKS.failed)} ${style.bold(name)} interrupted after ${took}`
+  }
+}
+
+function sourceTables(tables: readonly SourceTableSummary[], style: Style): string[] {
+  const changed = tables.filter(
+    (table) => changedRows(table) > 0 || table.rowsInSource !== table.rowsInLake,
+  )
+  if (changed.length === 0) return []
+  const still = tables.filter((table) => !changed.includes(table))
+  const row = (name: string, of: readonly SourceTableSummary[]): string[] => {
+    const sum = total(of)
+    const before = sum('rowsInLake') - sum('inserted') + sum('deleted')
+    return [
+      name,
+      formatCount(before),
+      formatChange(sum('inserted')),
+      formatChange(sum('updated')),
+      formatChange(sum('deleted')),
+      formatCount(sum('rowsInLake')),
+      formatCount(sum('rowsInSource')),
+      agreement(
+        of.every((table) => table.rowsInLake === table.rowsInSource),
+        style,
+      ),
+    ]
+  }
+  const columns = [
+    text('Source table'),
+    ...['before', 'inserted', 'updated', 'deleted', 'in lake', 'in source'].map(number),
+    text(''),
+  ]
+  return renderTable(
+    columns,
+    [
+      ...changed.map((table) => row(`${table.source}.${table.table}`, [table])),
+      ...(still.length === 0 ? [] : [row(`${counted(still.length, 'other')} unchanged`, still)]),
+      ...(tables.length > 1 ? [row('all', tables)] : []),
+    ],
+    { indent: 2, title: style.dim },
+  )
+}
+
+function warehouseTables({ warehouse, models }: RunSummary, style: Style): string[] {
+  const inLake = new Map(models.map((model) => [model.model, model.rowsInLake]))
+  const written = (table: WarehouseTableSummary): number => table.rowsLoaded + table.rowsDeleted
+  const agrees = (table: WarehouseTableSummary): boolean =>
+    (inLake.get(table.table) ?? table.rowsCurrent) === table.rowsCurrent
+  const changed = warehouse.filter((table) => written(table) > 0 || !agrees(table))
+  if (changed.length === 0) return []
+  const still = warehouse.filter((table) => !changed.includes(table))
+  const row = (name: string, kind: string, of: readonly WarehouseTableSummary[]): string[] => {
+    const sum = total(of)
+    const known = of.every((table) => inLake.has(table.table))
+    return [
+      name,
+      kind,
+      formatChange(sum('rowsLoaded')),
+      formatChange(sum('rowsDeleted')),
+      formatCount(sum('rowsTotal')),
+      formatCount(sum('rowsCurrent')),
+      known
+        ? formatCount(of.reduce((rows, table) => rows + (inLake.get(table.table) ?? 0), 0))
+        : '',
+      known ? agreement(of.every(agrees), style) : '',
+    ]
+  }
+  const columns = [
+    text('Warehouse table'),
+    text('kind'),
+    ...['loaded', 'deleted', 'total', 'current', 'in lake'].map(number),
+    text(''),
+  ]
+  return renderTable(
+    columns,
+    [
+      ...changed.map((table) => row(table.table, table.kind, [table])),
+      ...(still.length === 0
+        ? []
+        : [row(`${counted(still.length, 'other')} unchanged`, '', still)]),
+      ...(warehouse.length > 1 ? [row('all', '', warehouse)] : []),
+    ],
+    { indent: 2, title: style.dim },
+  )
+}
+
+/** For a run that did not load. */
+function modelTables(models: readonly ModelSummary[], style: Style): string[] {
+  if (models.length === 0) return []
+  return renderTable(
+    [text('Model'), text('kind'), ...['inserted', 'updated', 'deleted', 'in lake'].map(number)],
+    models.map((model) => [
+      model.model,
+      model.kind,
+      formatChange(model.inserted),
+      formatChange(model.updated),
+      formatChange(model.deleted),
+      formatCount(model.rowsInLake),
+    ]),
+    { indent: 2, title: style.dim },
+  )
+}
+
+function footer(summary: RunSummary, { style, now }: SummaryOptions): string[] {
+  const stages = summary.stages.map(
+    ({ stage, ms, outcome }) =>
+      `${stage} ${renderDuration(ms)}${outcome === 'failed' ? ` ${MARKS.failed}` : ''}`,
+  )
+  const batches = Object.entries(summary.batches).map(
+    ([chain, { batch, instant }]) => `${chain} batch ${batch} (${renderMoment(instant, now)})`,
+  )
+  const warnings =
+    summary.warnings === 0
+      ? []
+      : [`${style.yellow(MARKS.warning)} ${counted(summary.warnings, 'warning')}`]
+  return [
+    ...(stages.length === 0 ? [] : [`  ${stages.join(' · ')}`]),
+    ...(batches.length === 0 ? [] : [`  ${batches.join(' · ')}`]),
+    ...warnings.map((line) => `  ${line}`),
+  ]
+}
+
+function nextSteps({ warehouse }: RunSummary, { style, tote }: SummaryOptions): string[] {
+  const facts = warehouse.filter((table) => table.kind === 'fact')
+  const shown = (facts.length > 0 ? facts : warehouse).toSorted(
+    (a, b) => b.rowsCurrent - a.rowsCurrent,
+  )[0]
+  const query =
+    shown === undefined
+      ? []
+      : [`  ${tote} query --warehouse "select * from ${shown.table} limit 5"`]
+  return [style.dim('Next'), `  ${tote} status`, ...query]
+}
+
+function total<T>(
+  of: readonly T[],
+): (count: keyof { [K in keyof T as T[K] extends number ? K : never]: 0 }) => number {
+  return (count) => of.reduce((sum, one) => sum + Number(one[count as keyof T]), 0)
+}
+
+function agreement(agree: boolean, style: Style): string {
+  return agree ? style.green(MARKS.done) : `${style.red(MARKS.failed)} differ`
+}
+
+function text(title: string): TableColumn {
+  return { title, align: 'left' }
+}
+
+function number(title: string): TableColumn {
+  return { title, align: 'right' }
+}

@@ -1,0 +1,57 @@
+/** Aligned tables of text. Widths are those of a terminal: wide characters count two, colour none. */
+import stringWidth from 'string-width'
+
+export interface TableColumn {
+  readonly title: string
+  readonly align: 'left' | 'right'
+}
+
+export interface TableOptions {
+  /** Spaces before each line. */
+  readonly indent?: number
+  readonly title?: (text: string) => string
+}
+
+const GAP = '   '
+
+/** The title line and one line per row; the last left-aligned column carries no trailing spaces. */
+export function renderTable(
+  columns: readonly TableColumn[],
+  rows: readonly (readonly string[])[],
+  { indent = 0, title = (text) => text }: TableOptions = {},
+): string[] {
+  const widths = columns.map((column, index) =>
+    rows.reduce(
+      (width, row) => Math.max(width, textWidth(row[index] ?? '')),
+      textWidth(column.title),
+    ),
+  )
+  const line = (cells: readonly string[]): string => {
+    const padded = columns.map(({ align }, index) => {
+      const cell = cells[index] ?? ''
+      const space = ' '.repeat(Math.max(0, (widths[index] ?? 0) - textWidth(cell)))
+      return align === 'right' ? space + cell : cell + space
+    })
+    return (' '.repeat(indent) + padded.join(GAP)).trimEnd()
+  }
+  return [title(line(columns.map((column) => column.title))), ...rows.map(line)]
+}
+
+/** Cuts plain text to a width, the last place an ellipsis. */
+export function fitText(text: string, width: number): string {
+  if (textWidth(text) <= width) return text
+  if (width < 1) return ''
+  let kept = ''
+  let used = 0
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    used += textWidth(segment)
+    if (used > width - 1) break
+    kept += segment
+  }
+  return `${kept}…`
+}
+
+function textWidth(text: string): number {
+  // Measuring graphemes is slow, and most cells are plain.
+  return /^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text)
+}

@@ -1,0 +1,48 @@
+/** A configured database to a URL: the given one, or one on the embedded server, started when first asked for. */
+import type { Database } from '../config/reference.ts'
+import { ensureEmbeddedDatabase, type EmbeddedDatabase } from '../postgres/embedded-database.ts'
+import { startEmbedded, type EmbeddedServer } from '../postgres/embedded.ts'
+
+export interface DatabaseUrls {
+  urlOf(database: Database): Promise<string>
+  /** The embedded database behind a setting, or null when a URL was given. */
+  embeddedOf(database: Database): Promise<EmbeddedDatabase | null>
+  /** Lets go of the embedded server; the last command that does so stops it. */
+  close(): Promise<void>
+}
+
+export function openDatabaseUrls(stateFolder: string, log: (text: string) => void): DatabaseUrls {
+  let server: Promise<EmbeddedServer> | undefined
+  const opened = new Map<Database, Promise<EmbeddedDatabase>>()
+  const open = async (database: Database & { type: 'embedded' }): Promise<EmbeddedDatabase> => {
+    server ??= startEmbedded({ folder: stateFolder, log })
+    const { owner, reader, setup } = database
+    return ensureEmbeddedDatabase(await server, {
+      database: database.database,
+      owner,
+      ...(reader === null ? {} : { reader }),
+      setup: async (ownerUrl) => {
+        if (setup !== null) log(`filling the embedded database "${database.database}"`)
+        await setup?.(ownerUrl)
+      },
+    })
+  }
+  const embeddedOf = async (database: Database): Promise<EmbeddedDatabase | null> => {
+    if (database.type === 'url') return null
+    const known = opened.get(database) ?? open(database)
+    opened.set(database, known)
+    return known
+  }
+  return {
+    embeddedOf,
+    urlOf: async (database) => {
+      if (database.type === 'url') return database.url.reveal()
+      const found = await embeddedOf(database)
+      return found?.readerUrl ?? found?.ownerUrl ?? ''
+    },
+    close: async () => {
+      await Promise.allSettled(opened.values())
+      await (await server?.catch(() => undefined))?.release()
+    },
+  }
+}

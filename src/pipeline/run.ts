@@ -1,0 +1,149 @@
+/**
+ * One run: extract, transform, load. The stages are decoupled: each takes up what the one before has
+ * committed, in this run or an earlier one, so a stage that fails does not keep the next from work
+ * that is already there.
+ */
+import { toToteError, ToteError } from '../errors.ts'
+import type { Context, ModelSummary, RunSummary, SourceTableSummary, WarehouseTableSummary } from '../events.ts'
+import type { Stage } from '../types.ts'
+import { extract } from './extract.ts'
+import { load } from './load.ts'
+import type { Project } from './project.ts'
+import { takeRunLock } from './run-lock.ts'
+import { transform } from './transform.ts'
+
+export interface RunOptions {
+  /** Only this stage; all three when not given. */
+  readonly only?: Stage | undefined
+  /** Compare every table in full, whatever its digest says. History is kept. */
+  readonly fullRefresh?: boolean | undefined
+  readonly acceptShrink?: readonly string[] | undefined
+  readonly acceptSource?: boolean | undefined
+  /** Wait for another run of this project on this machine; the default. */
+  readonly wait?: boolean | undefined
+}
+
+export interface RunResult {
+  readonly summary: RunSummary
+  /** The first failure, whole: with what only a person's terminal may show. */
+  readonly error?: ToteError
+}
+
+interface Progress {
+  readonly stages: RunSummary['stages'][number][]
+  readonly batches: Record<string, RunSummary['batches'][string]>
+  tables: SourceTableSummary[]
+  models: readonly ModelSummary[]
+  warehouse: readonly WarehouseTableSummary[]
+  warnings: number
+  error: ToteError | undefined
+}
+
+/** Runs the stages and says how it went; throws nothing. */
+export async function run(project: Project, options: RunOptions, context: Context): Promise<RunResult> {
+  const startedAt = context.now()
+  const progress: Progress = { stages: [], batches: {}, tables: [], models: [], warehouse: [], warnings: 0, error: undefined }
+  const counting: Context = {
+    ...context,
+    emit: (event) => {
+      if (event.type === 'check.failed' && event.severity === 'warn') progress.warnings += 1
+      if (event.type === 'note' && event.level === 'warn') progress.warnings += 1
+      context.emit(event)
+    },
+  }
+  counting.emit({ type: 'run.started', project: project.name, command: 'run' })
+  try {
+    const lock = await takeRunLock({
+      folder: project.stateFolder,
+      run: context.run,
+      wait: options.wait ?? true,
+      signal: context.signal,
+      onWait: (holder) => counting.emit({ type: 'note', level: 'info', text: `waiting for run ${holder.run} (process ${holder.pid}) to end` }),
+    })
+    try {
+      await runStages(project, options, counting, progress)
+    } finally {
+      await lock.release()
+    }
+  } catch (error) {
+    progress.error ??= toToteError(error)
+  }
+  const summary = summarize(project, startedAt, context, progress)
+  counting.emit({ type: 'run.finished', summary })
+  return progress.error === undefined ? { summary } : { summary, error: progress.error }
+}
+
+async function runStages(project: Project, options: RunOptions, context: Context, progress: Progress): Promise<void> {
+  const work: Readonly<Record<Stage, () => Promise<boolean>>> = {
+    extract: async () => {
+      const extracting = {
+        fullRefresh: options.fullRefresh ?? false,
+        acceptSource: options.acceptSource ?? false,
+        acceptShrink: options.acceptShrink ?? [],
+      }
+      let changed = false
+      for (const source of project.sources) {
+        const extracted = await extract(project, source, extracting, context)
+        progress.tables.push(...extracted.tables)
+        changed ||= extracted.changed
+        note(progress, source.source.name, extracted.manifest)
+      }
+      return changed
+    },
+    transform: async () => {
+      const transformed = await transform(project, context)
+      progress.models = transformed.models
+      note(progress, project.name, transformed.manifest)
+      return transformed.batches > 0
+    },
+    load: async () => {
+      const loaded = await load(project, context)
+      progress.warehouse = loaded.tables
+      if (loaded.last !== null) progress.batches['warehouse'] = { batch: loaded.last.batch, instant: loaded.last.instant }
+      return loaded.batches > 0
+    },
+  }
+  for (const stage of ['extract', 'transform', 'load'] as const) {
+    if (options.only !== undefined && options.only !== stage) continue
+    const startedAt = context.now().getTime()
+    const finish = (outcome: 'done' | 'nothing to do' | 'failed'): void => {
+      const ms = context.now().getTime() - startedAt
+      progress.stages.push({ stage, ms, outcome })
+      context.emit({ type: 'stage.finished', stage, ms, outcome })
+    }
+    context.emit({ type: 'stage.started', stage })
+    try {
+      context.signal.throwIfAborted()
+      finish((await work[stage]()) ? 'done' : 'nothing to do')
+    } catch (error) {
+      const failure = toToteError(error)
+      progress.error ??= failure
+      finish('failed')
+      if (context.signal.aborted || failure.name === 'Bug') return
+    }
+  }
+}
+
+function note(progress: Progress, chain: string, manifest: { readonly batch: number; readonly instant: string } | null): void {
+  if (manifest !== null) progress.batches[chain] = { batch: manifest.batch, instant: manifest.instant }
+}
+
+function summarize(project: Project, startedAt: Date, context: Context, progress: Progress): RunSummary {
+  const { stages, tables, models, warehouse, batches, warnings, error } = progress
+  const idle = stages.every((stage) => stage.outcome === 'nothing to do')
+  const failed = error?.name === 'RunCancelled' ? 'cancelled' : 'failed'
+  return {
+    run: context.run,
+    project: project.name,
+    outcome: error === undefined ? (idle ? 'nothing to do' : 'succeeded') : failed,
+    startedAt: startedAt.toISOString(),
+    ms: context.now().getTime() - startedAt.getTime(),
+    stages,
+    tables,
+    models,
+    warehouse,
+    batches,
+    warnings,
+    ...(error === undefined ? {} : { error: error.toJSON() }),
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Transform: for every point not yet passed, the difference between each model's query, run over the
+ * rows of that point, and the model's versioned table; committed as one batch of the whole star.
+ *
+ * Checks run before the commit: what fails with severity error commits nothing, the warehouse stays
+ * at the last good batch, and the next point is tried on top of that.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Engine } from '../columns/engine.ts'
+import { ToteError } from '../errors.ts'
+import type { Context, ModelSummary } from '../events.ts'
+import { writeBases } from '../lake/base.ts'
+import { nextInstant } from '../lake/instant.ts'
+import type { CommittedManifest } from '../lake/manifest.ts'
+import { bindModels } from '../models/bind.ts'
+import type { Model, ModelText } from '../models/model.ts'
+import { readModels } from '../models/read-models.ts'
+import { evaluatePoint } from './evaluate.ts'
+import { batchMarks, pointsAfter, type Point } from './points.ts'
+import type { Project } from './project.ts'
+import { SYSTEM_WRITER } from './writer.ts'
+
+export interface Transformed {
+  readonly manifest: CommittedManifest | null
+  readonly batches: number
+  readonly models: readonly ModelSummary[]
+}
+
+/** Passes all pending points. Throws ModelInvalid, ModelEdited, ModelFailed, CheckFailed. */
+export async function transform(project: Project, context: Context): Promise<Transformed> {
+  const chain = project.processed.chain(project.name)
+  const inputs = await newestInputs(project)
+  let newest = await chain.newest()
+  if (inputs === null) return { manifest: newest, batches: 0, models: [] }
+  refuseForeignInputs(project, newest, inputs)
+  const texts = await readModels(project.settings.models, project.folder)
+  refuseEdited(project, newest, texts)
+  const points = await pendingPoints(project, newest, inputs)
+  if (points.length === 0 || texts.length === 0) return { manifest: newest, batches: 0, models: [] }
+
+  const models = await bind(project, texts, inputs, context)
+  const summaries = new Map<string, ModelSummary>()
+  let batches = 0
+  let failed: ToteError | undefined
+  for (const point of points) {
+    const engine = await project.engine(context.signal)
+    try {
+      const committed = await passPoint(project, { engine, models, inputs, point, parent: newest }, context)
+      if (failed !== undefined) {
+        context.emit({ type: 'note', level: 'warn', text: 'an earlier batch was passed over because its checks failed; this one passes' })
+        failed = undefined
+      }
+      if (committed.manifest.batch > (newest?.batch ?? 0)) batches += 1
+      newest = committed.manifest
+      for (const summary of committed.models) summaries.set(summary.model, addCounts(summaries.get(summary.model), summary))
+    } catch (error) {
+      if (!(error instanceof ToteError && error.name === 'CheckFailed')) throw error
+      failed = error
+    } finally {
+      engine.close()
+    }
+  }
+  if (failed !== undefined) throw failed
+  return { manifest: newest, batches, models: [...summaries.values()] }
+}
+
+export interface PointWork {
+  readonly engine: Engine
+  readonly models: readonly Model[]
+  readonly inputs: ReadonlyMap<string, CommittedManifest>
+  readonly point: Point
+  readonly parent: CommittedManifest | null
+}
+
+async function passPoint(
+  project: Project,
+  work: PointWork,
+  context: Context,
+): Promise<{ manifest: CommittedManifest; models: readonly ModelSummary[] }> {
+  const { parent, point, inputs, engine } = work
+  const batch = (parent?.batch ?? 0) + 1
+  const instant = nextInstant(parent?.instant ?? null, point.instant)
+  const evaluated = await evaluatePoint(project, { ...work, batch, instant }, context)
+  const changed = parent === null || evaluated.models.some((model) => model.inserted + model.updated + model.deleted > 0)
+  const manifest = await project.processed.chain(project.name).commit(
+    {
+      chain: parent?.chain ?? randomUUID(),
+      // Input rows may change without any model's row: the point is recorded, and no batch is added.
+      batch: changed ? batch : (parent?.batch ?? 0),
+      instant: changed ? instant : (parent?.instant ?? instant),
+      run: context.run,
+      writer: SYSTEM_WRITER,
+      inputs: Object.fromEntries(
+        Object.entries(point.batches).map(([source, number]) => [source, { chain: inputs.get(source)?.chain ?? '', batch: number }]),
+      ),
+      engine: engine.version,
+      tables: evaluated.tables,
+    },
+    parent,
+  )
+  context.emit({ type: 'manifest.committed', chain: project.name, number: manifest.number, batch: manifest.batch, instant: manifest.instant })
+  const options = { ...project.settings.lake.baseAfter, run: context.run }
+  return { manifest: await writeBases(project.processed, engine, manifest, options), models: evaluated.models }
+}
+
+async function newestInputs(project: Project): Promise<ReadonlyMap<string, CommittedManifest> | null> {
+  const found = new Map<string, CommittedManifest>()
+  for (const { source } of project.sources) {
+    const manifest = await project.ingestion.chain(source.name).newest()
+    if (manifest === null) return null
+    found.set(source.name, manifest)
+  }
+  return found
+}
+
+function refuseForeignInputs(project: Project, newest: CommittedManifest | null, inputs: ReadonlyMap<string, CommittedManifest>): void {
+  for (const [source, recorded] of Object.entries(newest?.inputs ?? {})) {
+    const found = inputs.get(source)
+    if (found !== undefined && found.chain === recorded.chain && found.batch >= recorded.batch) continue
+    throw new ToteError('LakeCorrupt', `The processed zone stands for batch ${recorded.batch} of source "${source}", which the ingestion zone does not hold.`, {
+      where: project.ingestion.store.url,
+      why: found === undefined ? 'the source is no longer in the config' : 'the ingestion zone is another one, or was put back to an earlier state',
+      fix: 'restore the ingestion zone, or begin a new processed zone and a new warehouse schema',
+    })
+  }
+}
+
+function refuseEdited(project: Project, newest: CommittedManifest | null, texts: readonly ModelText[]): void {
+  if (newest === null) return
+  const problems: { where: string; message: string }[] = []
+  for (const text of texts) {
+    const entry = newest.tables[text.name]
+    if (entry === undefined) problems.push({ where: text.path, message: 'is new' })
+    else if (entry.shape !== text.sha256) problems.push({ where: text.path, message: 'was edited' })
+  }
+  for (const name of Object.keys(newest.tables)) {
+    if (!texts.some((text) => text.name === name)) problems.push({ where: `${name}.sql`, message: 'is no longer there' })
+  }
+  if (problems.length === 0) return
+  throw new ToteError('ModelEdited', `The models are not those that the processed zone was made with.`, {
+    problems,
+    why: 'restating a versioned table is not supported yet, so nothing was written',
+    fix: `undo the edit, or begin anew: remove ${project.processed.store.url} and drop the warehouse tables and the schema "tote"`,
+  })
+}
+
+async function pendingPoints(project: Project, newest: CommittedManifest | null, inputs: ReadonlyMap<string, CommittedManifest>): Promise<Point[]> {
+  const done = newest?.inputs === undefined ? null : Object.fromEntries(Object.entries(newest.inputs).map(([source, input]) => [source, input.batch]))
+  const marks = await Promise.all(
+    [...inputs].map(async ([source, manifest]) => batchMarks(project.ingestion, source, manifest, done?.[source] ?? 0)),
+  )
+  return pointsAfter(done, [...inputs.keys()], marks.flat())
+}
+
+async function bind(
+  project: Project,
+  texts: readonly ModelText[],
+  inputs: ReadonlyMap<string, CommittedManifest>,
+  context: Context,
+): Promise<Model[]> {
+  const engine = await project.engine(context.signal)
+  try {
+    const sources = [...inputs].flatMap(([schema, manifest]) =>
+      Object.entries(manifest.tables).map(([name, entry]) => ({ schema, name, columns: entry.columns })),
+    )
+    return await bindModels(texts, engine, sources)
+  } finally {
+    engine.close()
+  }
+}
+
+function addCounts(before: ModelSummary | undefined, now: ModelSummary): ModelSummary {
+  if (before === undefined) return now
+  return {
+    ...now,
+    inserted: before.inserted + now.inserted,
+    updated: before.updated + now.updated,
+    deleted: before.deleted + now.deleted,
+  }
+}

@@ -1,0 +1,2 @@
+/** What manifests say wrote them. */
+export const SYSTEM_WRITER = 'totedata'

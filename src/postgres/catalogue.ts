@@ -1,0 +1,134 @@
+/** What the server's catalogue says of tables and of itself. Read with `search_path` empty, so types are qualified. */
+import type { Connection } from './connection.ts'
+
+export interface Relation {
+  readonly oid: string
+  readonly schema: string
+  readonly name: string
+  /** r table, p partitioned table, v view, m materialized view, f foreign table. */
+  readonly kind: string
+  readonly readable: boolean
+}
+
+export interface RelationColumn {
+  readonly name: string
+  readonly type: string
+  readonly notNull: boolean
+  readonly attribute: number
+  readonly comment: string | undefined
+  /** Whatever may change rows without touching their `xmin`, as text. */
+  readonly shape: string
+}
+
+export interface RelationDetail {
+  readonly oid: string
+  readonly key: readonly string[]
+  readonly columns: readonly RelationColumn[]
+}
+
+export interface ServerIdentity {
+  /** null where the server does not let us ask. */
+  readonly system: string | null
+  readonly timeline: string | null
+  readonly started: string
+  readonly database: string
+  readonly databaseOid: string
+  readonly version: string
+}
+
+/** All tables and table-like relations outside the server's own schemas, partitions left to their parents. */
+export async function listRelations(connection: Connection): Promise<Relation[]> {
+  const rows = await connection.query(
+    'list tables',
+    `select c.oid::text, n.nspname, c.relname, c.relkind::text,
+       has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable
+     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+       and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%' escape '\\'
+     order by n.nspname, c.relname`,
+  )
+  return rows.map((row) => ({
+    oid: row['oid'] ?? '',
+    schema: row['nspname'] ?? '',
+    name: row['relname'] ?? '',
+    kind: row['relkind'] ?? '',
+    readable: row['readable'] === 't',
+  }))
+}
+
+/** Columns and primary keys, by table oid; a table that is gone is missing from the result. */
+export async function describeRelations(connection: Connection, oids: readonly string[]): Promise<Map<string, RelationDetail>> {
+  const rows = await connection.query(
+    'read the columns of the tables',
+    `select a.attrelid::text as oid, a.attname, a.attnum::text, a.attnotnull,
+       format_type(a.atttypid, a.atttypmod) as type,
+       col_description(a.attrelid, a.attnum) as comment,
+       array_position((k.indkey::int2[])[0:k.indnkeyatts - 1], a.attnum)::text as key_position,
+       concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated,
+         a.attmissingval::text, case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
+         (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = a.atttypid),
+         (select string_agg(concat_ws(' ', f.attnum, f.attname, f.atttypid, f.atttypmod), ',' order by f.attnum)
+            from pg_catalog.pg_type t join pg_catalog.pg_attribute f on f.attrelid = t.typrelid
+            where t.oid = a.atttypid and t.typrelid <> 0 and f.attnum > 0)) as shape
+     from pg_catalog.pg_attribute a
+     left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+     left join pg_catalog.pg_index k on k.indrelid = a.attrelid and k.indisprimary
+     where a.attrelid = any ($1::oid[]) and a.attnum > 0 and not a.attisdropped
+     order by a.attrelid, a.attnum`,
+    [`{${oids.join(',')}}`],
+  )
+  const details = new Map<string, { oid: string; key: string[]; columns: RelationColumn[] }>()
+  for (const row of rows) {
+    const oid = row['oid'] ?? ''
+    const detail = details.get(oid) ?? { oid, key: [], columns: [] }
+    details.set(oid, detail)
+    const name = row['attname'] ?? ''
+    detail.columns.push({
+      name,
+      type: row['type'] ?? '',
+      notNull: row['attnotnull'] === 't',
+      attribute: Number(row['attnum']),
+      comment: row['comment'] ?? undefined,
+      shape: row['shape'] ?? '',
+    })
+    // int2vector counts from 0; its slice, which leaves out INCLUDE columns, from 1.
+    if (row['key_position'] != null) detail.key[Number(row['key_position']) - 1] = name
+  }
+  return details
+}
+
+/** Who the server is, what a snapshot taken now sees, and its clock right after. */
+export async function identifyServer(
+  connection: Connection,
+): Promise<{ identity: ServerIdentity; position: string; instant: string; standby: boolean }> {
+  const [rights] = await connection.query(
+    'identify the server',
+    `select has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+        and has_function_privilege('pg_catalog.pg_control_checkpoint()', 'execute') as allowed`,
+  )
+  const control =
+    rights?.['allowed'] === 't'
+      ? ', (select system_identifier from pg_control_system())::text as system, (select timeline_id from pg_control_checkpoint())::text as timeline'
+      : ', null as system, null as timeline'
+  const [row] = await connection.query(
+    'identify the server',
+    `select pg_current_snapshot()::text as position,
+       to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as instant,
+       pg_postmaster_start_time()::text as started, current_database() as database,
+       (select oid from pg_catalog.pg_database where datname = current_database())::text as database_oid,
+       current_setting('server_version') as version, pg_is_in_recovery() as standby ${control}`,
+  )
+  return {
+    identity: {
+      system: row?.['system'] ?? null,
+      timeline: row?.['timeline'] ?? null,
+      started: row?.['started'] ?? '',
+      database: row?.['database'] ?? '',
+      databaseOid: row?.['database_oid'] ?? '',
+      version: row?.['version'] ?? '',
+    },
+    position: row?.['position'] ?? '',
+    instant: row?.['instant'] ?? '',
+    standby: row?.['standby'] === 't',
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * One connection to a PostgreSQL, with values left as the text that the server prints (no type
+ * parser, P8), COPY in both directions, and errors in our words.
+ */
+import { readFile } from 'node:fs/promises'
+import type { Client, ClientConfig, QueryConfig } from 'pg'
+import { CallerFailure, copyIn, copyOut, type CopySink } from './copy.ts'
+import { formatAddress, parseAddress, type Address } from './address.ts'
+import { translateFailure, type Peer, type Side } from './failure.ts'
+
+export type TextRow = Readonly<Record<string, string | null>>
+
+export interface TextTable {
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly rows: readonly (readonly (string | null)[])[]
+  /** More rows were there than the limit. */
+  readonly truncated: boolean
+}
+
+export interface Connection {
+  readonly peer: Peer
+  /** The server process behind this connection. */
+  readonly pid: number
+  /** One statement with parameters, or several without; the rows of the last. `doing` is for the error message. */
+  query(doing: string, text: string, values?: readonly (string | null)[]): Promise<TextRow[]>
+  /** At most `limit` rows of a query, for a person, with the names and types of its columns. */
+  read(doing: string, text: string, limit: number): Promise<TextTable>
+  /** `copy … to stdout`: hands each row to `sink`; returns the number of rows the server says it sent. */
+  copyOut(doing: string, text: string, sink: CopySink): Promise<number>
+  /** `copy … from stdin`: sends `chunks`; returns the number of rows the server took. A throw from `chunks` cancels it and is thrown on. */
+  copyIn(doing: string, text: string, chunks: AsyncIterable<Uint8Array>): Promise<number>
+  /** Ends the connection; an open transaction is rolled back by the server. Safe to call twice. */
+  close(): Promise<void>
+}
+
+export interface ConnectOptions {
+  readonly side: Side
+  readonly name: string
+  readonly url: string
+  /** Aborting ends the connection at once. */
+  readonly signal?: AbortSignal | undefined
+  readonly connectTimeoutMs?: number | undefined
+}
+
+/**
+ * Connects. Throws SourceUnreachable, SourceRefused or their warehouse counterparts.
+ */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const where = options.side === 'source' ? `sources.${options.name}.url` : 'warehouse.url'
+  const address = parseAddress(options.url, where)
+  const peer: Peer = { side: options.side, name: options.name, address: formatAddress(address) }
+  const { default: pg } = await import('pg')
+  const client = new pg.Client(await clientConfig(address, options.connectTimeoutMs ?? 10_000))
+  let lost: unknown
+  // Without a listener a lost connection would end the process.
+  client.on('error', (error) => {
+    lost = error
+  })
+  try {
+    await client.connect()
+  } catch (error) {
+    void client.end().catch(() => undefined)
+    throw translateFailure(error, peer, 'connect')
+  }
+  const abort = (): void => destroy(client)
+  options.signal?.addEventListener('abort', abort, { once: true })
+  if (options.signal?.aborted === true) abort()
+
+  let closed: Promise<void> | undefined
+  const attempt = async <T>(doing: string, action: () => Promise<T>): Promise<T> => {
+    try {
+      options.signal?.throwIfAborted()
+      return await action()
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      if (error instanceof CallerFailure) throw error.cause
+      throw translateFailure(lost ?? error, peer, doing)
+    }
+  }
+  return {
+    peer,
+    pid: (client as Client & { processID: number }).processID,
+    query: async (doing, text, values) =>
+      attempt(doing, async () => {
+        const result = values === undefined ? await client.query(text) : await client.query(text, [...values])
+        const last = Array.isArray(result) ? (result as { rows: TextRow[] }[]).at(-1) : result
+        return (last?.rows ?? []) as TextRow[]
+      }),
+    read: async (doing, text, limit) => attempt(doing, async () => readTable(client, text, limit)),
+    copyOut: async (doing, text, sink) => attempt(doing, async () => copyOut(client, text, sink)),
+    copyIn: async (doing, text, chunks) => attempt(doing, async () => copyIn(client, text, chunks)),
+    close: async () => {
+      closed ??= (async () => {
+        options.signal?.removeEventListener('abort', abort)
+        await client.end().catch(() => undefined)
+      })()
+      return closed
+    },
+  }
+}
+
+/** A cursor keeps a large answer at the server; declaring one also refuses everything but a query. */
+async function readTable(client: Client, text: string, limit: number): Promise<TextTable> {
+  // The extended protocol takes one statement: `select 1; commit; drop …` must not get through.
+  await client.query({ text: `declare tote_query no scroll cursor for ${text}`, queryMode: 'extended' } as QueryConfig)
+  const result = await client.query({ text: `fetch ${limit + 1} from tote_query`, rowMode: 'array' })
+  const names = await client.query({
+    text: 'select format_type(t, null) as name from unnest($1::oid[]) with ordinality as o(t, n) order by n',
+    values: [`{${result.fields.map((field) => field.dataTypeID).join(',')}}`],
+  })
+  return {
+    columns: result.fields.map((field, index) => ({ name: field.name, type: String(names.rows[index]?.name ?? '') })),
+    rows: (result.rows as (string | null)[][]).slice(0, limit),
+    truncated: result.rows.length > limit,
+  }
+}
+
+async function clientConfig(address: Address, connectTimeoutMs: number): Promise<ClientConfig> {
+  const ssl =
+    address.tls === 'disable'
+      ? false
+      : {
+          rejectUnauthorized: address.tls === 'verify-full',
+          servername: address.host,
+          ...(address.rootCertificate === undefined ? {} : { ca: await readFile(address.rootCertificate, 'utf8') }),
+        }
+  return {
+    host: address.host,
+    port: address.port,
+    database: address.database,
+    user: address.user,
+    // undefined would make the driver read PGPASSWORD or ~/.pgpass for another server than the URL names.
+    password: address.password ?? '',
+    ssl,
+    application_name: 'tote',
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+    types: { getTypeParser: () => (value: string) => value } as unknown as NonNullable<ClientConfig['types']>,
+  }
+}
+
+function destroy(client: Client): void {
+  const { connection } = client as Client & { connection: { stream: { destroy(): void } } }
+  connection.stream.destroy()
+}

@@ -1,0 +1,150 @@
+/**
+ * COPY over the driver's own protocol messages. Out: one CopyData message is one row, so whoever
+ * receives them sees row ends without parsing. In: chunks go out as fast as the socket drains.
+ */
+import type { Client } from 'pg'
+
+export interface CopySink {
+  /** One whole row, line end included. The buffer is the socket's: use it before the next call, or copy it. */
+  row(row: Buffer): void
+  /** Resolves when more rows may come; undefined when they may at once. */
+  ready(): Promise<void> | undefined
+}
+
+/** Wraps what our own sink or chunks threw, so that it is not taken for the server's answer. */
+export class CallerFailure extends Error {
+  override readonly name = 'CallerFailure'
+}
+
+interface Socket {
+  pause(): void
+  resume(): void
+  readonly writableNeedDrain: boolean
+  readonly destroyed: boolean
+  once(event: 'drain' | 'close' | 'error', listener: () => void): void
+  off(event: 'drain' | 'close' | 'error', listener: () => void): void
+}
+
+/** What the driver calls on a query that is not its own (its `Submittable`), and the connection it hands over. */
+interface ProtocolConnection {
+  readonly stream: Socket
+  query(text: string): void
+  sendCopyFromChunk(chunk: Uint8Array): void
+  endCopyFrom(): void
+  sendCopyFail(reason: string): void
+  sync(): void
+}
+
+/** Runs `copy … to stdout` and returns the row count of the server's command tag. */
+export async function copyOut(client: Client, text: string, sink: CopySink): Promise<number> {
+  return new Promise<number>((resolve, reject) => {
+    let rows = 0
+    let received = 0
+    let failure: unknown
+    let paused = false
+    submit(client, {
+      submit: (connection) => connection.query(text),
+      handleCopyData: (message, connection) => {
+        received += 1
+        if (failure !== undefined) return
+        try {
+          sink.row(message.chunk)
+          const wait = paused ? undefined : sink.ready()
+          if (wait === undefined) return
+          paused = true
+          connection.stream.pause()
+          wait
+            .catch((error: unknown) => {
+              failure ??= error
+            })
+            .finally(() => {
+              paused = false
+              connection.stream.resume()
+            })
+        } catch (error) {
+          failure ??= error
+        }
+      },
+      handleCommandComplete: (message) => {
+        rows = rowsOf(message.text)
+      },
+      handleError: (error) => reject(failure === undefined ? error : callerFailure(failure)),
+      handleReadyForQuery: () => {
+        if (failure !== undefined) reject(callerFailure(failure))
+        // A tag that disagrees with what arrived would be a truncated stream taken for a whole one.
+        else if (rows !== received) reject(new Error(`COPY sent ${received} rows and announced ${rows}`))
+        else resolve(rows)
+      },
+    })
+  })
+}
+
+/** Runs `copy … from stdin` and returns the row count of the server's command tag. */
+export async function copyIn(client: Client, text: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  return new Promise<number>((resolve, reject) => {
+    let rows = 0
+    let failure: unknown
+    let refused: Error | undefined
+    submit(client, {
+      submit: (connection) => connection.query(text),
+      handleCopyInResponse: (connection) => {
+        send(connection, chunks, () => refused !== undefined)
+          .then(() => refused === undefined && connection.endCopyFrom())
+          .catch((error: unknown) => {
+            failure = error
+            if (!connection.stream.destroyed) connection.sendCopyFail('the sender failed')
+          })
+      },
+      handleCommandComplete: (message) => {
+        rows = rowsOf(message.text)
+      },
+      // The driver forgets a query at its error, so ReadyForQuery would reach nobody.
+      handleError: (error) => {
+        refused = error
+        reject(failure === undefined ? error : callerFailure(failure))
+      },
+      handleReadyForQuery: () => (failure === undefined ? resolve(rows) : reject(callerFailure(failure))),
+    })
+  })
+}
+
+async function send(connection: ProtocolConnection, chunks: AsyncIterable<Uint8Array>, stopped: () => boolean): Promise<void> {
+  for await (const chunk of chunks) {
+    if (stopped()) return
+    connection.sendCopyFromChunk(chunk)
+    if (connection.stream.writableNeedDrain) await drained(connection.stream)
+  }
+}
+
+async function drained(stream: Socket): Promise<void> {
+  return new Promise<void>((resolve) => {
+    const events = ['drain', 'close', 'error'] as const
+    const done = (): void => {
+      for (const event of events) stream.off(event, done)
+      resolve()
+    }
+    for (const event of events) stream.once(event, done)
+  })
+}
+
+interface ProtocolQuery {
+  submit(connection: ProtocolConnection): void
+  handleCopyInResponse?(connection: ProtocolConnection): void
+  handleCopyData?(message: { chunk: Buffer }, connection: ProtocolConnection): void
+  handleCommandComplete(message: { text: string }): void
+  handleError(error: Error): void
+  handleReadyForQuery(): void
+}
+
+function submit(client: Client, query: ProtocolQuery): void {
+  const unused = { handleRowDescription: () => undefined, handleDataRow: () => undefined, handleEmptyQuery: () => undefined }
+  client.query({ ...unused, ...query } as unknown as Parameters<Client['query']>[0] & { submit: never })
+}
+
+function callerFailure(cause: unknown): CallerFailure {
+  return new CallerFailure('the caller failed', { cause })
+}
+
+function rowsOf(tag: string): number {
+  return Number(/\d+$/.exec(tag)?.[0] ?? 0)
+}

@@ -1,0 +1,40 @@
+/**
+ * A read-only transaction whose output does not depend on anybody's settings. Everything is
+ * `set local`: no session state, so a transaction pooler will do, and a hostile
+ * `alter role … set` changes nothing.
+ */
+import { quoteLiteral } from './identifiers.ts'
+
+export interface SessionLimits {
+  readonly lockTimeoutMs: number
+  readonly statementTimeoutMs: number
+}
+
+/**
+ * The statements that begin it, as one simple query. `repeatable read` takes its snapshot at the
+ * first statement that needs one: neither these nor `lock table` do.
+ */
+export function beginReading(isolation: 'repeatable read' | 'read committed', limits: SessionLimits): string {
+  const settings: readonly (readonly [string, string])[] = [
+    ['statement_timeout', String(limits.statementTimeoutMs)],
+    ['lock_timeout', String(limits.lockTimeoutMs)],
+    ['idle_in_transaction_session_timeout', '0'],
+    ['client_encoding', 'UTF8'],
+    ['TimeZone', 'UTC'],
+    ['DateStyle', 'ISO, YMD'],
+    ['IntervalStyle', 'postgres'],
+    ['extra_float_digits', '1'],
+    ['bytea_output', 'hex'],
+    ['xmlbinary', 'base64'],
+    ['lc_monetary', 'C'],
+    ['search_path', ''],
+    ['quote_all_identifiers', 'off'],
+    ['standard_conforming_strings', 'on'],
+    ['array_nulls', 'on'],
+    // Rows hidden by a policy raise an error instead of being missed.
+    ['row_security', 'off'],
+    ['synchronize_seqscans', 'off'],
+  ]
+  const pinned = settings.map(([name, value]) => `set local ${name} = ${quoteLiteral(value)}`)
+  return [`begin isolation level ${isolation} read only`, ...pinned].join('; ')
+}

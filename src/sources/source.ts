@@ -1,0 +1,72 @@
+/**
+ * The seam to operational data: what a batch sees, at one instant (P1). A source offers reads;
+ * which of them a table needs, and what changed, the lake decides.
+ */
+import type { Context } from '../events.ts'
+import type { Instant, Json } from '../types.ts'
+
+export interface SourceColumn {
+  readonly name: string
+  /** PostgreSQL's type, as `format_type` prints it. */
+  readonly type: string
+  /** The DuckDB type that carries it exactly; `VARCHAR` for all others. */
+  readonly carried: string
+  readonly notNull: boolean
+  /** Position within the source table that survives a rename (PostgreSQL: attnum). */
+  readonly attribute: number
+  /** A comment of the source's catalogue. */
+  readonly comment?: string | undefined
+}
+
+export interface SourceTable {
+  /** As the lake and the models name it: bare in the default schema, else `schema.table`. */
+  readonly name: string
+  readonly columns: readonly SourceColumn[]
+  /** Column names of the primary key, in its order. */
+  readonly key: readonly string[]
+  /** Everything that, when it differs, means that rows may have changed unseen. Compared as text. */
+  readonly shape: string
+  /** When equal to the last batch's, the table is unchanged and need not be read. */
+  readonly fingerprint?: string | undefined
+}
+
+/** Who the source is, so that another database behind the same URL is noticed. */
+export type SourceIdentity = Readonly<Record<string, Json>>
+
+/** Receives a table's rows as CSV as PostgreSQL's COPY writes it, one whole row a call, line end included. */
+export interface RowSink {
+  row(csv: Buffer): void
+  /** Resolves when more rows may come; undefined when they may at once. */
+  ready(): Promise<void> | undefined
+}
+
+export interface SourceSnapshot {
+  readonly identity: SourceIdentity
+  /** The source's own name for what this snapshot sees, to tell an older one (PostgreSQL: `pg_current_snapshot`). */
+  readonly position: string | null
+  /** The source's clock right after the snapshot was taken. */
+  readonly instant: Instant
+  readonly tables: readonly SourceTable[]
+  /** All rows of a table ordered by key. Returns their number as the source counted them. */
+  copy(table: SourceTable, sink: RowSink): Promise<number>
+  /** Ends the snapshot; says whether it was whole. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** What the newest manifest of the source's chain remembers, or null before the first batch. */
+export interface SourceMemory {
+  readonly identity: SourceIdentity
+  readonly position: string | null
+}
+
+export interface Source {
+  readonly name: string
+  /** Opens one snapshot over all configured tables. */
+  snapshot(context: Context): Promise<SourceSnapshot>
+  /**
+   * Whether this snapshot may follow that memory: throws SourceReplaced or SourceBehind.
+   * Pure; called before anything is read.
+   */
+  follow(snapshot: SourceSnapshot, memory: SourceMemory): void
+  close(): Promise<void>
+}

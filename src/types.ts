@@ -1,0 +1,38 @@
+/**
+ * The words that every layer shares. Rows never appear here: between PostgreSQL and PostgreSQL they
+ * are files and columns (DESIGN.md 9), so what travels in JavaScript is names, positions and counts.
+ */
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+export type Stage = 'extract' | 'transform' | 'load'
+
+/** A column of a versioned table, of a model or of a warehouse table. */
+export interface Column {
+  /** Stable within its versioned table, written as the Parquet field id; a rename keeps it. */
+  readonly id: number
+  readonly name: string
+  /** PostgreSQL's type as `format_type` prints it, for example `numeric(10,2)`. */
+  readonly type: string
+  /** The DuckDB type that carries it in files; `VARCHAR` where DuckDB has no exact one. */
+  readonly carried: string
+  readonly notNull: boolean
+}
+
+export type ModelKind = 'dimension' | 'fact' | 'table'
+
+/** A column that refers to the key of a model. */
+export interface Reference {
+  readonly column: string
+  readonly model: string
+}
+
+/** How many rows changed, by kind. `versions` of a fact are its inserts and updates. */
+export interface ChangeCounts {
+  readonly inserted: number
+  readonly updated: number
+  readonly deleted: number
+}
+
+/** A moment with microseconds, as `2026-11-20T09:30:00.123456Z`; sorts as text. */
+export type Instant = string

@@ -1,0 +1,218 @@
+/**
+ * One batch into the warehouse, as one transaction (P4, P5):
+ *
+ *   lock · read the ledger · create what is missing · dimensions, then facts · keys of new tables ·
+ *   count afresh · ledger · commit
+ *
+ * Whatever stops it, on either side, leaves the warehouse at the batch before.
+ */
+import { ToteError } from '../errors.ts'
+import type { Context, WarehouseTableSummary } from '../events.ts'
+import type { Connection } from '../postgres/connection.ts'
+import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import { readCatalogue, type Catalogue } from './catalogue.ts'
+import {
+  addForeignKeys,
+  addPrimaryKey,
+  adoptTable,
+  commentColumns,
+  commentTable,
+  commentView,
+  createIndex,
+  createTable,
+  createView,
+  foreignKeysOf,
+} from './ddl.ts'
+import { allColumns, layoutOf, loadOrder } from './layout.ts'
+import {
+  commentLedger,
+  createLedger,
+  createLedgerSchema,
+  entryValues,
+  findLedger,
+  insertEntry,
+  parseEntry,
+  placeInLedger,
+  refuseRows,
+  selectBatch,
+  selectLast,
+} from './ledger.ts'
+import { fillTable, mergeTable } from './load.ts'
+import { carriedColumn, countRows, type Target } from './merge.ts'
+import { grantReaders, requireRights, type Rights } from './rights.ts'
+import { beginLoading, lockLedger, lockPipeline } from './session.ts'
+import { needsOf, relationNames, type TablePlan } from './shape.ts'
+import type { LedgerEntry, StarBatch, StarChanges, StarTable } from './warehouse.ts'
+
+export interface Surveyed {
+  readonly rights: Rights
+  readonly plans: readonly TablePlan[]
+  /** Tables without a row. */
+  readonly empty: ReadonlySet<string>
+}
+
+export interface Site {
+  readonly connection: Connection
+  readonly schema: string
+  readonly readers: readonly string[]
+  /** Reads and compares, inside the open transaction; throws WarehouseShapeMismatch. `ask` for the emptiness of every table there. */
+  survey(star: readonly StarTable[], ask: 'all' | 'incomplete'): Promise<Surveyed>
+}
+
+export interface Applied {
+  readonly status: 'applied' | 'already'
+  readonly tables: readonly WarehouseTableSummary[]
+}
+
+export async function applyBatch(site: Site, batch: StarBatch, context: Context): Promise<Applied> {
+  const { connection, schema } = site
+  const { entry } = batch
+  await connection.query('begin', beginLoading('read write'))
+  await connection.query(`wait for another loader of "${entry.pipeline}"`, lockPipeline(entry.pipeline))
+  const ledger = await readLedger(connection, entry)
+  if (placeInLedger(entry, ledger.last, ledger.recorded) === 'already') {
+    await connection.query('roll back', 'rollback')
+    return { status: 'already', tables: [] }
+  }
+  const star = loadOrder(batch.changes.map(({ table }) => table))
+  const { rights, plans, empty } = await site.survey(star, ledger.last === null ? 'all' : 'incomplete')
+  requireRights(rights, needsOf(schema, plans), connection.peer.address)
+  const changes = new Map(batch.changes.map((change) => [change.table.name, change]))
+  refuseStrangeRows(entry, { plans, empty, changes, first: ledger.last === null })
+
+  const run = async (doing: string, text: string | undefined): Promise<void> => {
+    context.signal.throwIfAborted()
+    if (text !== undefined) await connection.query(doing, text)
+  }
+  if (!ledger.exists) await createLedgerTable(connection, rights)
+  if (!rights.schemaExists) await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
+  for (const plan of plans) await prepareTable(site, plan, { star, run })
+  const kept = plans.some(({ action }) => action === 'create') ? await readCatalogue(connection, schema, relationNames(star)) : catalogueOf(plans)
+
+  const loads: { readonly change: StarChanges; readonly ms: number }[] = []
+  for (const [index, plan] of plans.entries()) {
+    const change = changes.get(plan.layout.table.name)
+    if (change === undefined || (change.upserts === 0 && change.deletes === 0 && plan.action !== 'create')) continue
+    const started = performance.now()
+    const target = targetOf(schema, { plan, kept, index })
+    const load = { connection, target, changes: change, stamp: { batch: entry.batch, instant: entry.instant } }
+    if (plan.action === 'create') await fillTable(load, context)
+    else await mergeTable(load, context)
+    loads.push({ change, ms: performance.now() - started })
+  }
+  await finishTables(site, { plans, star, run })
+  await grantReaders(connection, { schema, readers: site.readers, relations: relationNames(star) })
+
+  const tables: WarehouseTableSummary[] = []
+  for (const { change } of loads) tables.push(await countTable(connection, schema, change))
+  await connection.query('write the ledger', insertEntry, entryValues(entry, tables))
+  context.signal.throwIfAborted()
+  await connection.query('commit', 'commit')
+  tables.forEach((summary, index) =>
+    context.emit({ type: 'table.loaded', batch: entry.batch, ms: Math.round(loads[index]?.ms ?? 0), ...summary }),
+  )
+  return { status: 'applied', tables }
+}
+
+interface LedgerState {
+  readonly exists: boolean
+  readonly last: LedgerEntry | null
+  readonly recorded: LedgerEntry | null
+}
+
+async function readLedger(connection: Connection, entry: LedgerEntry): Promise<LedgerState> {
+  const [found] = await connection.query('look for the ledger', findLedger)
+  if ((found?.['oid'] ?? null) === null) return { exists: false, last: null, recorded: null }
+  const [last] = await connection.query('read the ledger', selectLast, [entry.pipeline])
+  const [recorded] = await connection.query('read the ledger', selectBatch, [entry.pipeline, String(entry.batch)])
+  return { exists: true, last: parseEntry(last), recorded: parseEntry(recorded) }
+}
+
+/** Rows that no ledger knows of, or a ledger whose rows are gone: someone else's tables, or a dropped one. */
+function refuseStrangeRows(
+  entry: LedgerEntry,
+  seen: {
+    readonly plans: readonly TablePlan[]
+    readonly empty: ReadonlySet<string>
+    readonly changes: ReadonlyMap<string, StarChanges>
+    readonly first: boolean
+  },
+): void {
+  for (const { layout, action } of seen.plans) {
+    const { name } = layout.table
+    const change = seen.changes.get(name)
+    if (action === 'create' && !seen.first && change !== undefined && change.rowsInLake !== change.upserts) refuseRows(entry, name, 'a table that is gone')
+    if (action !== 'create' && seen.first && !seen.empty.has(name)) refuseRows(entry, name, 'rows without a ledger')
+  }
+}
+
+async function createLedgerTable(connection: Connection, rights: Rights): Promise<void> {
+  await connection.query('wait for another loader', lockLedger)
+  // `if not exists` would still ask for the right to create it.
+  const schema = rights.ledgerSchemaExists ? [] : [createLedgerSchema]
+  await connection.query('create the ledger', [...schema, createLedger, commentLedger].join('; '))
+}
+
+interface Building {
+  readonly star: readonly StarTable[]
+  run(doing: string, text: string | undefined): Promise<void>
+}
+
+/** Before the rows: a new table without keys, or a user's empty one with our columns. */
+async function prepareTable({ schema }: Site, { layout, action, missing, nullable, found }: TablePlan, { star, run }: Building): Promise<void> {
+  const { name } = layout.table
+  if (action === 'create') await run(`create table "${name}"`, createTable(schema, layout))
+  if (action !== 'adopt') return
+  await run(`add Tote's columns to "${name}"`, adoptTable(schema, layout, missing, nullable))
+  await run(`index "${name}"`, createIndex(schema, layout))
+  const absent = foreignKeysOf(layout.table, star).filter(({ column }) => found?.foreignKeys.includes(column) !== true)
+  await run(`add foreign keys to "${name}"`, addForeignKeys(schema, layout, absent))
+  if (found?.comment === null) await run(`comment on "${name}"`, commentTable(schema, layout))
+  for (const comment of commentColumns(schema, layout, missing)) await run(`comment on "${name}"`, comment)
+}
+
+/** After the rows: primary keys of all new tables, then their foreign keys, indexes, statistics, comments, views. */
+async function finishTables({ schema }: Site, { plans, star, run }: Building & { readonly plans: readonly TablePlan[] }): Promise<void> {
+  const created = plans.filter(({ action }) => action === 'create').map(({ layout }) => layout)
+  for (const layout of created) await run(`add the primary key of "${layout.table.name}"`, addPrimaryKey(schema, layout))
+  for (const layout of created) {
+    const { name } = layout.table
+    await run(`add the foreign keys of "${name}"`, addForeignKeys(schema, layout, foreignKeysOf(layout.table, star)))
+    await run(`index "${name}"`, createIndex(schema, layout))
+    await run(`comment on "${name}"`, commentTable(schema, layout))
+    for (const comment of commentColumns(schema, layout, allColumns(layout))) await run(`comment on "${name}"`, comment)
+  }
+  if (created.length > 0) await run('gather statistics', `analyze ${created.map(({ table }) => quoteQualified(schema, table.name)).join(', ')}`)
+  for (const { layout, createView: wanted } of plans) {
+    if (!wanted) continue
+    await run(`create view "${layout.view ?? ''}"`, createView(schema, layout))
+    await run(`comment on "${layout.view ?? ''}"`, commentView(schema, layout))
+  }
+}
+
+function catalogueOf(plans: readonly TablePlan[]): Catalogue {
+  return new Map(plans.flatMap(({ found }) => (found === undefined ? [] : [[found.name, found] as const])))
+}
+
+/** Types as the warehouse keeps them decide what is sent as what. */
+function targetOf(schema: string, { plan, kept, index }: { plan: TablePlan; kept: Catalogue; index: number }): Target {
+  const { layout } = plan
+  const types = new Map(kept.get(layout.table.name)?.columns.map(({ name, type }) => [name, type]))
+  const recordIdType = types.get(layout.recordId?.name ?? '') === 'bigint' ? 'bigint' : 'integer'
+  const columns = layout.table.columns.map(({ name, type, carried }) => carriedColumn(name, carried, types.get(name) ?? type))
+  return { schema, layout, columns, recordIdType, stage: `pg_temp.tote_stage_${index}` }
+}
+
+/** Counts a table afresh (P12). Throws CountMismatch, and with it goes the whole batch. */
+async function countTable(connection: Connection, schema: string, { table, upserts, deletes, rowsInLake }: StarChanges): Promise<WarehouseTableSummary> {
+  const [row] = await connection.query(`count "${table.name}"`, countRows(schema, layoutOf(table)))
+  const [current, total] = [Number(row?.['current']), Number(row?.['total'])]
+  if (current !== rowsInLake) {
+    throw new ToteError(
+      'CountMismatch',
+      `Table "${table.name}" would have ${current} current rows in the warehouse after this batch, and has ${rowsInLake} in the lake; nothing was loaded.`,
+      { where: table.name, details: { table: table.name, rowsInWarehouse: current, rowsInLake } },
+    )
+  }
+  return { table: table.name, kind: table.kind, rowsLoaded: upserts, rowsDeleted: deletes, rowsCurrent: current, rowsTotal: total }
+}

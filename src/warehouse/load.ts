@@ -1,0 +1,145 @@
+/**
+ * One table's changes into the warehouse, inside the batch's transaction. A table that this
+ * transaction created takes its rows straight from COPY; any other gets them by way of a stage
+ * table, keys in place.
+ */
+import type { DuckDBDataChunk } from '@duckdb/node-api'
+import { encodeBinary } from '../columns/copy-binary.ts'
+import type { BinaryColumn } from '../columns/copy-encoders.ts'
+import { OP_COLUMN } from '../columns/sql.ts'
+import { ToteError } from '../errors.ts'
+import type { Context } from '../events.ts'
+import type { Connection } from '../postgres/connection.ts'
+import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import { STAGE_NUMBER } from './layout.ts'
+import {
+  closeVersions,
+  createStage,
+  deleteRows,
+  insertStaged,
+  markDeleted,
+  openVersions,
+  selectChanges,
+  selectNewRows,
+  upsertRows,
+  type BatchStamp,
+  type CarriedColumn,
+  type Target,
+} from './merge.ts'
+import type { StarChanges } from './warehouse.ts'
+
+export interface TableLoad {
+  readonly connection: Connection
+  readonly target: Target
+  readonly changes: StarChanges
+  readonly stamp: BatchStamp
+}
+
+const PROGRESS_BYTES = 4_194_304
+
+/** Fills a table that this transaction created; it has no keys yet. */
+export async function fillTable(load: TableLoad, context: Context): Promise<void> {
+  const { connection, target, changes, stamp } = load
+  if (changes.upserts === 0) return
+  if (target.columns.some(({ castTo }) => castTo !== null)) {
+    await fillStage(load, context)
+    await connection.query(`load "${changes.table.name}"`, insertStaged(target, stamp))
+    return
+  }
+  const model = target.columns.map(binaryColumn)
+  const recordId = target.layout.recordId
+  const columns: readonly BinaryColumn[] =
+    recordId === null
+      ? model
+      : [
+          { name: recordId.name, duckdbType: target.recordIdType.toUpperCase(), postgresType: target.recordIdType },
+          ...model,
+          { name: 'valid_from', duckdbType: 'TIMESTAMPTZ', postgresType: 'timestamp with time zone' },
+          { name: 'batch', duckdbType: 'BIGINT', postgresType: 'bigint' },
+        ]
+  const rows = await copyRows(load, { into: quoteQualified(target.schema, changes.table.name), columns, select: selectNewRows(target, stamp) }, context)
+  requireCount(changes, rows, changes.upserts)
+}
+
+/** Changes a table that was there before; returns nothing, the rows are counted afterwards. */
+export async function mergeTable(load: TableLoad, context: Context): Promise<void> {
+  const { connection, target, changes, stamp } = load
+  await fillStage(load, context)
+  const run = async (text: string): Promise<void> => void (await connection.query(`load "${changes.table.name}"`, text))
+  if (changes.table.kind === 'fact') {
+    if (changes.deletes > 0) await run(closeVersions(target, 'd', stamp))
+    if (changes.upserts > 0) {
+      await run(closeVersions(target, 'u', stamp))
+      await run(openVersions(target, stamp))
+    }
+  } else {
+    if (changes.deletes > 0) await run(changes.table.kind === 'dimension' ? markDeleted(target) : deleteRows(target))
+    if (changes.upserts > 0) await run(upsertRows(target))
+  }
+  await connection.query('drop a stage table', `drop table ${target.stage}`)
+}
+
+async function fillStage(load: TableLoad, context: Context): Promise<void> {
+  const { connection, target, changes } = load
+  await connection.query('create a stage table', createStage(target))
+  const columns: readonly BinaryColumn[] = [
+    { name: OP_COLUMN, duckdbType: 'VARCHAR', postgresType: 'text' },
+    ...(target.layout.recordId === null ? [] : [{ name: STAGE_NUMBER, duckdbType: 'BIGINT', postgresType: 'bigint' }]),
+    ...target.columns.map(binaryColumn),
+  ]
+  const rows = await copyRows(load, { into: target.stage, columns, select: selectChanges(target) }, context)
+  requireCount(changes, rows, changes.upserts + changes.deletes)
+  await connection.query('analyze a stage table', `analyze ${target.stage}`)
+}
+
+interface Copy {
+  readonly into: string
+  readonly columns: readonly BinaryColumn[]
+  readonly select: (relation: string) => string
+}
+
+async function copyRows({ connection, changes }: TableLoad, { into, columns, select }: Copy, context: Context): Promise<number> {
+  const table = changes.table.name
+  const names = columns.map(({ name }) => quoteIdentifier(name)).join(', ')
+  let rows = 0
+  const counted = countRows(changes.rows.chunks(select), (count) => {
+    rows += count
+  })
+  const bytes = reportProgress(encodeBinary({ table, columns, chunks: counted }), (sent) => {
+    context.signal.throwIfAborted()
+    context.emit({ type: 'table.progress', stage: 'load', table, rows, bytes: sent })
+  })
+  return connection.copyIn(`load "${table}"`, `copy ${into} (${names}) from stdin (format binary)`, bytes)
+}
+
+async function* countRows(chunks: AsyncIterable<DuckDBDataChunk>, count: (rows: number) => void): AsyncIterable<DuckDBDataChunk> {
+  for await (const chunk of chunks) {
+    count(chunk.rowCount)
+    yield chunk
+  }
+}
+
+async function* reportProgress(buffers: AsyncIterable<Uint8Array>, report: (bytes: number) => void): AsyncIterable<Uint8Array> {
+  let bytes = 0
+  let reported = 0
+  for await (const buffer of buffers) {
+    yield buffer
+    bytes += buffer.length
+    if (bytes - reported < PROGRESS_BYTES) continue
+    reported = bytes
+    report(bytes)
+  }
+}
+
+/** What the manifest announced must be what the files held. */
+function requireCount({ table }: StarChanges, sent: number, announced: number): void {
+  if (sent === announced) return
+  throw new ToteError('CountMismatch', `Table "${table.name}": the lake announced ${announced} changes, and ${sent} were read from it.`, {
+    where: table.name,
+    details: { table: table.name, announced, read: sent },
+  })
+}
+
+function binaryColumn({ name, duckdbType, sentAs }: CarriedColumn): BinaryColumn {
+  return { name, duckdbType, postgresType: sentAs }
+}

@@ -1,0 +1,53 @@
+/**
+ * The transaction in which the warehouse is read or written, pinned so that no setting of role or
+ * database changes what a value means or how durable it is. All `set local`: a transaction pooler will do.
+ */
+import { quoteLiteral } from '../postgres/identifiers.ts'
+
+const SETTINGS: readonly (readonly [string, string])[] = [
+  ['client_min_messages', 'warning'],
+  ['statement_timeout', '0'],
+  // The engine may sort for a while between two statements; a loader that hangs must still let go.
+  ['idle_in_transaction_session_timeout', '600000'],
+  ['synchronous_commit', 'on'],
+  ['search_path', 'pg_catalog, pg_temp'],
+  ['TimeZone', 'UTC'],
+  ['DateStyle', 'ISO, YMD'],
+  ['IntervalStyle', 'postgres'],
+  ['extra_float_digits', '1'],
+  ['lc_monetary', 'C'],
+  ['standard_conforming_strings', 'on'],
+  ['array_nulls', 'on'],
+  ['xmloption', 'content'],
+  ['row_security', 'off'],
+  ['quote_all_identifiers', 'off'],
+  ['jit', 'off'],
+]
+
+/** How long another loader of the same pipeline is waited for. */
+const LOADER_WAIT_MS = 900_000
+/** How long a lock on a table is waited for. */
+const LOCK_WAIT_MS = 30_000
+
+/** Begins the transaction, as one simple query. */
+export function beginLoading(access: 'read only' | 'read write'): string {
+  const pinned = [...SETTINGS, ['lock_timeout', String(LOCK_WAIT_MS)] as const].map(([name, value]) => setLocal(name, value))
+  return [`begin isolation level read committed ${access}`, ...pinned].join('; ')
+}
+
+/** Waits until no other loader of this pipeline is at work; released at the end of the transaction. */
+export function lockPipeline(pipeline: string): string {
+  return [
+    setLocal('lock_timeout', String(LOADER_WAIT_MS)),
+    `select pg_advisory_xact_lock(hashtextextended(${quoteLiteral(`tote pipeline ${pipeline}`)}, 0))`,
+    setLocal('lock_timeout', String(LOCK_WAIT_MS)),
+  ].join('; ')
+}
+
+/** Held while the ledger itself is created: two pipelines may begin at once. */
+export const lockLedger = "select pg_advisory_xact_lock(hashtextextended('tote ledger', 0))"
+
+function setLocal(name: string, value: string): string {
+  // A list such as search_path must not become one quoted name.
+  return `set local ${name} = ${value.includes(',') && name === 'search_path' ? value : quoteLiteral(value)}`
+}

@@ -1,0 +1,101 @@
+/**
+ * The warehouse in a PostgreSQL. It connects when first asked, keeps that one connection, and lets
+ * go of it when anything fails: the server rolls back, and the next call begins afresh.
+ */
+import { ToteError } from '../errors.ts'
+import { connect, type Connection } from '../postgres/connection.ts'
+import { applyBatch, type Site, type Surveyed } from './apply.ts'
+import { readCatalogue, readEmptyTables, readTypes } from './catalogue.ts'
+import { loadOrder } from './layout.ts'
+import { findLedger, parseEntry, selectLast } from './ledger.ts'
+import { readRights, requireReaders, requireRights } from './rights.ts'
+import { beginLoading } from './session.ts'
+import { compareShape, incompleteTables, needsOf, relationNames, unknownTypes } from './shape.ts'
+import type { StarTable, Warehouse } from './warehouse.ts'
+
+export interface PostgresWarehouseOptions {
+  /** The URL, or how to get it when a connection is first needed (an embedded server starts then). */
+  readonly url: string | (() => Promise<string>)
+  /** Where the star lies; created when it is missing and we may. */
+  readonly schema: string
+  /** Roles that are kept able to read the star. */
+  readonly readers: readonly string[]
+  /** Aborting ends the connection at once. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Opens the warehouse without connecting yet. */
+export async function openPostgresWarehouse(options: PostgresWarehouseOptions): Promise<Warehouse> {
+  const { url, schema, readers, signal } = options
+  let open: Promise<Connection> | undefined
+  const close = async (): Promise<void> => {
+    const closing = open
+    open = undefined
+    await closing?.then(async (connection) => connection.close()).catch(() => undefined)
+  }
+  /** Runs one piece of work; a failure ends its transaction and the connection with it. */
+  const use = async <T>(action: (site: Site) => Promise<T>): Promise<T> => {
+    try {
+      // Extraction may have taken long since the last call, and servers and proxies end idle sessions.
+      await open?.then(async (connection) => connection.query('see whether the connection still stands', 'select')).catch(close)
+      open ??= (async () => connect({ side: 'warehouse', name: 'warehouse', url: typeof url === 'string' ? url : await url(), signal }))()
+      const connection = await open
+      return await action({ connection, schema, readers, survey: async (star, ask) => survey(connection, schema, { star, ask }) })
+    } catch (error) {
+      await open?.then(async (connection) => connection.query('roll back', 'rollback')).catch(() => undefined)
+      await close()
+      throw error
+    }
+  }
+  return {
+    last: async (pipeline) =>
+      use(async ({ connection }) => {
+        const [found] = await connection.query('look for the ledger', findLedger)
+        if ((found?.['oid'] ?? null) === null) return null
+        const [row] = await connection.query('read the ledger', selectLast, [pipeline])
+        return parseEntry(row)
+      }),
+    check: async (star) =>
+      use(async (site) => {
+        await site.connection.query('begin', beginLoading('read write'))
+        await requireReaders(site.connection, readers)
+        const { rights, plans } = await site.survey(loadOrder(star), 'incomplete')
+        requireRights(rights, needsOf(schema, plans), site.connection.peer.address)
+        await site.connection.query('roll back', 'rollback')
+      }),
+    apply: async (batch, context) => use(async (site) => applyBatch(site, batch, context)),
+    probe: async () =>
+      use(async ({ connection }) => {
+        await connection.query('begin', beginLoading('read only'))
+        await requireReaders(connection, readers)
+        requireRights(await readRights(connection, schema), { schema, creates: true, tables: [], alters: [] }, connection.peer.address)
+        await connection.query('roll back', 'rollback')
+      }),
+    close,
+  }
+}
+
+/** What is there, compared with what the star needs. Throws WarehouseShapeMismatch with every difference. */
+async function survey(
+  connection: Connection,
+  schema: string,
+  { star, ask }: { readonly star: readonly StarTable[]; readonly ask: 'all' | 'incomplete' },
+): Promise<Surveyed> {
+  const rights = await readRights(connection, schema)
+  const catalogue = await readCatalogue(connection, schema, relationNames(star))
+  const types = rights.databaseTemp ? await readTypes(connection, unknownTypes(star, catalogue)) : new Map<string, string | null>()
+  const tables = star.map(({ name }) => name).filter((name) => ['r', 'p'].includes(catalogue.get(name)?.kind ?? ''))
+  const asked = (ask === 'all' ? tables : incompleteTables(star, catalogue)).filter(
+    (name) => rights.schemaUsage && catalogue.get(name)?.rights.includes('select') === true,
+  )
+  const empty = await readEmptyTables(connection, schema, asked)
+  const { plans, problems } = compareShape(star, { schema, catalogue, types, empty })
+  if (problems.length > 0) {
+    throw new ToteError(
+      'WarehouseShapeMismatch',
+      problems.length === 1 ? 'A warehouse table is not what its model needs.' : `The warehouse's tables differ from their models in ${problems.length} places.`,
+      { where: connection.peer.address, problems, details: { schema, differences: problems.length } },
+    )
+  }
+  return { rights, plans, empty }
+}

@@ -1,0 +1,456 @@
+import { expect, expectTypeOf, test } from 'vitest'
+import { formatPath } from '../../src/config/findings.ts'
+import { defineProject, type Project } from '../../src/config/project.ts'
+import { embedded, env } from '../../src/config/reference.ts'
+import { resolveProject } from '../../src/config/resolve.ts'
+import type { ProjectConfig } from '../../src/config/schema.ts'
+
+const URL = 'postgres://tote@db.internal/shop'
+const SOURCE = { type: 'postgres', url: URL } as const
+const CONFIG = { name: 'shop', sources: { shop: SOURCE }, warehouse: { url: URL } } as const
+
+interface Given {
+  environment?: Record<string, string>
+  folders?: string[]
+}
+
+function resolve(
+  config: unknown,
+  { environment = {}, folders = ['/p/models'] }: Given = {},
+): ReturnType<typeof resolveProject> {
+  const hasFolder = (path: string): boolean => folders.includes(path)
+  return resolveProject(
+    { config, configFile: '/p/tote.config.ts', folder: '/p', hasFolder },
+    (name) => environment[name],
+  )
+}
+
+function project(config: unknown, given?: Given): Project {
+  const resolved = resolve(config, given)
+  if (Array.isArray(resolved)) throw new Error(problems(config, given).join('\n'))
+  return resolved
+}
+
+/** Each finding as `path: message`. */
+function problems(config: unknown, given?: Given): string[] {
+  const resolved = resolve(config, given)
+  return Array.isArray(resolved)
+    ? resolved.map(
+        ({ path, message, notYet }) =>
+          `${notYet === true ? '(later) ' : ''}${formatPath(path)}: ${message}`,
+      )
+    : []
+}
+
+test('a small config is a whole project: defaults are filled in, paths are absolute', () => {
+  expect(project(CONFIG)).toMatchInlineSnapshot(`
+    {
+      "configFile": "/p/tote.config.ts",
+      "folder": "/p",
+      "lake": {
+        "baseAfter": {
+          "files": 32,
+        },
+        "format": "parquet",
+        "ingestion": "/p/.tote/lake/ingestion",
+        "processed": "/p/.tote/lake/processed",
+      },
+      "models": "/p/models",
+      "name": "shop",
+      "seeds": null,
+      "sources": [
+        {
+          "database": {
+            "type": "url",
+            "url": "postgres://tote@db.internal/shop",
+            "variable": null,
+          },
+          "defaultSchema": "public",
+          "giveWayAfterMs": 3000,
+          "lockTimeoutMs": 5000,
+          "name": "shop",
+          "shrinkLimit": {
+            "fromRows": 1000,
+            "share": 0.5,
+          },
+          "statementTimeoutMs": 1800000,
+          "strategy": "compare",
+          "tables": {
+            "exclude": [
+              "public._prisma_migrations",
+            ],
+            "include": [
+              "public.*",
+            ],
+          },
+          "type": "postgres",
+        },
+      ],
+      "stateFolder": "/p/.tote",
+      "warehouse": {
+        "database": {
+          "type": "url",
+          "url": "postgres://tote@db.internal/shop",
+          "variable": null,
+        },
+        "readers": [],
+        "schema": "public",
+      },
+    }
+  `)
+})
+
+test('every setting can be written', () => {
+  const setup = async (): Promise<void> => {}
+  const config = defineProject({
+    name: 'totesys',
+    sources: {
+      totesys: {
+        type: 'postgres',
+        url: env(
+          'TOTESYS_URL',
+          embedded({ database: 'totesys', owner: 'totesys_owner', reader: 'tote_reader', setup }),
+        ),
+        defaultSchema: 'app',
+        tables: { include: ['*', 'audit.log_*'], exclude: ['secrets'] },
+        strategy: 'auto',
+        shrinkLimit: { share: 0.1, fromRows: 5 },
+        lockTimeout: '500ms',
+        statementTimeout: 90_000,
+        giveWayAfter: '1.5s',
+      },
+    },
+    seeds: 'data/seeds',
+    models: '../models',
+    lake: {
+      ingestion: env('IN', '.in'),
+      processed: '/abs/out',
+      format: 'parquet',
+      baseAfter: { files: 4 },
+    },
+    warehouse: { url: env('W'), schema: 'mart', readers: ['bi'] },
+  })
+  const environment = { W: 'postgres://u:S3CR3T@h/w', IN: '/env/in' }
+  const resolved = project(config, { environment, folders: ['/p/data/seeds', '/models'] })
+  expect(resolved).toMatchInlineSnapshot(`
+    {
+      "configFile": "/p/tote.config.ts",
+      "folder": "/p",
+      "lake": {
+        "baseAfter": {
+          "files": 4,
+        },
+        "format": "parquet",
+        "ingestion": "/env/in",
+        "processed": "/abs/out",
+      },
+      "models": "/models",
+      "name": "totesys",
+      "seeds": "/p/data/seeds",
+      "sources": [
+        {
+          "database": {
+            "database": "totesys",
+            "owner": "totesys_owner",
+            "reader": "tote_reader",
+            "setup": [Function],
+            "type": "embedded",
+          },
+          "defaultSchema": "app",
+          "giveWayAfterMs": 1500,
+          "lockTimeoutMs": 500,
+          "name": "totesys",
+          "shrinkLimit": {
+            "fromRows": 5,
+            "share": 0.1,
+          },
+          "statementTimeoutMs": 90000,
+          "strategy": "compare",
+          "tables": {
+            "exclude": [
+              "app.secrets",
+            ],
+            "include": [
+              "app.*",
+              "audit.log_*",
+            ],
+          },
+          "type": "postgres",
+        },
+      ],
+      "stateFolder": "/p/.tote",
+      "warehouse": {
+        "database": {
+          "type": "url",
+          "url": "postgres://u:***@h/w",
+          "variable": "W",
+        },
+        "readers": [
+          "bi",
+        ],
+        "schema": "mart",
+      },
+    }
+  `)
+  expect(resolved.sources[0]?.database).toMatchObject({ type: 'embedded', setup })
+  expect(
+    resolved.warehouse.database.type === 'url' && resolved.warehouse.database.url.reveal(),
+  ).toBe(environment.W)
+})
+
+test('a URL in the environment wins over the embedded database', () => {
+  const config = {
+    ...CONFIG,
+    warehouse: { url: env('W', embedded({ database: 'w', owner: 'o' })) },
+  }
+  expect(project(config).warehouse.database).toMatchObject({
+    type: 'embedded',
+    database: 'w',
+    owner: 'o',
+    reader: null,
+    setup: null,
+  })
+  expect(project(config, { environment: { W: URL } }).warehouse.database).toMatchObject({
+    type: 'url',
+    variable: 'W',
+  })
+})
+
+test('seeds are found in seeds/ unless another folder is named', () => {
+  expect(project(CONFIG, { folders: ['/p/models', '/p/seeds'] }).seeds).toBe('/p/seeds')
+  expect(project(CONFIG).seeds).toBeNull()
+  expect(problems({ ...CONFIG, seeds: 'sedes' })).toMatchInlineSnapshot(`
+    [
+      "seeds: seeds names a folder that is not there: "sedes"",
+    ]
+  `)
+})
+
+test('one mistake gives one problem: a misspelt setting is not missing as well', () => {
+  expect(problems({ ...CONFIG, sources: { shop: { type: 'postgres', urll: URL } } }))
+    .toMatchInlineSnapshot(`
+    [
+      "sources.shop.urll: "urll" is not a setting of sources.shop. Did you mean "url"?",
+    ]
+  `)
+})
+
+test('settings that are missing, unknown, or of another kind', () => {
+  expect(problems({})).toMatchInlineSnapshot(`
+    [
+      "name: name is missing",
+      "sources: sources is missing",
+      "warehouse: warehouse is missing",
+    ]
+  `)
+  expect(
+    problems({
+      ...CONFIG,
+      name: 5,
+      sources: [],
+      seeds: null,
+      lake: 'lake',
+      models: '',
+      pipeline: {},
+    }),
+  ).toMatchInlineSnapshot(`
+    [
+      "name: name must be a string, not 5",
+      "sources: sources must be an object { … }, not a list",
+      "seeds: seeds must be a string, not null",
+      "models: models must not be empty",
+      "lake: lake must be an object { … }, not a string",
+      "pipeline: "pipeline" is not a setting of the project. There is: name, sources, seeds, models, lake, warehouse",
+    ]
+  `)
+  expect(
+    problems({
+      ...CONFIG,
+      name: env('N', 'x'),
+      sources: {
+        'my shop': {
+          ...SOURCE,
+          tables: { include: ['a', 5, 'a.b.c', ''] },
+          lockTimeout: env('L', '5s'),
+        },
+      },
+    }),
+  ).toMatchInlineSnapshot(`
+    [
+      "sources["my shop"]: "my shop" cannot be the name of a source: models use it in SQL, so it may hold a-z, 0-9 and "_" (63 at most) and must not begin with a digit",
+      "name: name must be a string, not env(N)",
+      "sources["my shop"].tables.include[1]: sources["my shop"].tables.include[1] must be a string, not 5",
+      "sources["my shop"].tables.include[2]: sources["my shop"].tables.include[2] must be "table" or "schema.table", where * stands for anything",
+      "sources["my shop"].tables.include[3]: sources["my shop"].tables.include[3] must be "table" or "schema.table", where * stands for anything",
+      "sources["my shop"].lockTimeout: sources["my shop"].lockTimeout must be a duration such as "5s" or "30m"",
+    ]
+  `)
+  expect(
+    problems({
+      ...CONFIG,
+      name: 'my shop',
+      sources: {},
+      warehouse: { url: 5, schema: '', readers: 'bi' },
+    }),
+  ).toMatchInlineSnapshot(`
+    [
+      "sources: sources must name at least one source",
+      "name: name must begin with a letter and hold only letters, digits, "_" and "-" (63 at most)",
+      "warehouse.url: warehouse.url must be env(…), embedded({ … }) or a URL",
+      "warehouse.schema: warehouse.schema must not be empty",
+      "warehouse.readers: warehouse.readers must be a list [ … ], not a string",
+    ]
+  `)
+})
+
+test('values out of bounds', () => {
+  const source = {
+    ...SOURCE,
+    strategy: 'cursr',
+    shrinkLimit: { share: 50, fromRows: -1 },
+    lockTimeout: '5 parsecs',
+    statementTimeout: '30d',
+    giveWayAfter: 0,
+    tables: { include: [] },
+  }
+  expect(problems({ ...CONFIG, sources: { shop: source }, lake: { baseAfter: { files: 0.5 } } }))
+    .toMatchInlineSnapshot(`
+    [
+      "sources.shop.tables.include: sources.shop.tables.include must name at least one table",
+      "sources.shop.strategy: sources.shop.strategy cannot be "cursr". Did you mean "cursor"?",
+      "sources.shop.shrinkLimit.share: sources.shop.shrinkLimit.share must be between 0 and 1",
+      "sources.shop.shrinkLimit.fromRows: sources.shop.shrinkLimit.fromRows must not be below 0",
+      "sources.shop.lockTimeout: sources.shop.lockTimeout must be a duration such as "5s" or "30m", above zero and below 25 days, not "5 parsecs"",
+      "sources.shop.statementTimeout: sources.shop.statementTimeout must be a duration such as "5s" or "30m", above zero and below 25 days, not "30d"",
+      "sources.shop.giveWayAfter: sources.shop.giveWayAfter must be a duration such as "5s" or "30m", above zero and below 25 days, not 0",
+      "lake.baseAfter.files: lake.baseAfter.files must be a whole number, not 0.5",
+    ]
+  `)
+})
+
+test('names of sources that SQL could not say, or that are taken', () => {
+  const sources = {
+    'My-Shop': SOURCE,
+    '2shop': SOURCE,
+    seeds: SOURCE,
+    main: SOURCE,
+    pg_catalog: SOURCE,
+    _ok2: SOURCE,
+  }
+  expect(problems({ ...CONFIG, sources })).toMatchInlineSnapshot(`
+    [
+      "sources["My-Shop"]: "My-Shop" cannot be the name of a source: models use it in SQL, so it may hold a-z, 0-9 and "_" (63 at most) and must not begin with a digit",
+      "sources["2shop"]: "2shop" cannot be the name of a source: models use it in SQL, so it may hold a-z, 0-9 and "_" (63 at most) and must not begin with a digit",
+      "sources.seeds: "seeds" cannot be the name of a source: it is taken",
+      "sources.main: "main" cannot be the name of a source: it is taken",
+      "sources.pg_catalog: "pg_catalog" cannot be the name of a source: it is taken",
+    ]
+  `)
+})
+
+test('databases: no password in the file, a URL that can be read, the options of embedded()', () => {
+  const sources = {
+    literal: { ...SOURCE, url: 'postgres://u:S3CR3T@h/db' },
+    fallback: { ...SOURCE, url: env('X', 'postgres://u:S3CR3T@h/db') },
+    variable: { ...SOURCE, url: env('BAD') },
+    mysql: { ...SOURCE, url: 'mysql://h/db' },
+    nameless: { ...SOURCE, url: 'postgres://h' },
+    options: { ...SOURCE, url: embedded(Object({ databse: 'x', owner: 5, setup: 'no' })) },
+    none: { ...SOURCE, url: Reflect.apply(embedded, undefined, []) },
+    roles: { ...SOURCE, url: embedded({ database: 'd', owner: 'o', reader: 'o' }) },
+  }
+  const found = problems(
+    { ...CONFIG, sources },
+    { environment: { BAD: 'postgres://u:S3CR/3T@h/db' } },
+  )
+  expect(found).toMatchInlineSnapshot(`
+    [
+      "sources.literal.url: sources.literal.url holds a password; keep it out of this file: use env(…)",
+      "sources.fallback.url: sources.fallback.url holds a password; keep it out of this file: use env(…)",
+      "sources.variable.url: sources.variable.url is read from environment variable BAD, which is not a valid URL; special characters of a password must be percent-encoded ("#" is %23, "/" is %2F, "@" is %40)",
+      "sources.mysql.url: sources.mysql.url is not a URL of the form postgres://user:password@host:5432/database",
+      "sources.nameless.url: sources.nameless.url names no database: postgres://user:password@host:5432/database",
+      "sources.options.url.owner: sources.options.url.owner must be a string, not 5",
+      "sources.options.url.setup: sources.options.url.setup must be a function",
+      "sources.options.url.databse: "databse" is not a setting of sources.options.url. Did you mean "database"?",
+      "sources.none.url: sources.none.url must be an object { … }, not embedded()",
+      "sources.roles.url: sources.roles.url is embedded() with one role as owner and reader; leave the reader out, or name another",
+    ]
+  `)
+  expect(found.join()).not.toMatch(/S3CR/)
+})
+
+test('zones are two folders', () => {
+  expect(problems({ ...CONFIG, lake: { ingestion: 'lake', processed: './lake/' } }))
+    .toMatchInlineSnapshot(`
+    [
+      "lake.processed: lake.processed must not be the folder of lake.ingestion",
+    ]
+  `)
+  expect(
+    problems({
+      ...CONFIG,
+      lake: {
+        ingestion: embedded({ database: 'd', owner: 'o' }),
+        processed: env('P', embedded({ database: 'd', owner: 'o' })),
+      },
+    }),
+  ).toMatchInlineSnapshot(`
+    [
+      "lake.ingestion: lake.ingestion must be a folder, or env() of one",
+      "lake.processed: lake.processed must be a folder; embedded() is a database",
+    ]
+  `)
+})
+
+test('variables that are not set are reported with everything else, misspelt settings included', () => {
+  const config = {
+    ...CONFIG,
+    nme: env('A'),
+    sources: { shop: { ...SOURCE, url: env('B') } },
+    lake: { ingestion: env('C') },
+  }
+  expect(problems(config)).toMatchInlineSnapshot(`
+    [
+      "sources.shop.url: environment variable B is not set",
+      "nme: environment variable A is not set",
+      "lake.ingestion: environment variable C is not set",
+      "nme: "nme" is not a setting of the project. Did you mean "name"?",
+    ]
+  `)
+})
+
+test('what is not there yet is said so, and a source of a later kind is not judged further', () => {
+  const sources = {
+    shop: { ...SOURCE, strategy: 'xmin' },
+    events: { type: 'dynamodb', table: 'events' },
+    other: { type: 'mysql' },
+  }
+  expect(
+    problems(
+      { ...CONFIG, sources, lake: { ingestion: env('L'), format: 'csv' } },
+      { environment: { L: 's3://bucket/prefix' } },
+    ),
+  ).toMatchInlineSnapshot(`
+    [
+      "(later) sources.shop.strategy: sources.shop.strategy cannot be "xmin" yet; for now: "compare", "auto"",
+      "(later) sources.events.type: sources.events.type cannot be "dynamodb" yet; for now: "postgres"",
+      "sources.other.type: sources.other.type cannot be "mysql". There is: postgres, dynamodb, http, files",
+      "sources.other.url: sources.other.url is missing",
+      "(later) lake.ingestion: lake.ingestion is an S3 bucket, which is not there yet; for now: a folder",
+      "(later) lake.format: lake.format cannot be "csv" yet; for now: "parquet"",
+    ]
+  `)
+})
+
+test('an editor knows the settings', () => {
+  expectTypeOf(CONFIG).toExtend<ProjectConfig>()
+  expectTypeOf<{ name: string }>().not.toExtend<ProjectConfig>()
+  expectTypeOf<ProjectConfig['sources'][string]['strategy']>().toEqualTypeOf<
+    'compare' | 'auto' | 'xmin' | 'cursor' | 'log' | undefined
+  >()
+  expectTypeOf<'5 parsecs'>().not.toExtend<ProjectConfig['sources'][string]['lockTimeout']>()
+  expectTypeOf<keyof ProjectConfig>().toEqualTypeOf<
+    'name' | 'sources' | 'seeds' | 'models' | 'lake' | 'warehouse'
+  >()
+})

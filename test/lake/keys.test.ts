@@ -1,0 +1,67 @@
+/** Object keys: one function writes them, its inverse reads them, and their order is the order of time. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { fromMicros } from '../../src/lake/instant.ts'
+import { formatDataKey, formatManifestKey, parseDataKey, type DataKey } from '../../src/lake/keys.ts'
+
+const names = fc.oneof(
+  fc.string({ unit: 'grapheme', minLength: 1 }),
+  fc.constantFrom('_manifests', '.', '..', '...', '.hidden', '_x', 'a.b', 'a/b', '/', '%2E', '%', 'Ünïcode "quoted"', 'a\\b', 'nul\0', 'c0=1', 'a*b?[c]'),
+)
+const instants = fc.bigInt({ min: 0n, max: 253_402_300_799_999_999n }).map(fromMicros)
+const keys: fc.Arbitrary<DataKey> = fc.record({
+  chain: names,
+  table: names,
+  instant: instants,
+  part: fc.nat(),
+  random: fc.stringMatching(/^[0-9a-f]{12}$/),
+  base: fc.boolean(),
+})
+
+test('a key is read back as it was written, whatever the names', () => {
+  fc.assert(
+    fc.property(keys, (key) => {
+      expect(parseDataKey(formatDataKey(key))).toEqual(key)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('P3: no name leaves its folder, hides it, or looks like the folder of manifests', () => {
+  fc.assert(
+    fc.property(keys, (key) => {
+      const segments = formatDataKey(key).split('/')
+      expect(segments).toHaveLength(6)
+      for (const segment of segments) expect(segment).toMatch(/^[A-Za-z0-9%-][A-Za-z0-9%_.-]*$/)
+      expect(segments[1]).not.toBe('_manifests')
+      expect(formatManifestKey(key.chain, 1)).toBe(`${segments[0]}/_manifests/0000000001.json`)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('different tables never share a folder', () => {
+  fc.assert(
+    fc.property(names, names, instants, (first, second, instant) => {
+      fc.pre(first !== second)
+      const folder = (table: string): string => formatDataKey({ chain: 'c', table, instant, part: 0, random: '0', base: false }).split('/')[1] ?? ''
+      expect(folder(first)).not.toBe(folder(second))
+    }),
+  )
+})
+
+test('within a table the order of keys is the order of instants', () => {
+  fc.assert(
+    fc.property(keys, keys, (first, second) => {
+      fc.pre(first.instant !== second.instant)
+      const [a, b] = [formatDataKey({ ...first, chain: 'c', table: 't' }), formatDataKey({ ...second, chain: 'c', table: 't' })]
+      expect(a < b).toBe(first.instant < second.instant)
+    }),
+  )
+})
+
+test('what formatDataKey did not write is not a key', () => {
+  for (const text of ['', 'c/_manifests/0000000001.json', 'c/t/2026/11/20/093000123456-0-ab.csv', 'c/t/x/2026/11/20/093000123456-0-ab.parquet', '%zz/t/2026/11/20/093000123456-0-ab.parquet', 'c/%FF/2026/11/20/093000123456-0-ab.parquet']) {
+    expect(parseDataKey(text)).toBeUndefined()
+  }
+})

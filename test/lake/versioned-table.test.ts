@@ -1,0 +1,257 @@
+/**
+ * The versioned table against a model of it: random histories of batches, with bases written at random
+ * points, through real Parquet files. Current rows, rows as of any batch, and the changes of any span.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openEngine, type Engine } from '../../src/columns/engine.ts'
+import { wantsBase, writeBases } from '../../src/lake/base.ts'
+import { fromMicros } from '../../src/lake/instant.ts'
+import type { CommittedManifest, DataFile, TableEntry } from '../../src/lake/manifest.ts'
+import { changesIn, filesBetween, filesOfBatch, rowsAsOf } from '../../src/lake/read.ts'
+import { writeRows } from '../../src/lake/write.ts'
+import { openZone, type Zone } from '../../src/lake/zone.ts'
+import { openFolderStore } from '../../src/storage/store-folder.ts'
+import type { Column } from '../../src/types.ts'
+
+let folder: string
+let engine: Engine
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tote-versioned-'))
+  engine = await openEngine({ tempFolder: join(folder, 'tmp'), threads: 1 })
+})
+
+afterAll(async () => {
+  engine.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const COLUMNS: readonly Column[] = [
+  { id: 1, name: 'id', type: 'integer', carried: 'INTEGER', notNull: true },
+  // A second part of the key whose name needs quoting, and a value named like a folder above the lake.
+  { id: 3, name: 'the "part"', type: 'text', carried: 'VARCHAR', notNull: true },
+  { id: 7, name: 'env', type: 'text', carried: 'VARCHAR', notNull: false },
+]
+const KEY = ['id', 'the "part"']
+
+type Rows = ReadonlyMap<string, string | null>
+interface Change {
+  readonly op: 'u' | 'd'
+  readonly key: string
+  readonly value: string | null
+}
+type Step = { readonly type: 'batch'; readonly changes: readonly Change[] } | { readonly type: 'base' }
+
+const change = fc.record({
+  op: fc.constantFrom('u' as const, 'u' as const, 'd' as const),
+  key: fc.tuple(fc.nat(4), fc.constantFrom('a', "b'")).map(([id, part]) => `${id}|${part}`),
+  value: fc.constantFrom(null, '', 'x', 'y'),
+})
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 3, arbitrary: fc.record({ type: fc.constant('batch' as const), changes: fc.uniqueArray(change, { selector: ({ key }) => key, maxLength: 5 }) }) },
+    { weight: 1, arbitrary: fc.constant({ type: 'base' as const }) },
+  ),
+  { maxLength: 9 },
+)
+
+const literal = (text: string | null): string => (text === null ? 'null' : `'${text.replaceAll("'", "''")}'`)
+
+/** What a batch really changes: a delete needs a row, and an upsert another value. */
+function effective(rows: Rows, changes: readonly Change[]): Change[] {
+  return changes.filter(({ op, key, value }) => (op === 'd' ? rows.has(key) : !rows.has(key) || rows.get(key) !== value))
+}
+
+function apply(rows: Rows, changes: readonly Change[]): Rows {
+  const next = new Map(rows)
+  for (const { op, key, value } of changes) {
+    if (op === 'd') next.delete(key)
+    else next.set(key, value)
+  }
+  return next
+}
+
+async function commitBatch(zone: Zone, parent: CommittedManifest | null, changes: readonly Change[], rows: number): Promise<CommittedManifest> {
+  const batch = (parent?.batch ?? 0) + 1
+  const instant = fromMicros(BigInt(batch))
+  const entry = parent?.tables['t']
+  let file: DataFile | null = null
+  if (changes.length > 0) {
+    const values = changes.map(({ op, key, value }) => {
+      const [id = '', part = ''] = key.split('|')
+      return `(${literal(op)}, ${id}, ${literal(part)}, ${op === 'd' ? 'null' : literal(value)})`
+    })
+    file = await writeRows(zone, engine, {
+      chain: 'shop',
+      table: 't',
+      relation: `(values ${values.join(', ')}) v("_tote_op", "id", "the ""part""", "env")`,
+      columns: COLUMNS,
+      key: KEY,
+      batch,
+      instant,
+      base: false,
+      rows: changes.length,
+      deletes: changes.filter(({ op }) => op === 'd').length,
+    })
+  }
+  const next: TableEntry = {
+    columns: COLUMNS,
+    key: KEY,
+    shape: '',
+    position: {},
+    rows,
+    base: entry?.base ?? [],
+    files: [...(entry?.files ?? []), ...(file === null ? [] : [file])],
+    previous: entry?.previous ?? null,
+  }
+  return zone.chain('shop').commit({ chain: 'c', batch, instant, run: 'r', writer: 'test', tables: { t: next } }, parent)
+}
+
+async function read(sql: string): Promise<Rows> {
+  const rows = await engine.rows(sql)
+  const found = new Map(rows.map((row) => [`${String(row['id'])}|${String(row['the "part"'])}`, row['env'] as string | null]))
+  expect(found.size, 'each key once').toBe(rows.length)
+  return found
+}
+
+const sorted = (rows: Rows): unknown[] => [...rows].toSorted(([a], [b]) => (a < b ? -1 : 1))
+
+test('P3, P6: current rows, rows as of every batch and the changes of every span are those of the model', async () => {
+  let bases = 0
+  let spans = 0
+  await fc.assert(
+    fc.asyncProperty(steps, async (history) => {
+      // A folder named like a column must not lend it its value.
+      const zone = openZone(openFolderStore(join(await mkdtemp(join(folder, 'lake-')), 'env=prod')))
+      let manifest: CommittedManifest | null = null
+      const states: Rows[] = [new Map()]
+      const batches: Change[][] = [[]]
+      for (const step of history) {
+        const before: Rows = states.at(-1) ?? new Map()
+        if (step.type === 'base') {
+          if (manifest === null) continue
+          const based: CommittedManifest = await writeBases(zone, engine, manifest, { files: 0, run: 'r' })
+          if (based.number > manifest.number) bases += 1
+          manifest = based
+          continue
+        }
+        const changes = effective(before, step.changes)
+        const after = apply(before, changes)
+        manifest = await commitBatch(zone, manifest, changes, after.size)
+        states.push(after)
+        batches.push(changes)
+      }
+      if (manifest === null) return
+      // A reader that has nothing in memory, as another process would be.
+      const reader = openZone(openFolderStore(zone.store.url))
+      const newest = await reader.chain('shop').newest()
+      expect(newest).toEqual(manifest)
+      if (newest === null) return
+      for (const [batch, state] of states.entries()) {
+        expect(sorted(await read(await rowsAsOf(reader, newest, 't', batch))), `as of batch ${batch}`).toEqual(sorted(state))
+      }
+      const entry = newest.tables['t'] as TableEntry
+      for (const [batch, changes] of batches.entries()) {
+        if (batch === 0) continue
+        const files = await filesOfBatch(reader, newest, 't', batch)
+        const found = await engine.rows(await changesIn(reader, entry, files))
+        expect(
+          found.map((row) => [row['_tote_op'], `${String(row['id'])}|${String(row['the "part"'])}`, row['env']]).toSorted(),
+          `changes of batch ${batch}`,
+        ).toEqual(changes.map(({ op, key, value }) => [op, key, op === 'd' ? null : value]).toSorted())
+      }
+      for (let after = 0; after < states.length; after++) {
+        for (let upTo = after; upTo < states.length; upTo++) {
+          spans += 1
+          const files = await filesBetween(reader, newest, 't', after, upTo)
+          const expected = batches.flatMap((changes, batch) => (changes.length > 0 && batch > after && batch <= upTo ? [batch] : []))
+          expect(files.map((file) => file.batch), `files after ${after} up to ${upTo}`).toEqual(expected)
+        }
+      }
+    }),
+    { numRuns: 40 },
+  )
+  expect(bases, 'the histories hold bases').toBeGreaterThan(10)
+  expect(spans).toBeGreaterThan(100)
+}, 120_000)
+
+test('a file has field ids, is sorted by key, and its entry says what is in it', async () => {
+  const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
+  const count = 300_000
+  const file = await writeRows(zone, engine, {
+    chain: 'shop',
+    table: 't',
+    relation: `(select 'u' as "_tote_op", ((i * 7919) % ${count})::integer as "id", 'p' as "the ""part""", null::varchar as "env" from range(${count}) r(i))`,
+    columns: COLUMNS,
+    key: KEY,
+    batch: 4,
+    instant: fromMicros(4n),
+    base: true,
+    rows: count,
+    deletes: 0,
+  })
+  expect(file).toMatchObject({ batch: 4, rows: count, least: ['0', 'p'], greatest: [String(count - 1), 'p'] })
+  expect(file.key).toMatch(/^shop\/t\/1970\/01\/01\/000000000004-base-0-[0-9a-f]+\.parquet$/)
+  const path = await zone.store.localPath(file.key, file)
+  const schema = await engine.rows(`select name, field_id from parquet_schema('${path}') where field_id is not null`)
+  expect(schema.map((row) => [row['name'], Number(row['field_id'])])).toEqual([
+    ['_tote_op', 2_000_000_000],
+    ['_tote_batch', 2_000_000_001],
+    ['id', 1],
+    ['the "part"', 3],
+    ['env', 7],
+  ])
+  const [order] = await engine.rows(
+    `select count(*) as n, count(*) filter (where id <> file_row_number) as displaced, min(_tote_batch) as batch from read_parquet('${path}', file_row_number = true)`,
+  )
+  expect([Number(order?.['n']), Number(order?.['displaced']), Number(order?.['batch'])]).toEqual([count, 0, 4])
+})
+
+test('P3: rows are never read from a file that is not what its manifest says', async () => {
+  const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
+  const manifest = await commitBatch(zone, null, [{ op: 'u', key: '1|a', value: 'x' }], 1)
+  const file = manifest.tables['t']?.files[0] as DataFile
+  await rm(join(zone.store.url, file.key))
+  const fresh = openZone(openFolderStore(zone.store.url))
+  await expect(rowsAsOf(fresh, manifest, 't', 1)).rejects.toMatchObject({ name: 'LakeCorrupt' })
+  await expect(changesIn(fresh, manifest.tables['t'] as TableEntry, [file])).rejects.toMatchObject({ name: 'LakeCorrupt' })
+})
+
+test('P3: whoever loses the race to write a base learns it, and the winner stays', async () => {
+  const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
+  const first = await commitBatch(zone, null, [{ op: 'u', key: '1|a', value: 'x' }], 1)
+  const second = await commitBatch(zone, first, [{ op: 'u', key: '1|a', value: 'y' }], 1)
+  const other = openZone(openFolderStore(zone.store.url))
+  await commitBatch(other, second, [{ op: 'd', key: '1|a', value: null }], 0)
+  await expect(writeBases(zone, engine, second, { files: 0, run: 'r' })).rejects.toMatchObject({ name: 'LakeConflict' })
+  const newest = await openZone(openFolderStore(zone.store.url)).chain('shop').newest()
+  expect([newest?.number, newest?.batch, newest?.tables['t']?.rows]).toEqual([3, 3, 0])
+})
+
+test('a base is due after many files, or after more changed rows than the table has', () => {
+  const file = (rows: number): DataFile => ({ key: '', batch: 1, rows, deletes: 0, bytes: 0, sha256: '', least: [], greatest: [] })
+  const entry = (rows: number, base: number[], files: number[]): TableEntry => ({
+    columns: [],
+    key: [],
+    shape: '',
+    position: {},
+    rows,
+    base: base.map(file),
+    files: files.map(file),
+    previous: null,
+  })
+  const due = (rows: number, base: number[], files: number[]): boolean => wantsBase(entry(rows, base, files), { files: 3 })
+  expect(due(10, [], [10, 1, 1])).toBe(false)
+  expect(due(10, [], [10, 1, 1, 1])).toBe(true)
+  expect(due(10, [10], [1, 1, 1])).toBe(false)
+  expect(due(10, [10], [1, 1, 1, 1])).toBe(true)
+  // The first load is no change of itself, however large.
+  expect(due(5_000_000, [], [5_000_000])).toBe(false)
+  expect(due(500_000, [], [500_000, 400_000])).toBe(false)
+  expect(due(500_000, [], [500_000, 500_001])).toBe(true)
+  expect(due(500_000, [500_000], [250_000, 250_001])).toBe(true)
+})

@@ -1,0 +1,44 @@
+// Two lanes, told by the file's suffix: `.test.ts` needs no service, `.pg.test.ts` needs PostgreSQL.
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
+
+export default defineConfig({
+  resolve: { alias: { totedata: here('src/index.ts') } },
+  test: {
+    allowOnly: false,
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    reporters: ['default', './test/support/reporter.ts'],
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      reporter: ['text-summary', ['text', { file: 'files.txt' }]],
+      reportOnFailure: true,
+      thresholds: { lines: 90 },
+    },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.pg.test.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'pg',
+          include: ['test/**/*.pg.test.ts'],
+          globalSetup: ['./test/support/postgres-setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})

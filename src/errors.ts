@@ -119,11 +119,16 @@ export interface ErrorJson {
   readonly sqlstate?: string
 }
 
-/** Any thrown value as a ToteError; what is not ours is a bug of ours. */
+/**
+ * Any thrown value as a ToteError; what is not ours is a bug of ours. A foreign message may quote a
+ * value, so only a terminal sees it (P10).
+ */
 export function toToteError(thrown: unknown): ToteError {
   if (thrown instanceof ToteError) return thrown
+  const name = thrown instanceof Error ? thrown.name : typeof thrown
+  if (name === 'AbortError') return new ToteError('RunCancelled', 'The run was interrupted; nothing is half done.', { cause: thrown })
   const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return new ToteError('Bug', message, { cause: thrown })
+  return new ToteError('Bug', `Something failed that should not (${name}).`, { terminal: [message], cause: thrown })
 }
 
 /** The nearest of `names` to a mistyped one, or undefined when none is near. Levenshtein distance. */

@@ -45,6 +45,11 @@ export interface WarehouseTableSummary {
   readonly rowsTotal: number
 }
 
+export interface BatchMark {
+  readonly batch: number
+  readonly instant: Instant
+}
+
 /** The same object ends `--json`, is kept in the run history and is returned by the API. */
 export interface RunSummary {
   readonly run: string
@@ -56,8 +61,12 @@ export interface RunSummary {
   readonly tables: readonly SourceTableSummary[]
   readonly models: readonly ModelSummary[]
   readonly warehouse: readonly WarehouseTableSummary[]
-  /** Newest batch of each chain after the run, by chain name. */
-  readonly batches: Readonly<Record<string, { readonly batch: number; readonly instant: Instant }>>
+  /** The newest batch of each source in the lake, of the pipeline, and of the warehouse, after the run. */
+  readonly batches: {
+    readonly ingestion: Readonly<Record<string, BatchMark>>
+    readonly processed: BatchMark | null
+    readonly warehouse: BatchMark | null
+  }
   readonly warnings: number
   readonly error?: ErrorJson
 }

@@ -28,8 +28,9 @@ test.each([
   ['SIGTERM', 143],
 ] as const)('%s while it waits ends it with %i and without a stack', async (signal, exit) => {
   const { child, end } = start('query', '-')
-  // The first byte of stdin is read only when the signals are listened to.
-  child.stdin.write('select', () => setTimeout(() => child.kill(signal), 1500))
+  // More than a pipe holds: written only when it is being read, and by then signals are listened to.
+  child.stdin.on('error', () => undefined)
+  child.stdin.write(' '.repeat(1_000_000), () => child.kill(signal))
   const ended = await end()
   expect(ended.exit).toBe(exit)
   expect(ended.stderr).toContain(`Interrupted by ${signal}`)

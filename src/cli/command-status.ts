@@ -6,42 +6,72 @@ import { listRuns, type RunRecord } from '../observability/run-history.ts'
 import { MARKS, printable, type Style } from '../observability/style.ts'
 import { renderTable, type TableColumn } from '../observability/table.ts'
 import { renderDuration, renderMoment } from '../observability/time.ts'
-import type { Status } from '../pipeline/status.ts'
+import type { Status, StatusTable } from '../pipeline/status.ts'
+import type { Stage } from '../types.ts'
 import { answer, startLog, toteFrom } from './answer.ts'
 import { type Invocation, openReading, withProject } from './context.ts'
 
 const SHOWN_RUNS = 5
+/** Enough to find the last good run after an evening of failures. */
+const READ_RUNS = 50
 
 export async function commandStatus(invocation: Invocation): Promise<number> {
   const { surface, pipeline, flags } = invocation
   const { context, warnings } = openReading(invocation)
-  const { found, runs } = await withProject(invocation, startLog(invocation), async (project) => ({
-    found: await pipeline.status(project, context),
-    runs: await listRuns(join(project.stateFolder, 'runs'), SHOWN_RUNS),
-  }))
+  const { found, history } = await withProject(
+    invocation,
+    startLog(invocation),
+    async (project) => ({
+      found: await pipeline.status(project, context),
+      history: await listRuns(join(project.stateFolder, 'runs'), READ_RUNS),
+    }),
+  )
+  const tables = found.tables.map((table) => ({ ...table, freshTo: freshTo(table, history) }))
+  const runs = history.slice(0, SHOWN_RUNS)
   const tote = toteFrom(surface.env, flags.writtenCwd)
   answer(invocation, {
-    data: { ...found, runs },
-    lines: (style) => renderStatus(found, runs, { style, now: surface.now(), tote }),
+    data: { ...found, tables, runs },
+    lines: (style) => renderStatus({ ...found, tables, runs }, { style, now: surface.now(), tote }),
     warnings,
   })
   return 0
 }
 
+interface Shown extends Status {
+  readonly tables: readonly (StatusTable & { readonly freshTo: string })[]
+  readonly runs: readonly RunRecord[]
+}
+
+/**
+ * Up to when a table is complete: its newest batch, or a later run that looked and found no change.
+ * A model also needs that run's other stages.
+ */
+function freshTo(table: StatusTable, history: readonly RunRecord[]): string {
+  const needed: readonly Stage[] =
+    table.kind === 'source' ? ['extract'] : ['extract', 'transform', 'load']
+  const confirming = history.find(({ summary }) =>
+    needed.every((stage) =>
+      summary?.stages.some((one) => one.stage === stage && one.outcome !== 'failed'),
+    ),
+  )
+  const confirmed = confirming?.summary?.startedAt ?? ''
+  return confirmed > table.instant ? confirmed : table.instant
+}
+
 /** The screen: runs, tables, and where the warehouse stands. */
-export function renderStatus(
-  found: Status,
-  runs: readonly RunRecord[],
+function renderStatus(
+  found: Shown,
   { style, now, tote }: { style: Style; now: Date; tote: string },
 ): string[] {
+  const { runs } = found
   const indent = { indent: 2, title: style.dim }
   const runRows = runs.map((record) => runRow(record, style, now))
-  const tableRows = found.tables.map(({ chain, table, kind, batch, instant, rows }) => [
+  const tableRows = found.tables.map(({ chain, table, kind, batch, freshTo: moment, rows }) => [
     kind === 'source' ? `${chain}.${table}` : table,
     kind,
     formatCount(batch),
-    renderMoment(instant, now),
-    renderDuration(Math.max(0, now.getTime() - Date.parse(instant))),
+    renderMoment(moment, now),
+    renderDuration(Math.max(0, now.getTime() - Date.parse(moment))),
     formatCount(rows),
   ])
   return [

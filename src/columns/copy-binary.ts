@@ -26,7 +26,11 @@ const TRAILER = Buffer.from([0xff, 0xff])
  * The bytes of `copy … from stdin (format binary)`, header and trailer included.
  * Throws ValueNotCarried, naming the column, for a type or a value that PostgreSQL cannot take.
  */
-export async function* encodeBinary({ table, columns, chunks }: BinaryRows): AsyncIterable<Uint8Array> {
+export async function* encodeBinary({
+  table,
+  columns,
+  chunks,
+}: BinaryRows): AsyncIterable<Uint8Array> {
   const reader = await openVectorReader()
   const encoders = columns.map((column) => openEncoder(column, reader, table))
   let out = openOutput(BUFFER_BYTES)
@@ -74,12 +78,23 @@ function openOutput(bytes: number): Omit<Output, 'cursors'> {
   return { bytes: buffer, view: new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength) }
 }
 
-function measure(encoders: readonly Encoder[], vectors: readonly Vector[], sizes: Int32Array): void {
+function measure(
+  encoders: readonly Encoder[],
+  vectors: readonly Vector[],
+  sizes: Int32Array,
+): void {
   sizes.fill(2)
-  encoders.forEach((encoder, index) => encoder.measure(vectors[index] as Vector, sizes, sizes.length))
+  encoders.forEach((encoder, index) =>
+    encoder.measure(vectors[index] as Vector, sizes, sizes.length),
+  )
 }
 
-function writeRows(encoders: readonly Encoder[], vectors: readonly Vector[], range: { from: number; to: number }, out: Output): void {
+function writeRows(
+  encoders: readonly Encoder[],
+  vectors: readonly Vector[],
+  range: { from: number; to: number },
+  out: Output,
+): void {
   for (let row = range.from; row < range.to; row++) {
     const at = out.cursors[row] as number
     out.view.setInt16(at, encoders.length)
@@ -90,8 +105,14 @@ function writeRows(encoders: readonly Encoder[], vectors: readonly Vector[], ran
 
 /** A vector of another type than announced would be read as garbage. */
 function checkTypes(chunk: DuckDBDataChunk, columns: readonly BinaryColumn[], table: string): void {
-  const seen = Array.from({ length: chunk.columnCount }, (_, index) => String(chunk.getColumnVector(index).type))
+  const seen = Array.from({ length: chunk.columnCount }, (_, index) =>
+    String(chunk.getColumnVector(index).type),
+  )
   const announced = columns.map(({ duckdbType }) => canonicalDuckdbType(duckdbType))
-  if (seen.length === announced.length && announced.every((type, index) => type === seen[index])) return
-  throw new ToteError('Bug', `The rows of "${table}" are (${seen.join(', ')}) and were announced as (${announced.join(', ')}).`)
+  if (seen.length === announced.length && announced.every((type, index) => type === seen[index]))
+    return
+  throw new ToteError(
+    'Bug',
+    `The rows of "${table}" are (${seen.join(', ')}) and were announced as (${announced.join(', ')}).`,
+  )
 }

@@ -5,7 +5,19 @@
  */
 import { ToteError } from '../errors.ts'
 import { canonicalDuckdbType, parseDecimal, transferOf } from './copy-types.ts'
-import { INLINE_BYTES, STRING_WIDTH, isValid, type Vector, type VectorReader } from './vectors.ts'
+import {
+  INLINE_BYTES,
+  STRING_WIDTH,
+  TWO_32,
+  decimalReader,
+  isNull,
+  signed128,
+  unsigned128,
+  unsigned64,
+  type ScaledReader,
+  type Vector,
+  type VectorReader,
+} from './vectors.ts'
 
 export interface BinaryColumn {
   readonly name: string
@@ -45,20 +57,24 @@ const LAST_DAY = 2_145_042_905
 /** 2000-01-01 and PostgreSQL's first timestamp (4714-11-24 BC), in microseconds since 1970. */
 const MICROS_1970_TO_2000 = split(946_684_800_000_000n)
 const FIRST_MICROS = split(-210_866_803_200_000_000n)
-const TWO_32 = 4_294_967_296
-const NULL_FIELD = -1
 
 /** Throws ValueNotCarried when the type cannot be sent as asked. */
 export function openEncoder(column: BinaryColumn, reader: VectorReader, table: string): Encoder {
   const { name, duckdbType, postgresType } = column
   if (transferOf(duckdbType, postgresType) !== 'direct') {
-    throw new ToteError('ValueNotCarried', `Column "${name}" of "${table}" is ${duckdbType}, which cannot be sent as ${postgresType}.`, {
-      where: `${table}.${name}`,
-      fix: 'cast the column in the model to a type that both have',
-    })
+    throw new ToteError(
+      'ValueNotCarried',
+      `Column "${name}" of "${table}" is ${duckdbType}, which cannot be sent as ${postgresType}.`,
+      {
+        where: `${table}.${name}`,
+        fix: 'cast the column in the model to a type that both have',
+      },
+    )
   }
   const refuse = (what: string): ToteError =>
-    new ToteError('ValueNotCarried', `Column "${name}" of "${table}" holds ${what}.`, { where: `${table}.${name}` })
+    new ToteError('ValueNotCarried', `Column "${name}" of "${table}" holds ${what}.`, {
+      where: `${table}.${name}`,
+    })
   const decimal = parseDecimal(duckdbType)
   if (decimal !== undefined) return numeric(decimalReader(decimal.precision), decimal.scale)
   const type = canonicalDuckdbType(duckdbType)
@@ -75,21 +91,16 @@ export function openEncoder(column: BinaryColumn, reader: VectorReader, table: s
       return numeric(unsigned128, 0)
     case 'FLOAT':
       if (postgresType === 'double precision') {
-        return fixed(4, 8, (source, row, out, at) => out.setFloat64(at, source.getFloat32(row * 4, true)))
+        return fixed(4, 8, (source, row, out, at) =>
+          out.setFloat64(at, source.getFloat32(row * 4, true)),
+        )
       }
       return fixed(4, 4, (source, row, out, at) => out.setInt32(at, source.getInt32(row * 4, true)))
-    case 'DOUBLE':
-      return fixed(8, 8, (source, row, out, at) => {
-        out.setInt32(at, source.getInt32(row * 8 + 4, true))
-        out.setInt32(at + 4, source.getInt32(row * 8, true))
-      })
     case 'DATE':
       return date(refuse)
+    case 'DOUBLE':
     case 'TIME':
-      return fixed(8, 8, (source, row, out, at) => {
-        out.setInt32(at, source.getInt32(row * 8 + 4, true))
-        out.setInt32(at + 4, source.getInt32(row * 8, true))
-      })
+      return fixed(8, 8, put64)
     case 'TIMESTAMP':
     case 'TIMESTAMP WITH TIME ZONE':
       return timestamp(refuse)
@@ -102,7 +113,9 @@ export function openEncoder(column: BinaryColumn, reader: VectorReader, table: s
         out.setInt32(at + 12, source.getInt32(row * 16, true))
       })
     case 'VARCHAR':
-      return bytes(reader, () => refuse('a text with a NUL character, which PostgreSQL cannot store'))
+      return bytes(reader, () =>
+        refuse('a text with a NUL character, which PostgreSQL cannot store'),
+      )
     case 'BLOB':
       return bytes(reader, undefined)
     default:
@@ -114,15 +127,15 @@ function fixed(width: number, length: number, put: Put): Encoder {
   return {
     width,
     measure: ({ validity }, sizes, rows) => {
-      if (validity === null) for (let row = 0; row < rows; row++) sizes[row] = (sizes[row] as number) + 4 + length
-      else for (let row = 0; row < rows; row++) sizes[row] = (sizes[row] as number) + (isValid(validity, row) ? 4 + length : 4)
+      for (let row = 0; row < rows; row++) {
+        sizes[row] = (sizes[row] as number) + (isNull(validity, row) ? 4 : 4 + length)
+      }
     },
     write: ({ data, validity }, { from, to }, { view, cursors }) => {
       for (let row = from; row < to; row++) {
         const at = cursors[row] as number
-        if (validity !== null && !isValid(validity, row)) {
-          view.setInt32(at, NULL_FIELD)
-          cursors[row] = at + 4
+        if (isNull(validity, row)) {
+          cursors[row] = putNull(view, at)
           continue
         }
         view.setInt32(at, length)
@@ -133,9 +146,25 @@ function fixed(width: number, length: number, put: Put): Encoder {
   }
 }
 
+/** Eight bytes, turned round. */
+const put64: Put = (source, row, out, at) => {
+  out.setInt32(at, source.getInt32(row * 8 + 4, true))
+  out.setInt32(at + 4, source.getInt32(row * 8, true))
+}
+
+function putNull(view: DataView, at: number): number {
+  view.setInt32(at, -1)
+  return at + 4
+}
+
 type Refuse = (what: string) => ToteError
 
-const INTEGERS: Readonly<Record<string, { readonly width: number; readonly read: (source: DataView, row: number) => number }>> = {
+const INTEGERS: Readonly<
+  Record<
+    string,
+    { readonly width: number; readonly read: (source: DataView, row: number) => number }
+  >
+> = {
   TINYINT: { width: 1, read: (source, row) => source.getInt8(row) },
   UTINYINT: { width: 1, read: (source, row) => source.getUint8(row) },
   SMALLINT: { width: 2, read: (source, row) => source.getInt16(row * 2, true) },
@@ -156,12 +185,7 @@ function integer(type: string, postgresType: string, refuse: Refuse): Encoder {
 }
 
 function bigint(postgresType: string, refuse: Refuse): Encoder {
-  if (postgresType === 'bigint') {
-    return fixed(8, 8, (source, row, out, at) => {
-      out.setInt32(at, source.getInt32(row * 8 + 4, true))
-      out.setInt32(at + 4, source.getInt32(row * 8, true))
-    })
-  }
+  if (postgresType === 'bigint') return fixed(8, 8, put64)
   const put = putInteger(postgresType, refuse)
   return fixed(8, lengthOf(postgresType), (source, row, out, at) => {
     // Inexact beyond 2^53, which is far beyond what is accepted.
@@ -169,7 +193,10 @@ function bigint(postgresType: string, refuse: Refuse): Encoder {
   })
 }
 
-function putInteger(postgresType: string, refuse: Refuse): (value: number, out: DataView, at: number) => void {
+function putInteger(
+  postgresType: string,
+  refuse: Refuse,
+): (value: number, out: DataView, at: number) => void {
   if (postgresType === 'bigint') {
     return (value, out, at) => {
       out.setInt32(at, value < 0 ? -1 : 0)
@@ -193,7 +220,8 @@ function date(refuse: Refuse): Encoder {
     const day = source.getInt32(row * 4, true)
     if (day === 2_147_483_647) out.setInt32(at, day)
     else if (day === -2_147_483_647) out.setInt32(at, -2_147_483_648)
-    else if (day < FIRST_DAY || day > LAST_DAY) throw refuse('a date outside what PostgreSQL can store')
+    else if (day < FIRST_DAY || day > LAST_DAY)
+      throw refuse('a date outside what PostgreSQL can store')
     else out.setInt32(at, day - DAYS_1970_TO_2000)
   })
 }
@@ -229,17 +257,17 @@ function bytes(reader: VectorReader, refuseNul: (() => ToteError) | undefined): 
     width: STRING_WIDTH,
     measure: ({ data, validity }, sizes, rows) => {
       for (let row = 0; row < rows; row++) {
-        const valid = validity === null || isValid(validity, row)
-        sizes[row] = (sizes[row] as number) + (valid ? 4 + data.getUint32(row * STRING_WIDTH, true) : 4)
+        const valid = !isNull(validity, row)
+        sizes[row] =
+          (sizes[row] as number) + (valid ? 4 + data.getUint32(row * STRING_WIDTH, true) : 4)
       }
     },
     write: (vector, { from, to }, { view, bytes: out, cursors }) => {
       const { data, validity } = vector
       for (let row = from; row < to; row++) {
         const at = cursors[row] as number
-        if (validity !== null && !isValid(validity, row)) {
-          view.setInt32(at, NULL_FIELD)
-          cursors[row] = at + 4
+        if (isNull(validity, row)) {
+          cursors[row] = putNull(view, at)
           continue
         }
         const length = data.getUint32(row * STRING_WIDTH, true)
@@ -261,13 +289,6 @@ function bytes(reader: VectorReader, refuseNul: (() => ToteError) | undefined): 
   }
 }
 
-interface ScaledReader {
-  readonly width: number
-  /** The number without its decimal point, or NaN when a double cannot hold it exactly. */
-  small(source: DataView, row: number): number
-  big(source: DataView, row: number): bigint
-}
-
 /** Groups of four decimal digits, least significant last, as PostgreSQL keeps them; aligned to the decimal point. */
 function numeric(reader: ScaledReader, scale: number): Encoder {
   const groupsAfterPoint = Math.ceil(scale / 4)
@@ -282,9 +303,12 @@ function numeric(reader: ScaledReader, scale: number): Encoder {
     measure: ({ data, validity }, sizes, rows) => {
       for (let row = 0; row < rows; row++) {
         let length = 4
-        if (validity === null || isValid(validity, row)) {
+        if (!isNull(validity, row)) {
           const value = aligned(data, row)
-          length += 8 + 2 * (Number.isNaN(value) ? groupsOfBig(reader.big(data, row) * bigPad) : groupsOf(value))
+          length +=
+            8 +
+            2 *
+              (Number.isNaN(value) ? groupsOfBig(reader.big(data, row) * bigPad) : groupsOf(value))
         }
         sizes[row] = (sizes[row] as number) + length
       }
@@ -292,9 +316,8 @@ function numeric(reader: ScaledReader, scale: number): Encoder {
     write: ({ data, validity }, { from, to }, { view, cursors }) => {
       for (let row = from; row < to; row++) {
         const at = cursors[row] as number
-        if (validity !== null && !isValid(validity, row)) {
-          view.setInt32(at, NULL_FIELD)
-          cursors[row] = at + 4
+        if (isNull(validity, row)) {
+          cursors[row] = putNull(view, at)
           continue
         }
         const value = aligned(data, row)
@@ -348,47 +371,4 @@ function putBigGroups(value: bigint, groups: number, out: DataView, at: number):
     out.setInt16(at + 2 * index, Number(rest % 10_000n))
     rest /= 10_000n
   }
-}
-
-function decimalReader(precision: number): ScaledReader {
-  if (precision <= 4) return narrow(2, (source, row) => source.getInt16(row * 2, true))
-  if (precision <= 9) return narrow(4, (source, row) => source.getInt32(row * 4, true))
-  return precision <= 18 ? signed64 : signed128
-}
-
-function narrow(width: number, small: (source: DataView, row: number) => number): ScaledReader {
-  return { width, small, big: (source, row) => BigInt(small(source, row)) }
-}
-
-const signed64: ScaledReader = {
-  width: 8,
-  small: (source, row) => exact(source.getInt32(row * 8 + 4, true), source.getUint32(row * 8, true)),
-  big: (source, row) => source.getBigInt64(row * 8, true),
-}
-
-const unsigned64: ScaledReader = {
-  width: 8,
-  small: (source, row) => exact(source.getUint32(row * 8 + 4, true), source.getUint32(row * 8, true)),
-  big: (source, row) => source.getBigUint64(row * 8, true),
-}
-
-const signed128: ScaledReader = {
-  width: 16,
-  small: (source, row) => {
-    const high = source.getInt32(row * 16 + 4, true)
-    const sign = high < 0 ? -1 : 0
-    if (source.getInt32(row * 16 + 8, true) !== sign || source.getInt32(row * 16 + 12, true) !== sign) return Number.NaN
-    return exact(high, source.getUint32(row * 16, true))
-  },
-  big: (source, row) => (source.getBigInt64(row * 16 + 8, true) << 64n) + source.getBigUint64(row * 16, true),
-}
-
-const unsigned128: ScaledReader = {
-  width: 16,
-  small: () => Number.NaN,
-  big: (source, row) => (source.getBigUint64(row * 16 + 8, true) << 64n) + source.getBigUint64(row * 16, true),
-}
-
-function exact(high: number, low: number): number {
-  return high < -0x200000 || high > 0x1fffff ? Number.NaN : high * TWO_32 + low
 }

@@ -15,8 +15,16 @@ interface Family {
 }
 
 const NONE = /^(?!)/
-const INTEGERS: Family = { natural: 'bigint', direct: /^(smallint|integer|bigint)$/, inexact: /^(real|double precision)$/ }
-const WIDE: Family = { natural: 'numeric', direct: /^numeric(\(\d+,\d+\))?$/, inexact: /^(real|double precision)$/ }
+const INTEGERS: Family = {
+  natural: 'bigint',
+  direct: /^(smallint|integer|bigint)$/,
+  inexact: /^(real|double precision)$/,
+}
+const WIDE: Family = {
+  natural: 'numeric',
+  direct: /^numeric(\(\d+,\d+\))?$/,
+  inexact: /^(real|double precision)$/,
+}
 const FLOATING = /^(numeric.*|smallint|integer|bigint)$/
 
 const FAMILIES: Readonly<Record<string, Family>> = {
@@ -32,9 +40,17 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   HUGEINT: WIDE,
   UHUGEINT: WIDE,
   FLOAT: { natural: 'real', direct: /^(real|double precision)$/, inexact: FLOATING },
-  DOUBLE: { natural: 'double precision', direct: /^double precision$/, inexact: new RegExp(`${FLOATING.source}|^real$`) },
+  DOUBLE: {
+    natural: 'double precision',
+    direct: /^double precision$/,
+    inexact: new RegExp(`${FLOATING.source}|^real$`),
+  },
   DATE: { natural: 'date', direct: /^date$/, inexact: NONE },
-  TIME: { natural: 'time without time zone', direct: /^time(\(\d\))? without time zone$/, inexact: NONE },
+  TIME: {
+    natural: 'time without time zone',
+    direct: /^time(\(\d\))? without time zone$/,
+    inexact: NONE,
+  },
   TIMESTAMP: {
     natural: 'timestamp without time zone',
     direct: /^timestamp(\(\d\))? without time zone$/,
@@ -46,7 +62,11 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     inexact: /^(date|time\b.*)$/,
   },
   UUID: { natural: 'uuid', direct: /^uuid$/, inexact: NONE },
-  VARCHAR: { natural: 'text', direct: /^(text|json|character varying(\(\d+\))?|character\(\d+\))$/, inexact: NONE },
+  VARCHAR: {
+    natural: 'text',
+    direct: /^(text|json|character varying(\(\d+\))?|character\(\d+\))$/,
+    inexact: NONE,
+  },
   BLOB: { natural: 'bytea', direct: /^bytea$/, inexact: NONE },
 }
 
@@ -92,6 +112,9 @@ export function transferOf(duckdbType: string, postgresType: string): Transfer |
 
 function decimalTransfer({ scale }: Decimal, postgresType: string): Transfer {
   const numeric = /^numeric(?:\(\d+,(-?\d+)\))?$/.exec(postgresType)
-  if (numeric !== null) return numeric[1] === undefined || Number(numeric[1]) >= scale ? 'direct' : 'inexact'
-  return /^(real|double precision|smallint|integer|bigint|money)$/.test(postgresType) ? 'inexact' : 'cast'
+  if (numeric !== null)
+    return numeric[1] === undefined || Number(numeric[1]) >= scale ? 'direct' : 'inexact'
+  return /^(real|double precision|smallint|integer|bigint|money)$/.test(postgresType)
+    ? 'inexact'
+    : 'cast'
 }

@@ -74,7 +74,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       return await action()
     } catch (error) {
       options.signal?.throwIfAborted()
-      throw new EngineFailure(error instanceof Error ? error.message : String(error))
+      const message = error instanceof Error ? error.message : String(error)
+      throw diskFailure(message) ?? new EngineFailure(message)
     }
   }
   return {
@@ -90,6 +91,19 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       instance.closeSync()
     },
   }
+}
+
+/** A disk that refuses is nobody's query: DuckDB's message about one holds a path and a reason. */
+function diskFailure(message: string): ToteError | undefined {
+  const full = /No space left on device|max_temp_directory_size/.test(message)
+  const refused = /^IO Error: (?:Could not|Cannot) [^"]*"([^"]*)": (.*)$/m.exec(message)
+  if (!full && refused === null) return undefined
+  const path = refused?.[1]
+  const what = path === undefined ? 'Temporary files' : `The file "${path}"`
+  return new ToteError('LakeUnreachable', `${what} could not be read or written (${full ? 'no space left' : refused?.[2]}).`, {
+    where: path,
+    fix: full ? 'free some disk space, then run again' : 'check the folder and its rights',
+  })
 }
 
 const PINNED = "set timezone = 'UTC'; set default_collation = 'binary'; set default_null_order = 'nulls_last'; set default_order = 'asc'"

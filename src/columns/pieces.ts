@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, open, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ToteError } from '../errors.ts'
 
 const BLOCK_BYTES = 1 << 20
 /** Blocks kept in memory before the first file is begun. */
@@ -62,6 +63,18 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
     const taken = blocks
     blocks = []
     if (taken.length === 0) return
+    try {
+      await append(taken)
+    } catch (error) {
+      const code = String((error as NodeJS.ErrnoException).code ?? 'no space left')
+      throw new ToteError('LakeUnreachable', `Temporary files in "${folder}" could not be written (${code}).`, {
+        where: folder,
+        fix: 'free some disk space, or check the folder and its rights, then run again',
+        cause: error,
+      })
+    }
+  }
+  const append = async (taken: Buffer[]): Promise<void> => {
     if (file === undefined) {
       await mkdir(folder, { recursive: true })
       const path = join(folder, `${name}-${paths.length}.csv`)
@@ -72,7 +85,7 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
     const size = taken.reduce((sum, buffer) => sum + buffer.length, 0)
     // On a full disk a part may be written without an error.
     const { bytesWritten } = await file.writev(taken)
-    if (bytesWritten !== size) throw new Error(`only ${bytesWritten} of ${size} bytes could be written to ${paths.at(-1)}`)
+    if (bytesWritten !== size) throw new Error(`${bytesWritten} of ${size} bytes written`)
     fileBytes += size
     if (fileBytes >= PIECE_BYTES) {
       await file.close()

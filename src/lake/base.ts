@@ -4,6 +4,8 @@
  */
 import type { Engine } from '../columns/engine.ts'
 import { OP_COLUMN, quoteName } from '../columns/sql.ts'
+import { ToteError } from '../errors.ts'
+import type { Context } from '../events.ts'
 import type { CommittedManifest, TableEntry } from './manifest.ts'
 import { rowsAsOf } from './read.ts'
 import { writeRows } from './write.ts'
@@ -22,7 +24,28 @@ export function wantsBase(entry: TableEntry, policy: BasePolicy): boolean {
   return entry.files.length > 1 && changed > Math.max(entry.rows, 100_000)
 }
 
-/** Writes the bases that are due and commits them; returns the newest manifest. Losing the race costs nothing. */
+/**
+ * Writes the bases that are due and commits them; returns the newest manifest. A base is only for
+ * speed: failing to write one, or losing the race to commit it, must not fail a batch that is there.
+ */
+export async function writeDueBases(
+  zone: Zone,
+  engine: Engine,
+  manifest: CommittedManifest,
+  policy: BasePolicy,
+  context: Context,
+): Promise<CommittedManifest> {
+  try {
+    return await writeBases(zone, engine, manifest, { ...policy, run: context.run })
+  } catch (error) {
+    context.signal.throwIfAborted()
+    if (!(error instanceof ToteError)) throw error
+    context.emit({ type: 'note', level: 'info', text: `no base was written: ${error.message}` })
+    return manifest
+  }
+}
+
+/** The same, throwing what went wrong: LakeConflict when another run committed first. */
 export async function writeBases(
   zone: Zone,
   engine: Engine,

@@ -10,6 +10,9 @@ import type { Column, Instant, Json, ModelKind, Reference } from '../types.ts'
 /** The lake format that this version writes, and the newest it reads. */
 export const LAKE_FORMAT = 1
 
+/** What manifests say wrote them. */
+export const WRITER = 'totedata'
+
 export interface DataFile {
   readonly key: string
   /** The batch that added it; for a base, the batch whose current rows it holds. */

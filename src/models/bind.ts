@@ -3,51 +3,70 @@
  * sources' types, so that every mistake is known before a row is read. All problems of all models
  * are reported at once.
  */
-import type { Engine } from '../columns/engine.ts'
+import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import type { Column } from '../types.ts'
 import { headerFinding, invalid, meant, sqlFinding, type Finding } from './finding.ts'
-import { orderModels } from './graph.ts'
+import {
+  byNameIn,
+  orderable,
+  orderModels,
+  resolveTables,
+  sameName,
+  type ReadableTable,
+} from './dependencies.ts'
 import { outputOrigins, type Origin, type TableLookup } from './inheritance.ts'
 import type { Model, ModelText, TableName } from './model.ts'
-import { forbiddenFunctions, readReferences, type ForbiddenFunctions, type TableMention } from './references.ts'
+import { forbiddenFunctions, readReferences, type ForbiddenFunctions } from './references.ts'
 import { referenceFindings, shapeOf } from './shape.ts'
-import { asNode, children, describeSql, parseSql, type Complaint, type OutputColumn, type TreeNode } from './syntax-tree.ts'
-
-/** A table that models may name as `schema.name`: of a source, or of the seeds. */
-export interface ReadableTable extends TableName {
-  readonly schema: string
-  readonly columns: readonly Column[]
-}
+import {
+  asNode,
+  children,
+  describeSql,
+  parseSql,
+  type Complaint,
+  type OutputColumn,
+  type TreeNode,
+} from './syntax-tree.ts'
 
 interface ParsedModel extends ModelText {
   readonly tree: TreeNode
-  readonly mentions: readonly TableMention[]
   readonly reads: readonly TableName[]
 }
 
 /** A database of its own, so that no relation of the engine's is seen or touched. */
 const SCRATCH = '_tote_bind'
 
+/** What DuckDB says of any other statement. */
+const NO_SELECT = /^Only SELECT statements/
+const NO_CONDITION = 'is not one condition on the columns of the model'
+
 /**
  * The models in the order in which they can be evaluated, with what they read and yield. Reads no
  * row. Throws ModelInvalid with all problems, or ModelCycle.
  */
-export async function bindModels(texts: readonly ModelText[], engine: Engine, sources: readonly ReadableTable[]): Promise<Model[]> {
-  const findings: Finding[] = sameNames(texts)
+export async function bindModels(
+  texts: readonly ModelText[],
+  engine: Engine,
+  sources: readonly ReadableTable[],
+): Promise<Model[]> {
+  const clashing = sameNames(texts)
+  if (clashing.length > 0) throw invalid(clashing)
+  const findings: Finding[] = []
   const forbidden = await forbiddenFunctions(engine)
   const parsed: ParsedModel[] = []
   for (const text of texts) {
-    const tree = await parseModel(text, { engine, forbidden, findings })
+    const tree = await parseModel(text, engine, findings)
     if (tree === undefined) continue
-    const { tables: mentions } = readReferences(tree, forbidden)
-    const reads = resolveTables(text, mentions, { texts, sources, findings })
-    if (reads !== undefined) parsed.push({ ...text, tree, mentions, reads })
+    const { tables, refusals } = readReferences(tree, forbidden)
+    for (const { message, position } of refusals) findings.push(sqlFinding(text, position, message))
+    const reads = resolveTables(text, tables, { texts, sources, findings })
+    if (reads !== undefined && refusals.length === 0) parsed.push({ ...text, tree, reads })
   }
-  if (findings.length > 0 && parsed.length === 0) throw invalid(findings)
   const ordered = findings.length === 0 ? orderModels(parsed) : orderable(parsed)
   const models = await inScratch(engine, async () => {
-    await createTables(engine, ordered, sources)
+    const unusable = await createTables(engine, ordered, sources)
+    if (unusable.length > 0) throw invalid([...unusable, ...findings])
     return bindOrdered(ordered, { engine, forbidden, findings, sources })
   })
   const byName = new Map(models.map((model) => [model.name, model]))
@@ -64,64 +83,55 @@ interface Work {
 }
 
 /** A model's select as a tree, or undefined with findings. */
-async function parseModel(model: ModelText, { engine, forbidden, findings }: Work): Promise<TreeNode | undefined> {
+async function parseModel(
+  model: ModelText,
+  engine: Engine,
+  findings: Finding[],
+): Promise<TreeNode | undefined> {
   const parsed = await parseSql(engine, model.sql)
   if ('complaint' in parsed) {
     const { message, position } = parsed.complaint
-    const isNoSelect = message.startsWith('Only SELECT statements')
-    findings.push(sqlFinding(model, position, isNoSelect ? 'is not a select that can be read; a model is one select (and "pivot" is not supported)' : message))
+    findings.push(
+      sqlFinding(
+        model,
+        position,
+        NO_SELECT.test(message)
+          ? 'is not a select that can be read; a model is one select (and "pivot" is not supported)'
+          : message,
+      ),
+    )
     return undefined
   }
   const [tree, ...more] = parsed.statements
   if (tree === undefined || more.length > 0) {
-    findings.push(sqlFinding(model, null, tree === undefined ? 'has no select' : `has ${more.length + 1} statements; a model is one select`))
+    findings.push(
+      sqlFinding(
+        model,
+        null,
+        tree === undefined
+          ? 'has no select'
+          : `has ${more.length + 1} statements; a model is one select`,
+      ),
+    )
     return undefined
   }
-  const { refusals } = readReferences(tree, forbidden)
-  for (const { message, position } of refusals) findings.push(sqlFinding(model, position, message))
-  return refusals.length > 0 ? undefined : tree
+  return tree
 }
 
-/** The tables behind the names, each once; undefined with findings when one is unknown. */
-function resolveTables(
-  model: ModelText,
-  mentions: readonly TableMention[],
-  { texts, sources, findings }: { texts: readonly ModelText[]; sources: readonly ReadableTable[]; findings: Finding[] },
-): TableName[] | undefined {
-  const reads = new Map<string, TableName>()
-  let complete = true
-  for (const { schema, name, position } of mentions) {
-    const among: readonly TableName[] =
-      schema === null ? texts.map((text) => ({ schema: null, name: text.name })) : sources.filter((table) => sameName(table.schema, schema))
-    const found = among.find((table) => table.name === name) ?? among.find((table) => sameName(table.name, name))
-    if (found === undefined) {
-      complete = false
-      findings.push(sqlFinding(model, position, unknownTable(schema, name, texts, sources)))
-    } else {
-      reads.set(JSON.stringify([found.schema, found.name]), { schema: found.schema, name: found.name })
-    }
-  }
-  return complete ? [...reads.values()] : undefined
-}
-
-function unknownTable(schema: string | null, name: string, texts: readonly ModelText[], sources: readonly ReadableTable[]): string {
-  if (schema === null) {
-    const table = sources.find((source) => sameName(source.name, name))
-    if (table !== undefined) return `there is no model "${name}"; the table of the source is "${table.schema}.${table.name}"`
-    if (/[./*]/.test(name)) return `reads the file "${name}"; a model reads tables of sources, seeds and models only`
-    return `there is no model "${name}"${meant(name, texts.map((text) => text.name))}`
-  }
-  const schemas = [...new Set(sources.map((source) => source.schema))]
-  const tables = sources.filter((source) => sameName(source.schema, schema)).map((source) => source.name)
-  if (tables.length > 0) return `there is no table "${name}" in "${schema}"${meant(name, tables)}`
-  return `there is no source "${schema}"${meant(schema, schemas)}`
-}
-
-async function bindOrdered(ordered: readonly ParsedModel[], work: Work & { sources: readonly ReadableTable[] }): Promise<Model[]> {
+async function bindOrdered(
+  ordered: readonly ParsedModel[],
+  work: Work & { sources: readonly ReadableTable[] },
+): Promise<Model[]> {
   const { engine, findings, sources } = work
   const bound = new Map<string, Model>()
   const lookup: TableLookup = (schema, name) => {
-    const table = schema === null ? byNameIn([...bound.values()], name) : byNameIn(sources.filter((source) => sameName(source.schema, schema)), name)
+    const table =
+      schema === null
+        ? byNameIn([...bound.values()], name)
+        : byNameIn(
+            sources.filter((source) => sameName(source.schema, schema)),
+            name,
+          )
     return table?.columns.map((column) => ({ name: column.name, origin: column }))
   }
   for (const model of ordered) {
@@ -138,54 +148,78 @@ async function bindOrdered(ordered: readonly ParsedModel[], work: Work & { sourc
     await engine.run(`create table ${quoteName(model.name)} (${columnList(columns)})`)
     const conditions = await conditionFindings(model, work)
     findings.push(...conditions)
-    const { tree: _tree, mentions: _mentions, ...rest } = model
+    const { tree: _tree, ...rest } = model
     bound.set(model.name, { ...rest, columns })
   }
   return [...bound.values()]
 }
 
 /** Where the outputs come from, in order; nowhere known when our reading of the tree and DuckDB's differ in a name. */
-function originsOf(model: ParsedModel, outputs: readonly OutputColumn[], lookup: TableLookup): readonly (Origin | null)[] {
+function originsOf(
+  model: ParsedModel,
+  outputs: readonly OutputColumn[],
+  lookup: TableLookup,
+): readonly (Origin | null)[] {
   const origins = outputOrigins(model.tree, lookup) ?? []
   const agrees =
     origins.length === outputs.length &&
-    origins.every(({ name, origin }, index) => origin === null || sameName(name, outputs[index]?.name ?? ''))
+    origins.every(
+      ({ name, origin }, index) => origin === null || sameName(name, outputs[index]?.name ?? ''),
+    )
   return outputs.map((_, index) => (agrees ? (origins[index]?.origin ?? null) : null))
 }
 
 /** Whether the header's conditions are conditions on one row of the model. */
-async function conditionFindings(model: ModelText, { engine, forbidden }: Work): Promise<Finding[]> {
+async function conditionFindings(
+  model: ModelText,
+  { engine, forbidden }: Work,
+): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const [index, { rule }] of model.checks.entries()) {
     if (rule.type !== 'row') continue
-    const say = (message: string): void => void findings.push(headerFinding(model, `check ${index}`, message))
+    const say = (message: string): void =>
+      void findings.push(headerFinding(model, `check ${index}`, message))
     const parsed = await parseSql(engine, `select (${rule.condition}\n)`)
     if ('complaint' in parsed) {
-      say(parsed.complaint.message)
+      say(NO_SELECT.test(parsed.complaint.message) ? NO_CONDITION : parsed.complaint.message)
       continue
     }
     const [tree, ...more] = parsed.statements
-    const isOne = more.length === 0 && children(tree?.['select_list']).length === 1 && asNode(tree?.['from_table'])?.['type'] === 'EMPTY'
+    const isOne =
+      more.length === 0 &&
+      children(tree?.['select_list']).length === 1 &&
+      asNode(tree?.['from_table'])?.['type'] === 'EMPTY'
     const read = tree === undefined || !isOne ? undefined : readReferences(tree, forbidden)
     if (read === undefined || read.tables.length > 0) {
-      say('is not one condition on the columns of the model')
+      say(NO_CONDITION)
       continue
     }
     if (read.refusals.length > 0) {
       for (const { message } of read.refusals) say(message)
       continue
     }
-    const described = await describeSql(engine, `select (${rule.condition}\n) as condition from ${quoteName(model.name)}`)
+    const described = await describeSql(
+      engine,
+      `select (${rule.condition}\n) as condition from ${quoteName(model.name)}`,
+    )
     if ('message' in described) say(described.message)
-    else if (described[0]?.duckdbType !== 'BOOLEAN') say(`is ${described[0]?.duckdbType}, not a condition`)
+    else if (described[0]?.duckdbType !== 'BOOLEAN')
+      say(`is ${described[0]?.duckdbType}, not a condition`)
   }
   return findings
 }
 
 /** DuckDB's words, with the nearest column that the model could have meant. */
-function complaintText({ message, name }: Complaint, model: ParsedModel, lookup: TableLookup): string {
-  if (name === undefined || !/not found in FROM clause|does not have a column/.test(message)) return message
-  const known = model.reads.flatMap((read) => lookup(read.schema, read.name) ?? []).map((column) => column.name)
+function complaintText(
+  { message, name }: Complaint,
+  model: ParsedModel,
+  lookup: TableLookup,
+): string {
+  if (name === undefined || !/not found in FROM clause|does not have a column/.test(message))
+    return message
+  const known = model.reads
+    .flatMap((read) => lookup(read.schema, read.name) ?? [])
+    .map((column) => column.name)
   return `there is no column "${name}"${meant(name, known)}`
 }
 
@@ -196,20 +230,39 @@ async function inScratch<T>(engine: Engine, action: () => Promise<T>): Promise<T
     await engine.run(`use ${quoteName(SCRATCH)}`)
     return await action()
   } finally {
-    await engine.run(`use ${quoteName(String(before?.['db']))}.${quoteName(String(before?.['schema']))}`)
+    await engine.run(
+      `use ${quoteName(String(before?.['db']))}.${quoteName(String(before?.['schema']))}`,
+    )
     await engine.run(`detach ${quoteName(SCRATCH)}`)
   }
 }
 
-async function createTables(engine: Engine, models: readonly ParsedModel[], sources: readonly ReadableTable[]): Promise<void> {
+/** Creates what the models read; DuckDB cannot hold names that differ only in case. */
+async function createTables(
+  engine: Engine,
+  models: readonly ParsedModel[],
+  sources: readonly ReadableTable[],
+): Promise<Finding[]> {
+  const findings: Finding[] = []
   const read = models.flatMap((model) => model.reads)
   for (const schema of new Set(read.flatMap((table) => table.schema ?? []))) {
     await engine.run(`create schema if not exists ${quoteName(schema)}`)
   }
   for (const table of sources) {
     if (!read.some((name) => name.schema === table.schema && name.name === table.name)) continue
-    await engine.run(`create table ${quoteName(table.schema)}.${quoteName(table.name)} (${columnList(table.columns)})`)
+    try {
+      await engine.run(
+        `create table ${quoteName(table.schema)}.${quoteName(table.name)} (${columnList(table.columns)})`,
+      )
+    } catch (error) {
+      if (!(error instanceof EngineFailure)) throw error
+      findings.push({
+        where: `${table.schema}.${table.name}`,
+        message: `models cannot read this table: ${error.message}`,
+      })
+    }
   }
+  return findings
 }
 
 function columnList(columns: readonly Column[]): string {
@@ -220,30 +273,15 @@ function columnList(columns: readonly Column[]): string {
 function sameNames(texts: readonly ModelText[]): Finding[] {
   return texts.flatMap((text, index) => {
     const other = texts.slice(0, index).find((earlier) => sameName(earlier.name, text.name))
-    return other === undefined ? [] : [{ where: text.path, message: `has the name of ${other.path}; upper and lower case do not tell names apart` }]
+    return other === undefined
+      ? []
+      : [
+          {
+            where: text.path,
+            message: `has the name of ${other.path}; upper and lower case do not tell names apart`,
+          },
+        ]
   })
-}
-
-/** Without those that stand in a circle or read something broken: the circle is named once the rest is right. */
-function orderable(parsed: readonly ParsedModel[]): ParsedModel[] {
-  const ordered: ParsedModel[] = []
-  for (;;) {
-    const next = parsed.find(
-      (model) =>
-        !ordered.includes(model) &&
-        model.reads.every((read) => read.schema !== null || ordered.some((earlier) => earlier.name === read.name)),
-    )
-    if (next === undefined) return ordered
-    ordered.push(next)
-  }
-}
-
-function byNameIn<T extends { readonly name: string }>(items: readonly T[], name: string): T | undefined {
-  return items.find((item) => item.name === name) ?? items.find((item) => sameName(item.name, name))
-}
-
-function sameName(a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase()
 }
 
 function byPlace(a: Finding, b: Finding): number {

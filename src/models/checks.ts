@@ -22,13 +22,24 @@ export type RelationOf = (model: string) => string
 const SAMPLE = 5
 
 /** All checks of a model: of its key, of its columns, of its references, and those of its header. */
-export function checksOf(model: Pick<Model, 'key' | 'columns' | 'references' | 'checks'>, keyOf: (model: string) => string): Check[] {
+export function checksOf(
+  model: Pick<Model, 'key' | 'columns' | 'references' | 'checks'>,
+  keyOf: (model: string) => string,
+): Check[] {
   const error = 'error' as const
   return [
     ...model.columns
       .filter((column) => column.notNull)
-      .map(({ name }): Check => ({ name: `not null(${name})`, severity: error, rule: { type: 'not null', columns: [name] } })),
-    { name: `unique(${model.key.join(', ')})`, severity: error, rule: { type: 'unique', columns: model.key } },
+      .map(({ name }): Check => ({
+        name: `not null(${name})`,
+        severity: error,
+        rule: { type: 'not null', columns: [name] },
+      })),
+    {
+      name: `unique(${model.key.join(', ')})`,
+      severity: error,
+      rule: { type: 'unique', columns: model.key },
+    },
     ...model.references.map(({ column, model: other }): Check => {
       const rule = { type: 'references', column, model: other, modelColumn: keyOf(other) } as const
       return { name: `references(${column} -> ${other})`, severity: error, rule }
@@ -74,16 +85,20 @@ export async function runChecks(options: {
   readonly engine: Engine
 }): Promise<CheckResult[]> {
   const { model, models, relationOf, engine } = options
-  const keyOf = (name: string): string => models.find((candidate) => candidate.name === name)?.key[0] ?? ''
+  const keyOf = (name: string): string =>
+    models.find((candidate) => candidate.name === name)?.key[0] ?? ''
   const relation = relationOf(model.name)
   const checks = checksOf(model, keyOf)
   try {
-    const [counts = {}] = await engine.rows(countAll(checks, { relation, relationOf, key: model.key }))
+    const [counts = {}] = await engine.rows(
+      countAll(checks, { relation, relationOf, key: model.key }),
+    )
     const results: CheckResult[] = []
     for (const [index, check] of checks.entries()) {
       const rows = Number(counts[`c${index}`])
       const { sample } = failingRows({ check, relation, relationOf, key: model.key })
-      const keys = rows === 0 ? [] : (await engine.rows(sample)).map((row) => formatKey(Object.values(row)))
+      const keys =
+        rows === 0 ? [] : (await engine.rows(sample)).map((row) => formatKey(Object.values(row)))
       results.push({ model: model.name, check, rows, keys })
     }
     return results
@@ -96,7 +111,11 @@ export async function runChecks(options: {
 /** One query with the failing rows of every check as `c0`, `c1`, …: conditions on single rows share one pass. */
 export function countAll(
   checks: readonly Check[],
-  options: { readonly relation: string; readonly relationOf: RelationOf; readonly key: readonly string[] },
+  options: {
+    readonly relation: string
+    readonly relationOf: RelationOf
+    readonly key: readonly string[]
+  },
 ): string {
   const { relation, relationOf } = options
   const columns = checks.map((check, index) => {
@@ -112,7 +131,10 @@ export function countAll(
 export function checkFailure(results: readonly CheckResult[]): ToteError | undefined {
   const failed = results.filter(({ check, rows }) => check.severity === 'error' && rows > 0)
   if (failed.length === 0) return undefined
-  const problems: Problem[] = failed.map(({ model, check, rows }) => ({ where: model, message: `${check.name}: ${rowCount(rows)}` }))
+  const problems: Problem[] = failed.map(({ model, check, rows }) => ({
+    where: model,
+    message: `${check.name}: ${rowCount(rows)}`,
+  }))
   const [first] = problems
   const message =
     failed.length === 1
@@ -121,17 +143,26 @@ export function checkFailure(results: readonly CheckResult[]): ToteError | undef
   return new ToteError('CheckFailed', `${message} Nothing was committed.`, {
     fix: 'Correct the rows at the source, or the model; the next run goes on from there.',
     ...(failed.length === 1 ? { where: first?.where } : { problems }),
-    terminal: failed.map(({ model, check, keys }) => `${model} ${check.name}, first keys: ${keys.join(', ')}`),
+    terminal: failed.map(
+      ({ model, check, keys }) => `${model} ${check.name}, first keys: ${keys.join(', ')}`,
+    ),
   })
 }
 
 /** What evaluating a model, or its checks, failed with: DuckDB's text may hold values, so only the terminal sees it. */
-export function modelFailed(model: Pick<Model, 'name' | 'path'>, failure: EngineFailure): ToteError {
-  return new ToteError('ModelFailed', `The model "${model.name}" could not be evaluated: ${failureKind(failure.message)}.`, {
-    where: model.path,
-    fix: 'Correct the value at the source, or let the model say what it becomes.',
-    terminal: failure.message.split('\n'),
-  })
+export function modelFailed(
+  model: Pick<Model, 'name' | 'path'>,
+  failure: EngineFailure,
+): ToteError {
+  return new ToteError(
+    'ModelFailed',
+    `The model "${model.name}" could not be evaluated: ${failureKind(failure.message)}.`,
+    {
+      where: model.path,
+      fix: 'Correct the value at the source, or let the model say what it becomes.',
+      terminal: failure.message.split('\n'),
+    },
+  )
 }
 
 /** DuckDB's first words name the kind of error, and never a value: `Conversion Error`. */
@@ -140,7 +171,10 @@ function failureKind(message: string): string {
   return kind === undefined ? 'DuckDB refused it' : `${kind.toLowerCase()} error`
 }
 
-function failingCondition(rule: Exclude<Check['rule'], { type: 'unique' }>, relationOf: RelationOf): string {
+function failingCondition(
+  rule: Exclude<Check['rule'], { type: 'unique' }>,
+  relationOf: RelationOf,
+): string {
   switch (rule.type) {
     case 'not null':
       return rule.columns.map((name) => `r.${quoteName(name)} is null`).join(' or ')

@@ -22,7 +22,11 @@ export function sqlFinding(model: ModelText, position: number | null, message: s
   return {
     where,
     message,
-    terminal: [where, `${gutter} | ${text}`, `${' '.repeat(gutter.length)} | ${' '.repeat(column)}^`],
+    terminal: [
+      where,
+      `${gutter} | ${text}`,
+      `${' '.repeat(gutter.length)} | ${' '.repeat(column)}^`,
+    ],
   }
 }
 
@@ -43,7 +47,10 @@ export function meant(typed: string, known: readonly string[]): string {
 export function invalid(findings: readonly Finding[]): ToteError {
   const files = new Set(findings.map(({ where }) => where.replace(/(:\d+)+$/, '')))
   const count = findings.length === 1 ? 'a problem' : `${findings.length} problems`
-  const message = files.size === 1 ? `The model ${[...files][0]} has ${count}.` : `${files.size} models have ${count}.`
+  const message =
+    files.size === 1
+      ? `The model ${[...files][0]} has ${count}.`
+      : `${files.size} models have ${count}.`
   const terminal = findings.flatMap((finding) => finding.terminal ?? [])
   return new ToteError('ModelInvalid', message, {
     problems: findings.map(({ where, message: text }) => ({ where, message: text })),

@@ -46,7 +46,10 @@ export const MAX_NAME_BYTES = 63
 
 /** Parses one file. `path` is shown in problems; `name` is the model's. */
 export function parseModelText(name: string, path: string, file: string): ParsedModel {
-  const lines = file.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n').split('\n')
+  const lines = file
+    .replace(/^\uFEFF/, '')
+    .replaceAll('\r\n', '\n')
+    .split('\n')
   const start = lines.findIndex((line) => !/^\s*(--.*)?$/.test(line))
   const problems: Problem[] = []
   const found = (line: number | null, message: string): void => {
@@ -57,7 +60,8 @@ export function parseModelText(name: string, path: string, file: string): Parsed
   lines.forEach((line, index) => {
     if (start === -1 || index < start) return
     const late = knownName(line.trim())
-    if (late !== undefined) found(index + 1, `"${late}" stands below the select; header lines come before it`)
+    if (late !== undefined)
+      found(index + 1, `"${late}" stands below the select; header lines come before it`)
   })
   if (name === '') found(null, 'has no name before ".sql"')
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
@@ -92,15 +96,19 @@ function readEntries(lines: readonly string[], found: Found): Entry[] {
       open.value += ` ${content}`
     } else if (known !== undefined) {
       open = { name: known, value: content.slice(content.indexOf(':') + 1).trim(), line: index + 1 }
-      const twice = REPEATABLE.includes(known) ? undefined : entries.find(({ name }) => name === known)
-      if (twice !== undefined) found(index + 1, `"${known}" is said twice; line ${twice.line} says it already`)
+      const twice = REPEATABLE.includes(known)
+        ? undefined
+        : entries.find(({ name }) => name === known)
+      if (twice !== undefined)
+        found(index + 1, `"${known}" is said twice; line ${twice.line} says it already`)
       else if (open.value === '') found(index + 1, `"${known}" says nothing`)
       else entries.push(open)
     } else {
       const message = unknownName(line)
       if (message !== undefined) found(index + 1, message)
     }
-    if (open !== undefined && !(LISTS.includes(open.name) && open.value.endsWith(','))) open = undefined
+    if (open !== undefined && !(LISTS.includes(open.name) && open.value.endsWith(',')))
+      open = undefined
   })
   return entries
 }
@@ -114,7 +122,8 @@ function knownName(line: string): HeaderName | undefined {
 function unknownName(line: string): string | undefined {
   const written = /^-+\s*([a-z]+(?: [a-z]+){0,2})\s*:(?:\s|$)/i.exec(line)?.[1]
   if (written === undefined) return undefined
-  if (written !== written.toLowerCase() && nearestName(written, HEADER_NAMES) === undefined) return undefined
+  if (written !== written.toLowerCase() && nearestName(written, HEADER_NAMES) === undefined)
+    return undefined
   return `"${written}" is not a header line${meant(written, HEADER_NAMES)}`
 }
 
@@ -127,7 +136,8 @@ function readHeader(entries: readonly Entry[], found: Found): Header {
   }
   const kind = readKind(one('kind'), found)
   const keyEntry = one('key')
-  if (keyEntry === undefined) found(null, 'needs a line "-- key: …": the columns that tell its rows apart')
+  if (keyEntry === undefined)
+    found(null, 'needs a line "-- key: …": the columns that tell its rows apart')
   const key = keyEntry === undefined ? [] : readNames(keyEntry, found)
   const recordEntry = one('record id')
   const recordId = recordEntry === undefined ? null : (readNames(recordEntry, found)[0] ?? null)
@@ -159,22 +169,34 @@ function readKind(entry: Entry | undefined, found: Found): ModelKind | undefined
     return undefined
   }
   const kind = KINDS.find((known) => known === entry.value)
-  if (kind === undefined) found(entry.line, `"${entry.value}" is not a kind${meant(entry.value, KINDS)}`)
+  if (kind === undefined)
+    found(entry.line, `"${entry.value}" is not a kind${meant(entry.value, KINDS)}`)
   return kind
 }
 
-function readNullable(entries: readonly Entry[], lines: Record<string, number>, found: Found): readonly string[] | 'all' {
+function readNullable(
+  entries: readonly Entry[],
+  lines: Record<string, number>,
+  found: Found,
+): readonly string[] | 'all' {
   const mine = entries.filter(({ name }) => name === 'nullable')
   const words = mine.filter(({ value }) => value === 'all' || value === 'none')
   if (words.length > 0 && mine.length > 1) {
-    found(words[0]?.line ?? null, '"nullable" is all, or none, or columns; it cannot be two of them')
+    found(
+      words[0]?.line ?? null,
+      '"nullable" is all, or none, or columns; it cannot be two of them',
+    )
   }
   if (mine[0] !== undefined) lines['nullable'] = mine[0].line
   if (words.length > 0) return words[0]?.value === 'all' ? 'all' : []
   return mine.flatMap((entry) => readNames(entry, found))
 }
 
-function readReferences(entries: readonly Entry[], lines: Record<string, number>, found: Found): Reference[] {
+function readReferences(
+  entries: readonly Entry[],
+  lines: Record<string, number>,
+  found: Found,
+): Reference[] {
   const references: Reference[] = []
   for (const { name, value, line } of entries) {
     if (name !== 'references') continue
@@ -193,7 +215,11 @@ function readReferences(entries: readonly Entry[], lines: Record<string, number>
   return references
 }
 
-function readTypes(entries: readonly Entry[], lines: Record<string, number>, found: Found): Record<string, string> {
+function readTypes(
+  entries: readonly Entry[],
+  lines: Record<string, number>,
+  found: Found,
+): Record<string, string> {
   const types: Record<string, string> = {}
   for (const { name, value, line } of entries) {
     if (name !== 'types') continue
@@ -205,7 +231,10 @@ function readTypes(entries: readonly Entry[], lines: Record<string, number>, fou
       if (column === undefined) {
         found(line, `"${item}" is not a column and its type; write: column type`)
       } else if (type === undefined) {
-        found(line, `"${written}" is not a PostgreSQL type that can be used here${meant(written, TYPE_NAMES)}`)
+        found(
+          line,
+          `"${written}" is not a PostgreSQL type that can be used here${meant(written, TYPE_NAMES)}`,
+        )
       } else if (Object.hasOwn(types, column)) {
         found(line, `column "${column}" has two types`)
       } else {
@@ -222,7 +251,11 @@ function readChecks(entries: readonly Entry[], lines: Record<string, number>): C
     .filter(({ name }) => name === 'check' || name === 'check warn')
     .map(({ name, value, line }, index) => {
       lines[`check ${index}`] = line
-      return { name: value, severity: name === 'check' ? 'error' : 'warn', rule: { type: 'row', condition: value } }
+      return {
+        name: value,
+        severity: name === 'check' ? 'error' : 'warn',
+        rule: { type: 'row', condition: value },
+      }
     })
 }
 

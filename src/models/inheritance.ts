@@ -19,7 +19,10 @@ export interface OriginColumn {
 }
 
 /** The columns of a named table; undefined when there is none of that name. */
-export type TableLookup = (schema: string | null, name: string) => readonly OriginColumn[] | undefined
+export type TableLookup = (
+  schema: string | null,
+  name: string,
+) => readonly OriginColumn[] | undefined
 
 type Columns = readonly OriginColumn[] | null
 
@@ -45,7 +48,10 @@ interface Surroundings {
 }
 
 /** The output columns of a query in order, or null when even their number is not known. */
-export function outputOrigins(query: TreeNode, tables: TableLookup): readonly OriginColumn[] | null {
+export function outputOrigins(
+  query: TreeNode,
+  tables: TableLookup,
+): readonly OriginColumn[] | null {
   return outputOf(query, { tables, withs: new Map() })
 }
 
@@ -61,7 +67,10 @@ function outputOf(node: TreeNode | undefined, outer: Surroundings): Columns {
     const left = outputOf(asNode(node['left']), around)
     const right = outputOf(asNode(node['right']), around)
     if (left === null || right === null || left.length !== right.length) return null
-    return left.map((column, index) => ({ name: column.name, origin: common(column.origin, right[index]?.origin) }))
+    return left.map((column, index) => ({
+      name: column.name,
+      origin: common(column.origin, right[index]?.origin),
+    }))
   }
   return null
 }
@@ -84,10 +93,13 @@ function selectOutput(node: TreeNode, around: Surroundings): Columns {
 }
 
 function expandStar(item: TreeNode, scope: Scope): Columns {
-  const isPlain = ['replace_list', 'rename_list', 'qualified_exclude_list'].every((field) => isEmpty(item[field]))
+  const isPlain = ['replace_list', 'rename_list', 'qualified_exclude_list'].every((field) =>
+    isEmpty(item[field]),
+  )
   if (!isPlain || item['columns'] === true || asNode(item['expr']) !== undefined) return null
   const relation = text(item['relation_name']).toLowerCase()
-  const all = relation === '' ? scope.star : scope.relations.find(({ alias }) => alias === relation)?.columns
+  const all =
+    relation === '' ? scope.star : scope.relations.find(({ alias }) => alias === relation)?.columns
   if (all === null || all === undefined) return null
   const excluded = new Set(names(item['exclude_list']).map((name) => name.toLowerCase()))
   return all.filter(({ name }) => !excluded.has(name.toLowerCase()))
@@ -105,9 +117,13 @@ function resolve(path: readonly string[], scope: Scope): Origin | null {
     if (merged !== undefined) return merged.origin
   }
   const relations = scope.relations.filter(
-    (relation) => (table === undefined || relation.alias === table) && (schema === undefined || relation.schema === schema),
+    (relation) =>
+      (table === undefined || relation.alias === table) &&
+      (schema === undefined || relation.schema === schema),
   )
-  const found = relations.flatMap(({ columns }) => (columns ?? []).filter(({ name }) => name.toLowerCase() === column))
+  const found = relations.flatMap(({ columns }) =>
+    (columns ?? []).filter(({ name }) => name.toLowerCase() === column),
+  )
   return found.length === 1 ? (found[0]?.origin ?? null) : null
 }
 
@@ -120,15 +136,21 @@ function scopeOf(from: TreeNode | undefined, around: Surroundings): Scope {
   const alias = text(from['alias'])
   const one = (schema: string, name: string, columns: Columns): Scope => {
     const named = renamed(columns, names(from['column_name_alias']))
-    return { relations: [{ schema: schema.toLowerCase(), alias: name.toLowerCase(), columns: named }], merged: new Map(), star: named }
+    return {
+      relations: [{ schema: schema.toLowerCase(), alias: name.toLowerCase(), columns: named }],
+      merged: new Map(),
+      star: named,
+    }
   }
   if (type === 'BASE_TABLE') {
     const [schema, name] = [text(from['schema_name']), text(from['table_name'])]
     const own = schema === '' ? around.withs.get(name.toLowerCase()) : undefined
-    const columns = own !== undefined ? own : (around.tables(schema === '' ? null : schema, name) ?? null)
+    const columns =
+      own !== undefined ? own : (around.tables(schema === '' ? null : schema, name) ?? null)
     return one(alias === '' ? schema : '', alias === '' ? name : alias, columns)
   }
-  if (type === 'SUBQUERY') return one('', alias, outputOf(asNode(asNode(from['subquery'])?.['node']), around))
+  if (type === 'SUBQUERY')
+    return one('', alias, outputOf(asNode(asNode(from['subquery'])?.['node']), around))
   return one('', alias, null)
 }
 
@@ -140,19 +162,32 @@ function joinScope(join: TreeNode, around: Surroundings): Scope {
   const using = usingColumns(join, left, right)
   const relations = [...left.relations, ...right.relations]
   if (using === null) {
-    return { relations: relations.map((relation) => ({ ...relation, columns: null })), merged: new Map(), star: null }
+    return {
+      relations: relations.map((relation) => ({ ...relation, columns: null })),
+      merged: new Map(),
+      star: null,
+    }
   }
   const merged = new Map([...left.merged, ...right.merged])
   for (const name of using) {
     const sides = [resolve([name], left), resolve([name], right)] as const
-    const origin = type === 'RIGHT' ? sides[1] : type === 'INNER' || type === 'LEFT' ? sides[0] : common(...sides)
+    const origin =
+      type === 'RIGHT'
+        ? sides[1]
+        : type === 'INNER' || type === 'LEFT'
+          ? sides[0]
+          : common(...sides)
     merged.set(name, { name: columnName(left, name), origin })
   }
   const star =
     left.star === null || right.star === null
       ? null
       : [
-          ...left.star.map((column) => (using.includes(column.name.toLowerCase()) ? (merged.get(column.name.toLowerCase()) ?? column) : column)),
+          ...left.star.map((column) =>
+            using.includes(column.name.toLowerCase())
+              ? (merged.get(column.name.toLowerCase()) ?? column)
+              : column,
+          ),
           ...right.star.filter((column) => !using.includes(column.name.toLowerCase())),
         ]
   return { relations, merged, star }
@@ -160,7 +195,8 @@ function joinScope(join: TreeNode, around: Surroundings): Scope {
 
 /** The lower-case names that both sides share by `using` or `natural`; null when they are not known. */
 function usingColumns(join: TreeNode, left: Scope, right: Scope): readonly string[] | null {
-  if (join['ref_type'] !== 'NATURAL') return names(join['using_columns']).map((name) => name.toLowerCase())
+  if (join['ref_type'] !== 'NATURAL')
+    return names(join['using_columns']).map((name) => name.toLowerCase())
   if (left.star === null || right.star === null) return null
   const onRight = new Set(right.star.map(({ name }) => name.toLowerCase()))
   return left.star.map(({ name }) => name.toLowerCase()).filter((name) => onRight.has(name))
@@ -171,7 +207,9 @@ function columnName(scope: Scope, lower: string): string {
 }
 
 function renamed(columns: Columns, aliases: readonly string[]): Columns {
-  return columns?.map((column, index) => ({ ...column, name: aliases[index] ?? column.name })) ?? null
+  return (
+    columns?.map((column, index) => ({ ...column, name: aliases[index] ?? column.name })) ?? null
+  )
 }
 
 function common(a: Origin | null | undefined, b: Origin | null | undefined): Origin | null {

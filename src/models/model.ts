@@ -12,7 +12,12 @@ export interface Check {
   readonly rule:
     | { readonly type: 'not null'; readonly columns: readonly string[] }
     | { readonly type: 'unique'; readonly columns: readonly string[] }
-    | { readonly type: 'references'; readonly column: string; readonly model: string; readonly modelColumn: string }
+    | {
+        readonly type: 'references'
+        readonly column: string
+        readonly model: string
+        readonly modelColumn: string
+      }
     /** An SQL condition that must be true or null of every row. */
     | { readonly type: 'row'; readonly condition: string }
 }
@@ -62,6 +67,8 @@ export interface Model extends ModelText {
  * HUGEINT would be written to Parquet as DOUBLE).
  */
 export function modelQuery({ sql, columns }: Pick<Model, 'sql' | 'columns'>): string {
-  const list = columns.map(({ name, carried }) => `cast(${quoteName(name)} as ${carried}) as ${quoteName(name)}`)
+  const list = columns.map(
+    ({ name, carried }) => `cast(${quoteName(name)} as ${carried}) as ${quoteName(name)}`,
+  )
   return `select ${list.join(', ')} from (\n${sql}\n)`
 }

@@ -10,7 +10,10 @@ import type { ModelText } from './model.ts'
  * Reads all models of a folder; `shownAs` is its path in messages. Throws ModelInvalid with every
  * problem of every header, also when there is no folder.
  */
-export async function readModels(folder: string, shownAs: string = basename(folder)): Promise<ModelText[]> {
+export async function readModels(
+  folder: string,
+  shownAs: string = basename(folder),
+): Promise<ModelText[]> {
   const models: ModelText[] = []
   const problems: Problem[] = []
   for (const file of await sqlFiles(folder, shownAs)) {
@@ -31,6 +34,9 @@ async function sqlFiles(folder: string, shownAs: string): Promise<string[]> {
       .map((entry) => entry.name)
       .toSorted()
   } catch (cause) {
-    throw new ToteError('ModelInvalid', `The folder of models "${shownAs}" cannot be read.`, { where: folder, cause })
+    throw new ToteError('ModelInvalid', `The folder of models "${shownAs}" cannot be read.`, {
+      where: folder,
+      cause,
+    })
   }
 }

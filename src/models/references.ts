@@ -32,28 +32,84 @@ const SESSION = 'depends on the session'
 
 /** DuckDB calls some of these consistent; the rest are here for their reason. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
-  [CHANCE]: ['random', 'setseed', 'uuid', 'uuidv4', 'uuidv7', 'gen_random_uuid', 'nextval', 'currval'],
+  [CHANCE]: [
+    'random',
+    'setseed',
+    'uuid',
+    'uuidv4',
+    'uuidv7',
+    'gen_random_uuid',
+    'nextval',
+    'currval',
+  ],
   [CLOCK]: [
-    'now', 'today', 'ago', 'current_date', 'current_time', 'current_timestamp', 'current_localtime',
-    'current_localtimestamp', 'localtime', 'localtimestamp', 'get_current_time', 'get_current_timestamp',
-    'transaction_timestamp', 'pg_conf_load_time', 'pg_postmaster_start_time',
+    'now',
+    'today',
+    'ago',
+    'current_date',
+    'current_time',
+    'current_timestamp',
+    'current_localtime',
+    'current_localtimestamp',
+    'localtime',
+    'localtimestamp',
+    'get_current_time',
+    'get_current_timestamp',
+    'transaction_timestamp',
+    'pg_conf_load_time',
+    'pg_postmaster_start_time',
   ],
   [SESSION]: [
-    'user', 'current_user', 'session_user', 'current_role', 'current_catalog', 'current_database', 'current_schema',
-    'current_schemas', 'current_setting', 'current_query', 'getvariable', 'getenv', 'version', 'get_block_size',
-    'inet_client_addr', 'inet_client_port', 'inet_server_addr', 'inet_server_port', 'format_type', 'pg_get_viewdef',
-    'pg_get_constraintdef', 'txid_current', 'in_search_path',
+    'user',
+    'current_user',
+    'session_user',
+    'current_role',
+    'current_catalog',
+    'current_database',
+    'current_schema',
+    'current_schemas',
+    'current_setting',
+    'current_query',
+    'getvariable',
+    'getenv',
+    'version',
+    'get_block_size',
+    'inet_client_addr',
+    'inet_client_port',
+    'inet_server_addr',
+    'inet_server_port',
+    'format_type',
+    'pg_get_viewdef',
+    'pg_get_constraintdef',
+    'txid_current',
+    'in_search_path',
   ],
 }
 
 /** Words that are these functions without parentheses. */
 const BARE = new Set([
-  'user', 'current_user', 'session_user', 'current_role', 'current_catalog', 'current_schema', 'current_date',
-  'current_time', 'current_timestamp', 'localtime', 'localtimestamp',
+  'user',
+  'current_user',
+  'session_user',
+  'current_role',
+  'current_catalog',
+  'current_schema',
+  'current_date',
+  'current_time',
+  'current_timestamp',
+  'localtime',
+  'localtimestamp',
 ])
 
 const TABLE_FUNCTIONS = new Set(['generate_series', 'range', 'unnest'])
-const TABLE_REFERENCES = new Set(['BASE_TABLE', 'JOIN', 'SUBQUERY', 'TABLE_FUNCTION', 'EXPRESSION_LIST', 'EMPTY'])
+const TABLE_REFERENCES = new Set([
+  'BASE_TABLE',
+  'JOIN',
+  'SUBQUERY',
+  'TABLE_FUNCTION',
+  'EXPRESSION_LIST',
+  'EMPTY',
+])
 
 /** Our own list, and every function that this DuckDB does not call consistent. */
 export async function forbiddenFunctions(engine: Engine): Promise<ForbiddenFunctions> {
@@ -71,7 +127,8 @@ export async function forbiddenFunctions(engine: Engine): Promise<ForbiddenFunct
 export function readReferences(select: TreeNode, forbidden: ForbiddenFunctions): References {
   const tables: TableMention[] = []
   const refusals: Refusal[] = []
-  const refuse = (node: TreeNode, message: string): void => void refusals.push({ message, position: positionOf(node) })
+  const refuse = (node: TreeNode, message: string): void =>
+    void refusals.push({ message, position: positionOf(node) })
 
   const visit = (value: Json | undefined, scope: ReadonlySet<string>): void => {
     if (isList(value)) for (const item of value) visit(item, scope)
@@ -128,12 +185,18 @@ function mention(node: TreeNode, scope: ReadonlySet<string>): TableMention[] {
   return [{ schema: schema === '' ? null : schema, name, position: positionOf(node) }]
 }
 
-function judge(node: TreeNode, refuse: (node: TreeNode, message: string) => void, forbidden: ForbiddenFunctions): void {
+function judge(
+  node: TreeNode,
+  refuse: (node: TreeNode, message: string) => void,
+  forbidden: ForbiddenFunctions,
+): void {
   judgeTableReference(node, refuse)
   if (typeof node['function_name'] === 'string') {
     const name = node['function_name'].toLowerCase()
-    const reason = name === 'age' && children(node['children']).length === 1 ? CLOCK : forbidden.get(name)
-    if (reason !== undefined) refuse(node, `${name}() ${reason}; a model is a function of the tables that it names`)
+    const reason =
+      name === 'age' && children(node['children']).length === 1 ? CLOCK : forbidden.get(name)
+    if (reason !== undefined)
+      refuse(node, `${name}() ${reason}; a model is a function of the tables that it names`)
   }
   if (node['class'] === 'COLUMN_REF') {
     const column = names(node['column_names'])
@@ -143,21 +206,29 @@ function judge(node: TreeNode, refuse: (node: TreeNode, message: string) => void
       refuse(node, `"${name}" ${reason}; if it is a column here, write its table before it`)
     }
   }
-  if (node['class'] === 'PARAMETER') refuse(node, `has the parameter $${text(node['identifier'])}, and nothing gives it a value`)
+  if (node['class'] === 'PARAMETER')
+    refuse(node, `has the parameter $${text(node['identifier'])}, and nothing gives it a value`)
 }
 
-function judgeTableReference(node: TreeNode, refuse: (node: TreeNode, message: string) => void): void {
+function judgeTableReference(
+  node: TreeNode,
+  refuse: (node: TreeNode, message: string) => void,
+): void {
   const type = text(node['type'])
-  if (asNode(node['sample']) !== undefined) refuse(node, 'takes a sample, which is other rows each time')
+  if (asNode(node['sample']) !== undefined)
+    refuse(node, 'takes a sample, which is other rows each time')
   if (type === 'BASE_TABLE') {
     const catalog = text(node['catalog_name'])
-    if (catalog !== '') refuse(node, `names a database ("${catalog}"); write source.table, or a model's name`)
-    if (asNode(node['at_clause']) !== undefined) refuse(node, 'asks for another state of a table; a model reads current rows')
+    if (catalog !== '')
+      refuse(node, `names a database ("${catalog}"); write source.table, or a model's name`)
+    if (asNode(node['at_clause']) !== undefined)
+      refuse(node, 'asks for another state of a table; a model reads current rows')
     return
   }
   if (type === 'TABLE_FUNCTION') {
     const name = text(asNode(node['function'])?.['function_name']).toLowerCase()
-    if (!TABLE_FUNCTIONS.has(name)) refuse(node, `reads ${name}(), which is no table of a source and no model`)
+    if (!TABLE_FUNCTIONS.has(name))
+      refuse(node, `reads ${name}(), which is no table of a source and no model`)
   }
   if (type === 'JOIN' && node['ref_type'] === 'POSITIONAL') {
     refuse(node, 'joins by position, but the rows of a table have no order')

@@ -24,7 +24,11 @@ export function shapeOf(
     const mapped = mapDuckdbType(duckdbType)
     if (mapped === undefined) {
       findings.push(
-        sqlFinding(model, null, `column "${name}" is ${duckdbType}, which the warehouse has no exact type for; cast it, for example to varchar`),
+        sqlFinding(
+          model,
+          null,
+          `column "${name}" is ${duckdbType}, which the warehouse has no exact type for; cast it, for example to varchar`,
+        ),
       )
       return
     }
@@ -34,30 +38,52 @@ export function shapeOf(
     const transfer = transferOf(mapped.carried, type)
     if (transfer === undefined || transfer === 'inexact') {
       findings.push(
-        headerFinding(model, `types ${name}`, `column "${name}" is ${duckdbType}, which cannot become ${type} without changing values; cast it in the select`),
+        headerFinding(
+          model,
+          `types ${name}`,
+          `column "${name}" is ${duckdbType}, which cannot become ${type} without changing values; cast it in the select`,
+        ),
       )
     }
-    columns.push({ id: index + 1, name, type, carried: mapped.carried, notNull: isNotNull(model, name) })
+    columns.push({
+      id: index + 1,
+      name,
+      type,
+      carried: mapped.carried,
+      notNull: isNotNull(model, name),
+    })
   })
   return { columns, findings }
 }
 
 /** Whether the references fit the models that they point to; `models` holds all that were bound. */
-export function referenceFindings(model: Model, models: ReadonlyMap<string, Model>, all: readonly string[]): Finding[] {
+export function referenceFindings(
+  model: Model,
+  models: ReadonlyMap<string, Model>,
+  all: readonly string[],
+): Finding[] {
   return model.references.flatMap(({ column, model: target }) => {
-    const finding = (message: string): Finding[] => [headerFinding(model, `references ${column}`, message)]
+    const finding = (message: string): Finding[] => [
+      headerFinding(model, `references ${column}`, message),
+    ]
     if (!all.includes(target)) {
-      return finding(`"${column}" refers to "${target}", and there is no such model${meant(target, all)}`)
+      return finding(
+        `"${column}" refers to "${target}", and there is no such model${meant(target, all)}`,
+      )
     }
     const other = models.get(target)
     if (other === undefined) return []
-    if (other.kind === 'fact') return finding(`"${column}" refers to the fact "${target}", which has a row for each version`)
+    if (other.kind === 'fact')
+      return finding(`"${column}" refers to the fact "${target}", which has a row for each version`)
     const [key, ...more] = other.key
-    if (more.length > 0) return finding(`"${column}" refers to "${target}", whose key is ${other.key.length} columns`)
+    if (more.length > 0)
+      return finding(`"${column}" refers to "${target}", whose key is ${other.key.length} columns`)
     const from = model.columns.find(({ name }) => name === column)
     const to = other.columns.find(({ name }) => name === key)
     if (from === undefined || to === undefined || from.carried === to.carried) return []
-    return finding(`"${column}" is ${from.type} and refers to "${target}", whose key "${to.name}" is ${to.type}; cast one of them`)
+    return finding(
+      `"${column}" is ${from.type} and refers to "${target}", whose key "${to.name}" is ${to.type}; cast one of them`,
+    )
   })
 }
 
@@ -70,10 +96,14 @@ function nameFindings(model: ModelText, outputs: readonly OutputColumn[]): Findi
     if (seen.has(lower)) say(`yields the column "${name}" twice; name one of them with "as"`)
     seen.add(lower)
     if (SYSTEM_COLUMNS.includes(lower) || lower.startsWith(SYSTEM_PREFIX)) {
-      say(`yields the column "${name}", a name that Tote itself uses in the warehouse; name it otherwise with "as"`)
+      say(
+        `yields the column "${name}", a name that Tote itself uses in the warehouse; name it otherwise with "as"`,
+      )
     }
     if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
-      say(`yields the column "${name}", longer than ${MAX_NAME_BYTES} bytes, PostgreSQL's limit; name it with "as"`)
+      say(
+        `yields the column "${name}", longer than ${MAX_NAME_BYTES} bytes, PostgreSQL's limit; name it with "as"`,
+      )
     }
   }
   return findings
@@ -85,7 +115,13 @@ function headerFindings(model: ModelText, outputs: readonly OutputColumn[]): Fin
   const mustExist = (entry: string, columns: readonly string[]): void => {
     for (const column of columns) {
       if (known.includes(column)) continue
-      findings.push(headerFinding(model, entry, `the select yields no column "${column}"${meant(column, known)}`))
+      findings.push(
+        headerFinding(
+          model,
+          entry,
+          `the select yields no column "${column}"${meant(column, known)}`,
+        ),
+      )
     }
   }
   mustExist('key', model.key)
@@ -94,14 +130,32 @@ function headerFindings(model: ModelText, outputs: readonly OutputColumn[]): Fin
   for (const column of Object.keys(model.types)) mustExist(`types ${column}`, [column])
   const recordId = model.recordId?.toLowerCase()
   if (known.some((name) => name.toLowerCase() === recordId)) {
-    findings.push(headerFinding(model, 'record id', `the loader gives "${model.recordId}"; the select must not yield it`))
+    findings.push(
+      headerFinding(
+        model,
+        'record id',
+        `the loader gives "${model.recordId}"; the select must not yield it`,
+      ),
+    )
   }
-  if (recordId !== undefined && (SYSTEM_COLUMNS.includes(recordId) || recordId.startsWith(SYSTEM_PREFIX))) {
-    findings.push(headerFinding(model, 'record id', `"${model.recordId}" is a name that Tote itself uses in the warehouse`))
+  if (
+    recordId !== undefined &&
+    (SYSTEM_COLUMNS.includes(recordId) || recordId.startsWith(SYSTEM_PREFIX))
+  ) {
+    findings.push(
+      headerFinding(
+        model,
+        'record id',
+        `"${model.recordId}" is a name that Tote itself uses in the warehouse`,
+      ),
+    )
   }
-  const nullableKeys = model.nullable === 'all' ? [] : model.key.filter((column) => model.nullable.includes(column))
+  const nullableKeys =
+    model.nullable === 'all' ? [] : model.key.filter((column) => model.nullable.includes(column))
   for (const column of nullableKeys) {
-    findings.push(headerFinding(model, 'nullable', `"${column}" is in the key, and a key is never null`))
+    findings.push(
+      headerFinding(model, 'nullable', `"${column}" is in the key, and a key is never null`),
+    )
   }
   return findings
 }

@@ -19,7 +19,9 @@ export interface Complaint {
   readonly name?: string
 }
 
-export type Parsed = { readonly statements: readonly TreeNode[] } | { readonly complaint: Complaint }
+export type Parsed =
+  | { readonly statements: readonly TreeNode[] }
+  | { readonly complaint: Complaint }
 
 /** Parses without binding: names need not exist. */
 export async function parseSql(engine: Engine, sql: string): Promise<Parsed> {
@@ -36,15 +38,23 @@ export interface OutputColumn {
 }
 
 /** The columns that a select yields, or why DuckDB refuses it; runs nothing. */
-export async function describeSql(engine: Engine, sql: string): Promise<readonly OutputColumn[] | Complaint> {
+export async function describeSql(
+  engine: Engine,
+  sql: string,
+): Promise<readonly OutputColumn[] | Complaint> {
   try {
     const rows = await engine.rows(`describe ${sql}`)
-    return rows.map((row) => ({ name: String(row['column_name']), duckdbType: String(row['column_type']) }))
+    return rows.map((row) => ({
+      name: String(row['column_name']),
+      duckdbType: String(row['column_type']),
+    }))
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw error
     // The plan is asked for only to learn the place: describe gives it as text cut to a screen's width.
     const answer = await serialized(engine, `json_serialize_plan(${quoteText(sql)})`)
-    return answer['error'] === true ? complaintOf(answer) : { message: firstLines(error.message), position: null }
+    return answer['error'] === true
+      ? complaintOf(answer)
+      : { message: firstLines(error.message), position: null }
   }
 }
 

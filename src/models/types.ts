@@ -67,20 +67,50 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 /** Types without modifiers. */
 const PLAIN = [
-  'smallint', 'integer', 'bigint', 'real', 'double precision', 'boolean', 'text', 'date', 'uuid', 'bytea',
-  'json', 'jsonb', 'xml', 'money', 'inet', 'cidr', 'macaddr', 'macaddr8', 'interval', 'oid', 'tsvector',
+  'smallint',
+  'integer',
+  'bigint',
+  'real',
+  'double precision',
+  'boolean',
+  'text',
+  'date',
+  'uuid',
+  'bytea',
+  'json',
+  'jsonb',
+  'xml',
+  'money',
+  'inet',
+  'cidr',
+  'macaddr',
+  'macaddr8',
+  'interval',
+  'oid',
+  'tsvector',
 ]
 /** Types that may say a length. */
 const SIZED = ['character varying', 'character', 'bit', 'bit varying']
 
 /** The names that a header may use, for a suggestion. */
 export const TYPE_NAMES: readonly string[] = [
-  ...PLAIN, ...SIZED, ...Object.keys(ALIASES), 'numeric', 'time', 'timestamp', 'timestamptz', 'timetz',
+  ...PLAIN,
+  ...SIZED,
+  ...Object.keys(ALIASES),
+  'numeric',
+  'time',
+  'timestamp',
+  'timestamptz',
+  'timetz',
 ]
 
 /** A PostgreSQL type as people write it (`varchar(3)`, `timestamptz`) as `format_type` prints it; undefined when unknown. */
 export function canonicalPostgresType(written: string): string | undefined {
-  const text = written.trim().toLowerCase().replace(/\s+/g, ' ').replace(/ ?([(),[\]]) ?/g, '$1')
+  const text = written
+    .trim()
+    .toLowerCase()
+    .replace(/\s+/g, ' ')
+    .replace(/ ?([(),[\]]) ?/g, '$1')
   const array = /(\[\])+$/.exec(text)
   if (array !== null) {
     const element = canonicalPostgresType(text.slice(0, array.index))

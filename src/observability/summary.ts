@@ -166,8 +166,10 @@ function footer(summary: RunSummary, { style, now }: SummaryOptions): string[] {
     ({ stage, ms, outcome }) =>
       `${stage} ${renderDuration(ms)}${outcome === 'failed' ? ` ${MARKS.failed}` : ''}`,
   )
-  const batches = Object.entries(summary.batches).map(
-    ([chain, { batch, instant }]) => `${chain} batch ${batch} (${renderMoment(instant, now)})`,
+  const { ingestion, processed, warehouse } = summary.batches
+  const batches = Object.entries({ ...ingestion, 'star schema': processed, warehouse }).flatMap(
+    ([name, mark]) =>
+      mark === null ? [] : [`${name} batch ${mark.batch} (${renderMoment(mark.instant, now)})`],
   )
   const warnings =
     summary.warnings === 0

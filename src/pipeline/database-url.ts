@@ -1,7 +1,7 @@
 /** A configured database to a URL: the given one, or one on the embedded server, started when first asked for. */
 import type { Database } from '../config/reference.ts'
-import { ensureEmbeddedDatabase, type EmbeddedDatabase } from '../postgres/embedded-database.ts'
-import { startEmbedded, type EmbeddedServer } from '../postgres/embedded.ts'
+import { ensureEmbeddedDatabase, type EmbeddedDatabase } from '../embedded/database.ts'
+import { startEmbedded, type EmbeddedServer } from '../embedded/server.ts'
 
 export interface DatabaseUrls {
   urlOf(database: Database): Promise<string>

@@ -12,16 +12,16 @@ import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary } from '../events.ts'
-import { writeBases } from '../lake/base.ts'
+import { writeDueBases } from '../lake/base.ts'
+import { continueIds } from '../lake/column-ids.ts'
+import { untilCommitted } from '../lake/conflict.ts'
 import { nextInstant } from '../lake/instant.ts'
-import type { CommittedManifest, DataFile, TableEntry } from '../lake/manifest.ts'
+import { WRITER, type CommittedManifest, type DataFile, type TableEntry } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
-import { continueIds } from '../lake/column-ids.ts'
 import type { Column } from '../types.ts'
 import type { Project, ProjectSource } from './project.ts'
 import { readTables, type ReadTable } from './read-tables.ts'
-import { SYSTEM_WRITER } from './writer.ts'
 
 export interface ExtractOptions {
   readonly fullRefresh: boolean
@@ -36,18 +36,9 @@ export interface Extracted {
   readonly tables: readonly SourceTableSummary[]
 }
 
-const MAX_CONFLICTS = 5
-
 /** One batch of one source, or nothing when nothing changed. */
 export async function extract(project: Project, from: ProjectSource, options: ExtractOptions, context: Context): Promise<Extracted> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await extractOnce(project, from, options, context)
-    } catch (error) {
-      if (!(error instanceof ToteError && error.name === 'LakeConflict') || attempt === MAX_CONFLICTS) throw error
-      context.emit({ type: 'note', level: 'info', text: `another run committed to "${from.source.name}" first; reading again` })
-    }
-  }
+  return untilCommitted(from.source.name, context, async () => extractOnce(project, from, options, context))
 }
 
 async function extractOnce(project: Project, from: ProjectSource, options: ExtractOptions, context: Context): Promise<Extracted> {
@@ -81,7 +72,7 @@ async function extractOnce(project: Project, from: ProjectSource, options: Extra
         batch: changed ? batch : (parent?.batch ?? 0),
         instant: changed ? instant : (parent?.instant ?? instant),
         run: context.run,
-        writer: SYSTEM_WRITER,
+        writer: WRITER,
         source: { identity: read.snapshot.identity, position: read.snapshot.position },
         tables,
       },
@@ -89,7 +80,7 @@ async function extractOnce(project: Project, from: ProjectSource, options: Extra
     )
     context.emit({ type: 'manifest.committed', chain: source.name, number: manifest.number, batch: manifest.batch, instant: manifest.instant })
     const summaries = compared.map((one) => summarize(source.name, one.read, one.counts, context))
-    const based = await writeBasesQuietly(project, engine, manifest, context)
+    const based = await writeDueBases(project.ingestion, engine, manifest, project.settings.lake.baseAfter, context)
     return { manifest: based, changed, tables: summaries }
   } finally {
     engine.close()
@@ -218,18 +209,6 @@ function entryOf({ read, columns }: Compared, file: DataFile | null): TableEntry
     base: read.entry?.base ?? [],
     files: [...(read.entry?.files ?? []), ...(file === null ? [] : [file])],
     previous: read.entry?.previous ?? null,
-  }
-}
-
-/** A base is only for speed: failing to write one must not fail a batch that is committed. */
-async function writeBasesQuietly(project: Project, engine: Engine, manifest: CommittedManifest, context: Context): Promise<CommittedManifest> {
-  try {
-    return await writeBases(project.ingestion, engine, manifest, { ...project.settings.lake.baseAfter, run: context.run })
-  } catch (error) {
-    context.signal.throwIfAborted()
-    if (!(error instanceof ToteError)) throw error
-    context.emit({ type: 'note', level: 'warn', text: `no base was written: ${error.message}` })
-    return manifest
   }
 }
 

@@ -2,18 +2,17 @@
  * A project, opened: the one place that turns settings into sources, zones and a warehouse. Nothing
  * connects until it is needed.
  */
-import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openEngine, type Engine } from '../columns/engine.ts'
 import { loadProject } from '../config/load.ts'
 import type { Project as Settings, SourceSettings } from '../config/project.ts'
 import { openZone, type Zone } from '../lake/zone.ts'
-import type { EmbeddedDatabase } from '../postgres/embedded-database.ts'
+import type { EmbeddedDatabase } from '../embedded/database.ts'
 import { openPostgresSource } from '../sources/source-postgres.ts'
 import { openSeedsSource } from '../sources/source-seeds.ts'
 import type { Source } from '../sources/source.ts'
 import { openStore } from '../storage/open-store.ts'
+import { openTempFolder } from '../storage/temp-folder.ts'
 import { openPostgresWarehouse } from '../warehouse/warehouse-postgres.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
 import { openDatabaseUrls } from './database-url.ts'
@@ -61,7 +60,8 @@ export interface OpenOptions {
 export async function openProject(options: OpenOptions): Promise<Project> {
   const settings = await loadProject({ cwd: options.cwd, ...(options.configFile === undefined ? {} : { configFile: options.configFile }) })
   const urls = openDatabaseUrls(settings.stateFolder, options.log ?? (() => undefined))
-  const tempFolder = join(settings.stateFolder, 'tmp', randomUUID())
+  const temp = await openTempFolder(join(settings.stateFolder, 'tmp'))
+  const tempFolder = temp.path
   const postgres = settings.sources.map(
     (source): ProjectSource => ({
       shrinkLimit: source.shrinkLimit,
@@ -104,7 +104,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
     close: async () => {
       await Promise.allSettled([...sources.map(async ({ source }) => source.close()), warehouse.close()])
       await urls.close()
-      await rm(tempFolder, { recursive: true, force: true })
+      await temp.remove()
     },
   }
 }

@@ -91,5 +91,9 @@ async function queryWarehouse(project: Project, sql: string, limit: number, cont
 }
 
 function invalid(cause: Error): ToteError {
-  return new ToteError('QueryInvalid', 'The query was refused.', { terminal: cause.message.split('\n'), cause })
+  const [first = ''] = cause.message.split('\n')
+  // Parser, binder and catalogue quote the query; every other kind of error may quote a value (P10).
+  const quotesQuery = cause instanceof ToteError || /^(Parser|Binder|Catalog|Permission) Error/.test(first)
+  const reason = quotesQuery ? first : (/^[A-Z][A-Za-z ]+ Error/.exec(first)?.[0] ?? 'the engine gave no reason')
+  return new ToteError('QueryInvalid', `The query was refused: ${reason}`, { terminal: cause.message.split('\n'), cause })
 }

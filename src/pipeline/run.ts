@@ -4,12 +4,12 @@
  * that is already there.
  */
 import { toToteError, ToteError } from '../errors.ts'
-import type { Context, ModelSummary, RunSummary, SourceTableSummary, WarehouseTableSummary } from '../events.ts'
+import type { BatchMark, Context, ModelSummary, RunSummary, SourceTableSummary, WarehouseTableSummary } from '../events.ts'
 import type { Stage } from '../types.ts'
 import { extract } from './extract.ts'
 import { load } from './load.ts'
 import type { Project } from './project.ts'
-import { takeRunLock } from './run-lock.ts'
+import { takeRunLock } from '../orchestrator/run-lock.ts'
 import { transform } from './transform.ts'
 
 export interface RunOptions {
@@ -31,7 +31,9 @@ export interface RunResult {
 
 interface Progress {
   readonly stages: RunSummary['stages'][number][]
-  readonly batches: Record<string, RunSummary['batches'][string]>
+  readonly ingestion: Record<string, BatchMark>
+  processed: BatchMark | null
+  inWarehouse: BatchMark | null
   tables: SourceTableSummary[]
   models: readonly ModelSummary[]
   warehouse: readonly WarehouseTableSummary[]
@@ -42,7 +44,17 @@ interface Progress {
 /** Runs the stages and says how it went; throws nothing. */
 export async function run(project: Project, options: RunOptions, context: Context): Promise<RunResult> {
   const startedAt = context.now()
-  const progress: Progress = { stages: [], batches: {}, tables: [], models: [], warehouse: [], warnings: 0, error: undefined }
+  const progress: Progress = {
+    stages: [],
+    ingestion: {},
+    processed: null,
+    inWarehouse: null,
+    tables: [],
+    models: [],
+    warehouse: [],
+    warnings: 0,
+    error: undefined,
+  }
   const counting: Context = {
     ...context,
     emit: (event) => {
@@ -86,20 +98,20 @@ async function runStages(project: Project, options: RunOptions, context: Context
         const extracted = await extract(project, source, extracting, context)
         progress.tables.push(...extracted.tables)
         changed ||= extracted.changed
-        note(progress, source.source.name, extracted.manifest)
+        if (extracted.manifest !== null) progress.ingestion[source.source.name] = markOf(extracted.manifest)
       }
       return changed
     },
     transform: async () => {
       const transformed = await transform(project, context)
       progress.models = transformed.models
-      note(progress, project.name, transformed.manifest)
+      progress.processed = transformed.manifest === null ? null : markOf(transformed.manifest)
       return transformed.batches > 0
     },
     load: async () => {
       const loaded = await load(project, context)
       progress.warehouse = loaded.tables
-      if (loaded.last !== null) progress.batches['warehouse'] = { batch: loaded.last.batch, instant: loaded.last.instant }
+      progress.inWarehouse = loaded.last === null ? null : markOf(loaded.last)
       return loaded.batches > 0
     },
   }
@@ -124,12 +136,12 @@ async function runStages(project: Project, options: RunOptions, context: Context
   }
 }
 
-function note(progress: Progress, chain: string, manifest: { readonly batch: number; readonly instant: string } | null): void {
-  if (manifest !== null) progress.batches[chain] = { batch: manifest.batch, instant: manifest.instant }
+function markOf({ batch, instant }: BatchMark): BatchMark {
+  return { batch, instant }
 }
 
 function summarize(project: Project, startedAt: Date, context: Context, progress: Progress): RunSummary {
-  const { stages, tables, models, warehouse, batches, warnings, error } = progress
+  const { stages, tables, models, warehouse, ingestion, processed, inWarehouse, warnings, error } = progress
   const idle = stages.every((stage) => stage.outcome === 'nothing to do')
   const failed = error?.name === 'RunCancelled' ? 'cancelled' : 'failed'
   return {
@@ -142,7 +154,7 @@ function summarize(project: Project, startedAt: Date, context: Context, progress
     tables,
     models,
     warehouse,
-    batches,
+    batches: { ingestion, processed, warehouse: inWarehouse },
     warnings,
     ...(error === undefined ? {} : { error: error.toJSON() }),
   }

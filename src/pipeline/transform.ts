@@ -9,16 +9,16 @@ import { randomUUID } from 'node:crypto'
 import type { Engine } from '../columns/engine.ts'
 import { ToteError } from '../errors.ts'
 import type { Context, ModelSummary } from '../events.ts'
-import { writeBases } from '../lake/base.ts'
+import { writeDueBases } from '../lake/base.ts'
+import { untilCommitted } from '../lake/conflict.ts'
 import { nextInstant } from '../lake/instant.ts'
-import type { CommittedManifest } from '../lake/manifest.ts'
+import { WRITER, type CommittedManifest } from '../lake/manifest.ts'
 import { bindModels } from '../models/bind.ts'
 import type { Model, ModelText } from '../models/model.ts'
 import { readModels } from '../models/read-models.ts'
 import { evaluatePoint } from './evaluate.ts'
 import { batchMarks, pointsAfter, type Point } from './points.ts'
 import type { Project } from './project.ts'
-import { SYSTEM_WRITER } from './writer.ts'
 
 export interface Transformed {
   readonly manifest: CommittedManifest | null
@@ -28,6 +28,10 @@ export interface Transformed {
 
 /** Passes all pending points. Throws ModelInvalid, ModelEdited, ModelFailed, CheckFailed. */
 export async function transform(project: Project, context: Context): Promise<Transformed> {
+  return untilCommitted(project.name, context, async () => passPoints(project, context))
+}
+
+async function passPoints(project: Project, context: Context): Promise<Transformed> {
   const chain = project.processed.chain(project.name)
   const inputs = await newestInputs(project)
   let newest = await chain.newest()
@@ -89,7 +93,7 @@ async function passPoint(
       batch: changed ? batch : (parent?.batch ?? 0),
       instant: changed ? instant : (parent?.instant ?? instant),
       run: context.run,
-      writer: SYSTEM_WRITER,
+      writer: WRITER,
       inputs: Object.fromEntries(
         Object.entries(point.batches).map(([source, number]) => [source, { chain: inputs.get(source)?.chain ?? '', batch: number }]),
       ),
@@ -99,8 +103,8 @@ async function passPoint(
     parent,
   )
   context.emit({ type: 'manifest.committed', chain: project.name, number: manifest.number, batch: manifest.batch, instant: manifest.instant })
-  const options = { ...project.settings.lake.baseAfter, run: context.run }
-  return { manifest: await writeBases(project.processed, engine, manifest, options), models: evaluated.models }
+  const based = await writeDueBases(project.processed, engine, manifest, project.settings.lake.baseAfter, context)
+  return { manifest: based, models: evaluated.models }
 }
 
 async function newestInputs(project: Project): Promise<ReadonlyMap<string, CommittedManifest> | null> {

@@ -26,7 +26,8 @@ export interface Address {
 export function parseAddress(url: string, where: string): Address {
   let parsed: URL
   try {
-    parsed = new URL(url)
+    // PostgreSQL allows what URL does not: a user, and the host only among the parameters.
+    parsed = new URL(url.replace(/^([a-z]+:\/\/[^/?#@]*@)(?=[/:?#])/i, '$1localhost'))
   } catch {
     throw invalid(where, 'is not a URL', 'postgres://user:password@host:5432/database')
   }
@@ -34,9 +35,16 @@ export function parseAddress(url: string, where: string): Address {
     throw invalid(where, `begins with "${parsed.protocol}"`, 'postgres://user:password@host:5432/database')
   }
   const parameters = parsed.searchParams
-  const host = parameters.get('host') ?? decodeURIComponent(parsed.hostname.replace(/^\[|\]$/g, ''))
-  const database = decodeURIComponent(parsed.pathname.slice(1))
-  const user = decodeURIComponent(parsed.username)
+  const decode = (text: string): string => {
+    try {
+      return decodeURIComponent(text)
+    } catch {
+      throw invalid(where, 'has a "%" that is not followed by two hexadecimal digits', 'write % as %25')
+    }
+  }
+  const host = parameters.get('host') ?? decode(parsed.hostname.replace(/^\[|\]$/g, ''))
+  const database = decode(parsed.pathname.slice(1))
+  const user = decode(parsed.username)
   if (database === '') throw invalid(where, 'names no database', 'postgres://user:password@host:5432/database')
   const address = host === '' ? 'localhost' : host
   return {
@@ -44,7 +52,7 @@ export function parseAddress(url: string, where: string): Address {
     port: parsed.port === '' ? Number(parameters.get('port') ?? 5432) : Number(parsed.port),
     database,
     user: user === '' ? (parameters.get('user') ?? 'postgres') : user,
-    password: parsed.password === '' ? undefined : decodeURIComponent(parsed.password),
+    password: parsed.password === '' ? undefined : decode(parsed.password),
     tls: tlsMode(parameters.get('sslmode'), address, where),
     rootCertificate: parameters.get('sslrootcert') ?? undefined,
   }
@@ -71,7 +79,7 @@ function tlsMode(mode: string | null, host: string, where: string): TlsMode {
 }
 
 function isLocal(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127\./.test(host)
+  return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
 function invalid(where: string, what: string, fix: string): ToteError {

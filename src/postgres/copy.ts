@@ -41,7 +41,7 @@ export async function copyOut(client: Client, text: string, sink: CopySink): Pro
     let rows = 0
     let received = 0
     let failure: unknown
-    let paused = false
+    let waiting: Promise<void> | undefined
     submit(client, {
       submit: (connection) => connection.query(text),
       handleCopyData: (message, connection) => {
@@ -49,16 +49,15 @@ export async function copyOut(client: Client, text: string, sink: CopySink): Pro
         if (failure !== undefined) return
         try {
           sink.row(message.chunk)
-          const wait = paused ? undefined : sink.ready()
+          const wait = waiting === undefined ? sink.ready() : undefined
           if (wait === undefined) return
-          paused = true
           connection.stream.pause()
-          wait
+          waiting = wait
             .catch((error: unknown) => {
               failure ??= error
             })
             .finally(() => {
-              paused = false
+              waiting = undefined
               connection.stream.resume()
             })
         } catch (error) {
@@ -70,10 +69,15 @@ export async function copyOut(client: Client, text: string, sink: CopySink): Pro
       },
       handleError: (error) => reject(failure === undefined ? error : callerFailure(failure)),
       handleReadyForQuery: () => {
-        if (failure !== undefined) reject(callerFailure(failure))
-        // A tag that disagrees with what arrived would be a truncated stream taken for a whole one.
-        else if (rows !== received) reject(new Error(`COPY sent ${received} rows and announced ${rows}`))
-        else resolve(rows)
+        const settle = (): void => {
+          if (failure !== undefined) reject(callerFailure(failure))
+          // A tag that disagrees with what arrived would be a truncated stream taken for a whole one.
+          else if (rows !== received) reject(new Error(`COPY sent ${received} rows and announced ${rows}`))
+          else resolve(rows)
+        }
+        // The last rows may have arrived together while the sink was still busy, and it may yet fail.
+        if (waiting === undefined) settle()
+        else void waiting.then(settle)
       },
     })
   })

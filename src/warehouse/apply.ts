@@ -68,14 +68,20 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
   const { connection, schema } = site
   const { entry } = batch
   await connection.query('begin', beginLoading('read write'))
-  await connection.query(`wait for another loader of "${entry.pipeline}"`, lockPipeline(entry.pipeline))
+  await connection.query(
+    `wait for another loader of "${entry.pipeline}"`,
+    lockPipeline(entry.pipeline),
+  )
   const ledger = await readLedger(connection, entry)
   if (placeInLedger(entry, ledger.last, ledger.recorded) === 'already') {
     await connection.query('roll back', 'rollback')
     return { status: 'already', tables: [] }
   }
   const star = loadOrder(batch.changes.map(({ table }) => table))
-  const { rights, plans, empty } = await site.survey(star, ledger.last === null ? 'all' : 'incomplete')
+  const { rights, plans, empty } = await site.survey(
+    star,
+    ledger.last === null ? 'all' : 'incomplete',
+  )
   requireRights(rights, needsOf(schema, plans), connection.peer.address)
   const changes = new Map(batch.changes.map((change) => [change.table.name, change]))
   refuseStrangeRows(entry, { plans, empty, changes, first: ledger.last === null })
@@ -85,17 +91,29 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
     if (text !== undefined) await connection.query(doing, text)
   }
   if (!ledger.exists) await createLedgerTable(connection, rights)
-  if (!rights.schemaExists) await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
-  for (const plan of plans) await prepareTable(site, plan, { star, run })
-  const kept = plans.some(({ action }) => action === 'create') ? await readCatalogue(connection, schema, relationNames(star)) : catalogueOf(plans)
+  if (!rights.schemaExists)
+    await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
+  for (const plan of plans) await prepareTable(site, plan, run)
+  const kept = plans.some(({ action }) => action === 'create')
+    ? await readCatalogue(connection, schema, relationNames(star))
+    : catalogueOf(plans)
 
   const loads: { readonly change: StarChanges; readonly ms: number }[] = []
   for (const [index, plan] of plans.entries()) {
     const change = changes.get(plan.layout.table.name)
-    if (change === undefined || (change.upserts === 0 && change.deletes === 0 && plan.action !== 'create')) continue
+    if (
+      change === undefined ||
+      (change.upserts === 0 && change.deletes === 0 && plan.action !== 'create')
+    )
+      continue
     const started = performance.now()
     const target = targetOf(schema, { plan, kept, index })
-    const load = { connection, target, changes: change, stamp: { batch: entry.batch, instant: entry.instant } }
+    const load = {
+      connection,
+      target,
+      changes: change,
+      stamp: { batch: entry.batch, instant: entry.instant },
+    }
     if (plan.action === 'create') await fillTable(load, context)
     else await mergeTable(load, context)
     loads.push({ change, ms: performance.now() - started })
@@ -109,7 +127,12 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
   context.signal.throwIfAborted()
   await connection.query('commit', 'commit')
   tables.forEach((summary, index) =>
-    context.emit({ type: 'table.loaded', batch: entry.batch, ms: Math.round(loads[index]?.ms ?? 0), ...summary }),
+    context.emit({
+      type: 'table.loaded',
+      batch: entry.batch,
+      ms: Math.round(loads[index]?.ms ?? 0),
+      ...summary,
+    }),
   )
   return { status: 'applied', tables }
 }
@@ -124,7 +147,10 @@ async function readLedger(connection: Connection, entry: LedgerEntry): Promise<L
   const [found] = await connection.query('look for the ledger', findLedger)
   if ((found?.['oid'] ?? null) === null) return { exists: false, last: null, recorded: null }
   const [last] = await connection.query('read the ledger', selectLast, [entry.pipeline])
-  const [recorded] = await connection.query('read the ledger', selectBatch, [entry.pipeline, String(entry.batch)])
+  const [recorded] = await connection.query('read the ledger', selectBatch, [
+    entry.pipeline,
+    String(entry.batch),
+  ])
   return { exists: true, last: parseEntry(last), recorded: parseEntry(recorded) }
 }
 
@@ -141,8 +167,15 @@ function refuseStrangeRows(
   for (const { layout, action } of seen.plans) {
     const { name } = layout.table
     const change = seen.changes.get(name)
-    if (action === 'create' && !seen.first && change !== undefined && change.rowsInLake !== change.upserts) refuseRows(entry, name, 'a table that is gone')
-    if (action !== 'create' && seen.first && !seen.empty.has(name)) refuseRows(entry, name, 'rows without a ledger')
+    if (
+      action === 'create' &&
+      !seen.first &&
+      change !== undefined &&
+      change.rowsInLake !== change.upserts
+    )
+      refuseRows(entry, name, 'a table that is gone')
+    if (action !== 'create' && seen.first && !seen.empty.has(name))
+      refuseRows(entry, name, 'rows without a ledger')
   }
 }
 
@@ -153,36 +186,60 @@ async function createLedgerTable(connection: Connection, rights: Rights): Promis
   await connection.query('create the ledger', [...schema, createLedger, commentLedger].join('; '))
 }
 
-interface Building {
-  readonly star: readonly StarTable[]
-  run(doing: string, text: string | undefined): Promise<void>
-}
+type Run = (doing: string, text: string | undefined) => Promise<void>
 
 /** Before the rows: a new table without keys, or a user's empty one with our columns. */
-async function prepareTable({ schema }: Site, { layout, action, missing, nullable, found }: TablePlan, { star, run }: Building): Promise<void> {
+async function prepareTable(
+  { schema }: Site,
+  { layout, action, missing, nullable, found }: TablePlan,
+  run: Run,
+): Promise<void> {
   const { name } = layout.table
   if (action === 'create') await run(`create table "${name}"`, createTable(schema, layout))
   if (action !== 'adopt') return
   await run(`add Tote's columns to "${name}"`, adoptTable(schema, layout, missing, nullable))
   await run(`index "${name}"`, createIndex(schema, layout))
-  const absent = foreignKeysOf(layout.table, star).filter(({ column }) => found?.foreignKeys.includes(column) !== true)
-  await run(`add foreign keys to "${name}"`, addForeignKeys(schema, layout, absent))
   if (found?.comment === null) await run(`comment on "${name}"`, commentTable(schema, layout))
-  for (const comment of commentColumns(schema, layout, missing)) await run(`comment on "${name}"`, comment)
+  for (const comment of commentColumns(schema, layout, missing))
+    await run(`comment on "${name}"`, comment)
 }
 
-/** After the rows: primary keys of all new tables, then their foreign keys, indexes, statistics, comments, views. */
-async function finishTables({ schema }: Site, { plans, star, run }: Building & { readonly plans: readonly TablePlan[] }): Promise<void> {
+/** After the rows: primary keys of all new tables, then foreign keys, indexes, statistics, comments, views. */
+async function finishTables(
+  { schema }: Site,
+  {
+    plans,
+    star,
+    run,
+  }: {
+    readonly plans: readonly TablePlan[]
+    readonly star: readonly StarTable[]
+    readonly run: Run
+  },
+): Promise<void> {
   const created = plans.filter(({ action }) => action === 'create').map(({ layout }) => layout)
-  for (const layout of created) await run(`add the primary key of "${layout.table.name}"`, addPrimaryKey(schema, layout))
+  for (const layout of created)
+    await run(`add the primary key of "${layout.table.name}"`, addPrimaryKey(schema, layout))
+  for (const { layout, action, found } of plans) {
+    if (action === 'use') continue
+    const absent = foreignKeysOf(layout.table, star).filter(
+      ({ column }) => found?.foreignKeys.includes(column) !== true,
+    )
+    const text = addForeignKeys(schema, layout, absent)
+    await run(`add the foreign keys of "${layout.table.name}"`, text)
+  }
   for (const layout of created) {
     const { name } = layout.table
-    await run(`add the foreign keys of "${name}"`, addForeignKeys(schema, layout, foreignKeysOf(layout.table, star)))
     await run(`index "${name}"`, createIndex(schema, layout))
     await run(`comment on "${name}"`, commentTable(schema, layout))
-    for (const comment of commentColumns(schema, layout, allColumns(layout))) await run(`comment on "${name}"`, comment)
+    for (const comment of commentColumns(schema, layout, allColumns(layout)))
+      await run(`comment on "${name}"`, comment)
   }
-  if (created.length > 0) await run('gather statistics', `analyze ${created.map(({ table }) => quoteQualified(schema, table.name)).join(', ')}`)
+  if (created.length > 0)
+    await run(
+      'gather statistics',
+      `analyze ${created.map(({ table }) => quoteQualified(schema, table.name)).join(', ')}`,
+    )
   for (const { layout, createView: wanted } of plans) {
     if (!wanted) continue
     await run(`create view "${layout.view ?? ''}"`, createView(schema, layout))
@@ -191,20 +248,31 @@ async function finishTables({ schema }: Site, { plans, star, run }: Building & {
 }
 
 function catalogueOf(plans: readonly TablePlan[]): Catalogue {
-  return new Map(plans.flatMap(({ found }) => (found === undefined ? [] : [[found.name, found] as const])))
+  return new Map(
+    plans.flatMap(({ found }) => (found === undefined ? [] : [[found.name, found] as const])),
+  )
 }
 
 /** Types as the warehouse keeps them decide what is sent as what. */
-function targetOf(schema: string, { plan, kept, index }: { plan: TablePlan; kept: Catalogue; index: number }): Target {
+function targetOf(
+  schema: string,
+  { plan, kept, index }: { plan: TablePlan; kept: Catalogue; index: number },
+): Target {
   const { layout } = plan
   const types = new Map(kept.get(layout.table.name)?.columns.map(({ name, type }) => [name, type]))
   const recordIdType = types.get(layout.recordId?.name ?? '') === 'bigint' ? 'bigint' : 'integer'
-  const columns = layout.table.columns.map(({ name, type, carried }) => carriedColumn(name, carried, types.get(name) ?? type))
+  const columns = layout.table.columns.map(({ name, type, carried }) =>
+    carriedColumn(name, carried, types.get(name) ?? type),
+  )
   return { schema, layout, columns, recordIdType, stage: `pg_temp.tote_stage_${index}` }
 }
 
 /** Counts a table afresh (P12). Throws CountMismatch, and with it goes the whole batch. */
-async function countTable(connection: Connection, schema: string, { table, upserts, deletes, rowsInLake }: StarChanges): Promise<WarehouseTableSummary> {
+async function countTable(
+  connection: Connection,
+  schema: string,
+  { table, upserts, deletes, rowsInLake }: StarChanges,
+): Promise<WarehouseTableSummary> {
   const [row] = await connection.query(`count "${table.name}"`, countRows(schema, layoutOf(table)))
   const [current, total] = [Number(row?.['current']), Number(row?.['total'])]
   if (current !== rowsInLake) {
@@ -214,5 +282,12 @@ async function countTable(connection: Connection, schema: string, { table, upser
       { where: table.name, details: { table: table.name, rowsInWarehouse: current, rowsInLake } },
     )
   }
-  return { table: table.name, kind: table.kind, rowsLoaded: upserts, rowsDeleted: deletes, rowsCurrent: current, rowsTotal: total }
+  return {
+    table: table.name,
+    kind: table.kind,
+    rowsLoaded: upserts,
+    rowsDeleted: deletes,
+    rowsCurrent: current,
+    rowsTotal: total,
+  }
 }

@@ -30,8 +30,15 @@ export interface FoundRelation {
 export type Catalogue = ReadonlyMap<string, FoundRelation>
 
 /** Relations of `schema` with one of these names; types qualified unless they are the server's own. */
-export async function readCatalogue(connection: Connection, schema: string, names: readonly string[]): Promise<Catalogue> {
-  const rows = await connection.query('read the catalogue', CATALOGUE, [schema, JSON.stringify(names)])
+export async function readCatalogue(
+  connection: Connection,
+  schema: string,
+  names: readonly string[],
+): Promise<Catalogue> {
+  const rows = await connection.query('read the catalogue', CATALOGUE, [
+    schema,
+    JSON.stringify(names),
+  ])
   return new Map(rows.map((row) => [row['name'] ?? '', foundRelation(row)]))
 }
 
@@ -73,9 +80,15 @@ function foundRelation(row: TextRow): FoundRelation {
 }
 
 /** The names of those tables that hold no row. */
-export async function readEmptyTables(connection: Connection, schema: string, names: readonly string[]): Promise<ReadonlySet<string>> {
+export async function readEmptyTables(
+  connection: Connection,
+  schema: string,
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
   if (names.length === 0) return new Set()
-  const flags = names.map((name, index) => `not exists (select from ${quoteQualified(schema, name)}) as e${index}`)
+  const flags = names.map(
+    (name, index) => `not exists (select from ${quoteQualified(schema, name)}) as e${index}`,
+  )
   const [row] = await connection.query('look for rows', `select ${flags.join(', ')}`)
   return new Set(names.filter((_, index) => row?.[`e${index}`] === 't'))
 }
@@ -84,7 +97,10 @@ export async function readEmptyTables(connection: Connection, schema: string, na
  * Types as `format_type` prints them, by the spelling that was asked for; null for one that the
  * warehouse does not have. Needs a transaction: the spellings are tried in a temporary table.
  */
-export async function readTypes(connection: Connection, spellings: readonly string[]): Promise<ReadonlyMap<string, string | null>> {
+export async function readTypes(
+  connection: Connection,
+  spellings: readonly string[],
+): Promise<ReadonlyMap<string, string | null>> {
   if (spellings.length === 0) return new Map()
   const found = await connection.query(
     'look up the types of the models',
@@ -96,7 +112,10 @@ export async function readTypes(connection: Connection, spellings: readonly stri
   const types = new Map<string, string | null>(spellings.map((spelling) => [spelling, null]))
   if (tried.length === 0) return types
   const columns = tried.map((spelling, index) => `c${index} ${spelling}`).join(', ')
-  await connection.query('try the types of the models', `create temp table tote_types (${columns}) on commit drop`)
+  await connection.query(
+    'try the types of the models',
+    `create temp table tote_types (${columns}) on commit drop`,
+  )
   const rows = await connection.query(
     'read the types of the models',
     `select format_type(atttypid, atttypmod) as type from pg_attribute

@@ -8,7 +8,9 @@ import { AS_OF, allColumns, type Layout, type WarehouseColumn } from './layout.t
 import type { StarTable } from './warehouse.ts'
 
 export function createTable(schema: string, layout: Layout): string {
-  const columns = allColumns(layout).map(({ name, definition }) => `${quoteIdentifier(name)} ${definition}`)
+  const columns = allColumns(layout).map(
+    ({ name, definition }) => `${quoteIdentifier(name)} ${definition}`,
+  )
   return `create table ${nameOf(schema, layout)} (\n  ${columns.join(',\n  ')}\n)`
 }
 
@@ -24,10 +26,15 @@ export interface ForeignKey {
 }
 
 /** All in one statement; undefined when there are none. */
-export function addForeignKeys(schema: string, layout: Layout, foreignKeys: readonly ForeignKey[]): string | undefined {
+export function addForeignKeys(
+  schema: string,
+  layout: Layout,
+  foreignKeys: readonly ForeignKey[],
+): string | undefined {
   if (foreignKeys.length === 0) return undefined
   const clauses = foreignKeys.map(
-    ({ column, table, key }) => `add foreign key (${quoteIdentifier(column)}) references ${quoteQualified(schema, table)} (${quoteIdentifier(key)})`,
+    ({ column, table, key }) =>
+      `add foreign key (${quoteIdentifier(column)}) references ${quoteQualified(schema, table)} (${quoteIdentifier(key)})`,
   )
   return `alter table ${nameOf(schema, layout)}\n  ${clauses.join(',\n  ')}`
 }
@@ -39,8 +46,10 @@ export function addForeignKeys(schema: string, layout: Layout, foreignKeys: read
 export function foreignKeysOf(table: StarTable, star: readonly StarTable[]): readonly ForeignKey[] {
   return table.references.flatMap(({ column, model }) => {
     const target = star.find(({ name }) => name === model)
-    const key = target?.key[0]
-    return target?.kind === 'dimension' && key !== undefined ? [{ column, table: model, key }] : []
+    const [key, ...more] = target?.key ?? []
+    return target?.kind === 'dimension' && key !== undefined && more.length === 0
+      ? [{ column, table: model, key }]
+      : []
   })
 }
 
@@ -51,12 +60,19 @@ export function createIndex(schema: string, layout: Layout): string | undefined 
 }
 
 /** Makes an empty table of the user's own, checked before, ready for us. */
-export function adoptTable(schema: string, layout: Layout, missing: readonly WarehouseColumn[], nullable: readonly string[]): string | undefined {
+export function adoptTable(
+  schema: string,
+  layout: Layout,
+  missing: readonly WarehouseColumn[],
+  nullable: readonly string[],
+): string | undefined {
   const clauses = [
     ...missing.map(({ name, definition }) => `add column ${quoteIdentifier(name)} ${definition}`),
     ...nullable.map((name) => `alter column ${quoteIdentifier(name)} set not null`),
   ]
-  return clauses.length === 0 ? undefined : `alter table ${nameOf(schema, layout)}\n  ${clauses.join(',\n  ')}`
+  return clauses.length === 0
+    ? undefined
+    : `alter table ${nameOf(schema, layout)}\n  ${clauses.join(',\n  ')}`
 }
 
 /** The view of a fact's current rows: record id, the model's columns, `valid_from`, `batch`. */
@@ -67,25 +83,44 @@ export function createView(schema: string, layout: Layout): string | undefined {
 }
 
 export function viewColumns({ recordId, columns }: Layout): readonly string[] {
-  return [...(recordId === null ? [] : [recordId.name]), ...columns.map(({ name }) => name), 'valid_from', 'batch']
+  return [
+    ...(recordId === null ? [] : [recordId.name]),
+    ...columns.map(({ name }) => name),
+    'valid_from',
+    'batch',
+  ]
 }
 
 /** What a table of ours says about itself; the user's words first. */
 export function tableComment({ table, view }: Layout): string {
   const own = table.comment === null ? [] : [table.comment]
-  if (table.kind === 'dimension') own.push('Latest values; is_deleted marks rows that are gone from the lake.')
-  if (table.kind === 'fact') own.push(`Every version of every row. Current rows: ${view ?? ''}. As of an instant t: ${AS_OF}.`)
+  if (table.kind === 'dimension')
+    own.push('Latest values; is_deleted marks rows that are gone from the lake.')
+  if (table.kind === 'fact')
+    own.push(
+      `Every version of every row. Current rows: ${view ?? ''}. As of an instant t: ${AS_OF}.`,
+    )
   return own.join('\n')
 }
 
 export function commentTable(schema: string, layout: Layout): string | undefined {
   const text = tableComment(layout)
-  return text === '' ? undefined : `comment on table ${nameOf(schema, layout)} is ${quoteLiteral(text)}`
+  return text === ''
+    ? undefined
+    : `comment on table ${nameOf(schema, layout)} is ${quoteLiteral(text)}`
 }
 
-export function commentColumns(schema: string, layout: Layout, columns: readonly WarehouseColumn[]): readonly string[] {
+export function commentColumns(
+  schema: string,
+  layout: Layout,
+  columns: readonly WarehouseColumn[],
+): readonly string[] {
   return columns.flatMap(({ name, comment }) =>
-    comment === undefined ? [] : [`comment on column ${nameOf(schema, layout)}.${quoteIdentifier(name)} is ${quoteLiteral(comment)}`],
+    comment === undefined
+      ? []
+      : [
+          `comment on column ${nameOf(schema, layout)}.${quoteIdentifier(name)} is ${quoteLiteral(comment)}`,
+        ],
   )
 }
 

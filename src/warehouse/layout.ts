@@ -33,14 +33,29 @@ export interface Layout {
 
 const TIMESTAMPTZ = 'timestamp with time zone'
 
-const IS_DELETED = { name: 'is_deleted', definition: 'boolean not null default false', notNull: true, types: ['boolean'] } as const
+const IS_DELETED = {
+  name: 'is_deleted',
+  definition: 'boolean not null default false',
+  notNull: true,
+  types: ['boolean'],
+} as const
 
 const DIMENSION_COLUMNS: readonly WarehouseColumn[] = [
-  { ...IS_DELETED, comment: 'True when the row is gone from the lake; it stays because versions of facts refer to it.' },
+  {
+    ...IS_DELETED,
+    comment:
+      'True when the row is gone from the lake; it stays because versions of facts refer to it.',
+  },
 ]
 
 const FACT_COLUMNS: readonly WarehouseColumn[] = [
-  { name: 'valid_from', definition: 'timestamptz not null', notNull: true, types: [TIMESTAMPTZ], comment: 'The instant of the batch that brought this version.' },
+  {
+    name: 'valid_from',
+    definition: 'timestamptz not null',
+    notNull: true,
+    types: [TIMESTAMPTZ],
+    comment: 'The instant of the batch that brought this version.',
+  },
   {
     name: 'valid_to',
     definition: 'timestamptz',
@@ -48,11 +63,21 @@ const FACT_COLUMNS: readonly WarehouseColumn[] = [
     types: [TIMESTAMPTZ],
     comment: 'The instant of the batch that replaced or deleted it; null while it is current.',
   },
-  { ...IS_DELETED, comment: 'True on the last version of a row that was deleted; a deletion adds no row.' },
-  { name: 'batch', definition: 'bigint not null', notNull: true, types: ['bigint'], comment: 'The batch that brought this version; tote.ledger says when.' },
+  {
+    ...IS_DELETED,
+    comment: 'True on the last version of a row that was deleted; a deletion adds no row.',
+  },
+  {
+    name: 'batch',
+    definition: 'bigint not null',
+    notNull: true,
+    types: ['bigint'],
+    comment: 'The batch that brought this version; tote.ledger says when.',
+  },
 ]
 
-const RECORD_ID_COMMENT = 'Numbered by the loader, without gaps, in the order of the key within each batch; its sequence is not used.'
+const RECORD_ID_COMMENT =
+  'Numbered by the loader, without gaps, in the order of the key within each batch; its sequence is not used.'
 
 /** One line that reads a fact as it stood at an instant `t`. */
 export const AS_OF = 'valid_from <= t and (valid_to is null or valid_to > t)'
@@ -60,7 +85,11 @@ export const AS_OF = 'valid_from <= t and (valid_to is null or valid_to > t)'
 /** Names of ours that no model column may have, by kind. */
 export function reservedNames(table: StarTable): readonly string[] {
   const own = [OP_COLUMN, BATCH_COLUMN, STAGE_NUMBER]
-  return [...own, ...systemColumns(table).map(({ name }) => name), ...(table.kind === 'fact' ? [recordIdName(table)] : [])]
+  return [
+    ...own,
+    ...systemColumns(table).map(({ name }) => name),
+    ...(table.kind === 'fact' ? [recordIdName(table)] : []),
+  ]
 }
 
 /** In a stage table: the row's number in the order of the key. */
@@ -70,7 +99,12 @@ export function layoutOf(table: StarTable): Layout {
   const recordId = table.kind === 'fact' ? recordIdColumn(table) : null
   const columns = table.columns.map(({ name, type, notNull }) => {
     const required = notNull || (recordId === null && table.key.includes(name))
-    return { name, definition: required ? `${type} not null` : type, notNull: required, types: [type] }
+    return {
+      name,
+      definition: required ? `${type} not null` : type,
+      notNull: required,
+      types: [type],
+    }
   })
   return {
     table,
@@ -120,7 +154,13 @@ function recordIdName(table: StarTable): string {
 
 function recordIdColumn(table: StarTable): WarehouseColumn {
   const definition = table.recordId === null ? 'bigserial not null' : 'serial not null'
-  return { name: recordIdName(table), definition, notNull: true, types: ['integer', 'bigint'], comment: RECORD_ID_COMMENT }
+  return {
+    name: recordIdName(table),
+    definition,
+    notNull: true,
+    types: ['integer', 'bigint'],
+    comment: RECORD_ID_COMMENT,
+  }
 }
 
 function systemColumns(table: StarTable): readonly WarehouseColumn[] {

@@ -45,12 +45,27 @@ export const selectBatch = `select ${COLUMNS} from ${LEDGER} where pipeline = $1
 export const insertEntry = `insert into ${LEDGER} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables)
 values ($1, $2, $3::bigint, $4::bigint, $5, $6::timestamptz, $7, $8::jsonb)`
 
-export function entryValues(entry: LedgerEntry, tables: readonly WarehouseTableSummary[]): readonly string[] {
+export function entryValues(
+  entry: LedgerEntry,
+  tables: readonly WarehouseTableSummary[],
+): readonly string[] {
   const counts = Object.fromEntries(
-    tables.map(({ table, rowsLoaded, rowsDeleted, rowsCurrent, rowsTotal }) => [table, { rowsLoaded, rowsDeleted, rowsCurrent, rowsTotal }]),
+    tables.map(({ table, rowsLoaded, rowsDeleted, rowsCurrent, rowsTotal }) => [
+      table,
+      { rowsLoaded, rowsDeleted, rowsCurrent, rowsTotal },
+    ]),
   )
   const { pipeline, chain, batch, manifest, manifestSha256, instant, run } = entry
-  return [pipeline, chain, String(batch), String(manifest), manifestSha256, instant, run, JSON.stringify(counts)]
+  return [
+    pipeline,
+    chain,
+    String(batch),
+    String(manifest),
+    manifestSha256,
+    instant,
+    run,
+    JSON.stringify(counts),
+  ]
 }
 
 export function parseEntry(row: TextRow | undefined): LedgerEntry | null {
@@ -67,41 +82,67 @@ export function parseEntry(row: TextRow | undefined): LedgerEntry | null {
   }
 }
 
-const REBUILD = 'load this lake into an empty warehouse (another schema and database), or point the project at the lake that was loaded here'
+const REBUILD =
+  'load this lake into an empty warehouse (another schema and database), or point the project at the lake that was loaded here'
 
 /**
  * Whether a batch may be applied on top of the ledger's last entry. `recorded` is the ledger's own
  * entry of that batch, when it has one. Throws LedgerMismatch when the ledger tells another story.
  */
-export function placeInLedger(entry: LedgerEntry, last: LedgerEntry | null, recorded: LedgerEntry | null): 'next' | 'already' {
+export function placeInLedger(
+  entry: LedgerEntry,
+  last: LedgerEntry | null,
+  recorded: LedgerEntry | null,
+): 'next' | 'already' {
   if (last !== null && last.chain !== entry.chain) {
     throw new ToteError(
       'LedgerMismatch',
       `The warehouse's ledger says that pipeline "${entry.pipeline}" was loaded from another lake (chain ${last.chain}; this lake is chain ${entry.chain}).`,
-      { fix: REBUILD, details: { pipeline: entry.pipeline, ledgerChain: last.chain, chain: entry.chain } },
+      {
+        fix: REBUILD,
+        details: { pipeline: entry.pipeline, ledgerChain: last.chain, chain: entry.chain },
+      },
     )
   }
   const previous = last?.batch ?? 0
   if (entry.batch === previous + 1) return 'next'
   if (entry.batch > previous) {
-    throw new ToteError('LedgerMismatch', `Batch ${entry.batch} of pipeline "${entry.pipeline}" cannot be loaded: the warehouse stands at batch ${previous}.`, {
-      details: { pipeline: entry.pipeline, batch: entry.batch, ledgerBatch: previous },
-    })
+    throw new ToteError(
+      'LedgerMismatch',
+      `Batch ${entry.batch} of pipeline "${entry.pipeline}" cannot be loaded: the warehouse stands at batch ${previous}.`,
+      {
+        details: { pipeline: entry.pipeline, batch: entry.batch, ledgerBatch: previous },
+      },
+    )
   }
   if (recorded?.manifestSha256 === entry.manifestSha256) return 'already'
   throw new ToteError(
     'LedgerMismatch',
     `Batch ${entry.batch} of pipeline "${entry.pipeline}" was loaded from another manifest than this lake's: the lake was restored or replaced.`,
-    { fix: REBUILD, details: { pipeline: entry.pipeline, batch: entry.batch, ledgerBatch: previous } },
+    {
+      fix: REBUILD,
+      details: { pipeline: entry.pipeline, batch: entry.batch, ledgerBatch: previous },
+    },
   )
 }
 
 /** Tables that hold rows nobody recorded, or lack rows that somebody did. Throws LedgerMismatch. */
-export function refuseRows(entry: LedgerEntry, table: string, why: 'rows without a ledger' | 'a table that is gone'): never {
+export function refuseRows(
+  entry: LedgerEntry,
+  table: string,
+  why: 'rows without a ledger' | 'a table that is gone',
+): never {
   const message =
     why === 'rows without a ledger'
       ? `Table "${table}" already holds rows, and the ledger has no batch of pipeline "${entry.pipeline}".`
       : `Table "${table}" is missing, though earlier batches of pipeline "${entry.pipeline}" were loaded into it.`
-  const fix = why === 'rows without a ledger' ? 'empty the table, or load into another schema' : 'restore the table, or load the lake into an empty warehouse'
-  throw new ToteError('LedgerMismatch', message, { where: table, fix, details: { table, pipeline: entry.pipeline, batch: entry.batch } })
+  const fix =
+    why === 'rows without a ledger'
+      ? 'empty the table, or load into another schema'
+      : 'restore the table, or load the lake into an empty warehouse'
+  throw new ToteError('LedgerMismatch', message, {
+    where: table,
+    fix,
+    details: { table, pipeline: entry.pipeline, batch: entry.batch },
+  })
 }

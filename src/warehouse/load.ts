@@ -52,12 +52,28 @@ export async function fillTable(load: TableLoad, context: Context): Promise<void
     recordId === null
       ? model
       : [
-          { name: recordId.name, duckdbType: target.recordIdType.toUpperCase(), postgresType: target.recordIdType },
+          {
+            name: recordId.name,
+            duckdbType: target.recordIdType.toUpperCase(),
+            postgresType: target.recordIdType,
+          },
           ...model,
-          { name: 'valid_from', duckdbType: 'TIMESTAMPTZ', postgresType: 'timestamp with time zone' },
+          {
+            name: 'valid_from',
+            duckdbType: 'TIMESTAMPTZ',
+            postgresType: 'timestamp with time zone',
+          },
           { name: 'batch', duckdbType: 'BIGINT', postgresType: 'bigint' },
         ]
-  const rows = await copyRows(load, { into: quoteQualified(target.schema, changes.table.name), columns, select: selectNewRows(target, stamp) }, context)
+  const rows = await copyRows(
+    load,
+    {
+      into: quoteQualified(target.schema, changes.table.name),
+      columns,
+      select: selectNewRows(target, stamp),
+    },
+    context,
+  )
   requireCount(changes, rows, changes.upserts)
 }
 
@@ -65,7 +81,8 @@ export async function fillTable(load: TableLoad, context: Context): Promise<void
 export async function mergeTable(load: TableLoad, context: Context): Promise<void> {
   const { connection, target, changes, stamp } = load
   await fillStage(load, context)
-  const run = async (text: string): Promise<void> => void (await connection.query(`load "${changes.table.name}"`, text))
+  const run = async (text: string): Promise<void> =>
+    void (await connection.query(`load "${changes.table.name}"`, text))
   if (changes.table.kind === 'fact') {
     if (changes.deletes > 0) await run(closeVersions(target, 'd', stamp))
     if (changes.upserts > 0) {
@@ -73,7 +90,8 @@ export async function mergeTable(load: TableLoad, context: Context): Promise<voi
       await run(openVersions(target, stamp))
     }
   } else {
-    if (changes.deletes > 0) await run(changes.table.kind === 'dimension' ? markDeleted(target) : deleteRows(target))
+    if (changes.deletes > 0)
+      await run(changes.table.kind === 'dimension' ? markDeleted(target) : deleteRows(target))
     if (changes.upserts > 0) await run(upsertRows(target))
   }
   await connection.query('drop a stage table', `drop table ${target.stage}`)
@@ -84,10 +102,16 @@ async function fillStage(load: TableLoad, context: Context): Promise<void> {
   await connection.query('create a stage table', createStage(target))
   const columns: readonly BinaryColumn[] = [
     { name: OP_COLUMN, duckdbType: 'VARCHAR', postgresType: 'text' },
-    ...(target.layout.recordId === null ? [] : [{ name: STAGE_NUMBER, duckdbType: 'BIGINT', postgresType: 'bigint' }]),
+    ...(target.layout.recordId === null
+      ? []
+      : [{ name: STAGE_NUMBER, duckdbType: 'BIGINT', postgresType: 'bigint' }]),
     ...target.columns.map(binaryColumn),
   ]
-  const rows = await copyRows(load, { into: target.stage, columns, select: selectChanges(target) }, context)
+  const rows = await copyRows(
+    load,
+    { into: target.stage, columns, select: selectChanges(target) },
+    context,
+  )
   requireCount(changes, rows, changes.upserts + changes.deletes)
   await connection.query('analyze a stage table', `analyze ${target.stage}`)
 }
@@ -98,7 +122,11 @@ interface Copy {
   readonly select: (relation: string) => string
 }
 
-async function copyRows({ connection, changes }: TableLoad, { into, columns, select }: Copy, context: Context): Promise<number> {
+async function copyRows(
+  { connection, changes }: TableLoad,
+  { into, columns, select }: Copy,
+  context: Context,
+): Promise<number> {
   const table = changes.table.name
   const names = columns.map(({ name }) => quoteIdentifier(name)).join(', ')
   let rows = 0
@@ -109,17 +137,27 @@ async function copyRows({ connection, changes }: TableLoad, { into, columns, sel
     context.signal.throwIfAborted()
     context.emit({ type: 'table.progress', stage: 'load', table, rows, bytes: sent })
   })
-  return connection.copyIn(`load "${table}"`, `copy ${into} (${names}) from stdin (format binary)`, bytes)
+  return connection.copyIn(
+    `load "${table}"`,
+    `copy ${into} (${names}) from stdin (format binary)`,
+    bytes,
+  )
 }
 
-async function* countRows(chunks: AsyncIterable<DuckDBDataChunk>, count: (rows: number) => void): AsyncIterable<DuckDBDataChunk> {
+async function* countRows(
+  chunks: AsyncIterable<DuckDBDataChunk>,
+  count: (rows: number) => void,
+): AsyncIterable<DuckDBDataChunk> {
   for await (const chunk of chunks) {
     count(chunk.rowCount)
     yield chunk
   }
 }
 
-async function* reportProgress(buffers: AsyncIterable<Uint8Array>, report: (bytes: number) => void): AsyncIterable<Uint8Array> {
+async function* reportProgress(
+  buffers: AsyncIterable<Uint8Array>,
+  report: (bytes: number) => void,
+): AsyncIterable<Uint8Array> {
   let bytes = 0
   let reported = 0
   for await (const buffer of buffers) {
@@ -134,10 +172,14 @@ async function* reportProgress(buffers: AsyncIterable<Uint8Array>, report: (byte
 /** What the manifest announced must be what the files held. */
 function requireCount({ table }: StarChanges, sent: number, announced: number): void {
   if (sent === announced) return
-  throw new ToteError('CountMismatch', `Table "${table.name}": the lake announced ${announced} changes, and ${sent} were read from it.`, {
-    where: table.name,
-    details: { table: table.name, announced, read: sent },
-  })
+  throw new ToteError(
+    'CountMismatch',
+    `Table "${table.name}": the lake announced ${announced} changes, and ${sent} were read from it.`,
+    {
+      where: table.name,
+      details: { table: table.name, announced, read: sent },
+    },
+  )
 }
 
 function binaryColumn({ name, duckdbType, sentAs }: CarriedColumn): BinaryColumn {

@@ -34,7 +34,8 @@ export interface BatchStamp {
 
 /** `keptAs`: the column's type in the warehouse, as `format_type` prints it; transferOf must allow it. */
 export function carriedColumn(name: string, duckdbType: string, keptAs: string): CarriedColumn {
-  if (transferOf(duckdbType, keptAs) === 'direct') return { name, duckdbType, sentAs: keptAs, castTo: null }
+  if (transferOf(duckdbType, keptAs) === 'direct')
+    return { name, duckdbType, sentAs: keptAs, castTo: null }
   return { name, duckdbType, sentAs: naturalType(duckdbType) ?? 'text', castTo: castType(keptAs) }
 }
 
@@ -45,12 +46,15 @@ export function carriedColumn(name: string, duckdbType: string, keptAs: string):
 function castType(type: string): string {
   if (type.includes('"')) return type
   if (/^bit(\(\d+\))?(\[\])*$/.test(type)) return type.replace(/^bit(\(\d+\))?/, 'bit varying')
-  if (/^character\(/.test(type)) return type.replace(/^character\(\d+\)/, 'bpchar')
+  if (type.startsWith('character(')) return type.replace(/^character\(\d+\)/, 'bpchar')
   return type.replace(/\(\d+(,-?\d+)?\)/, '')
 }
 
 /** What DuckDB is asked for a first load: the new rows, numbered in the order of the key. */
-export function selectNewRows({ layout, columns, recordIdType }: Target, stamp: BatchStamp): (relation: string) => string {
+export function selectNewRows(
+  { layout, columns, recordIdType }: Target,
+  stamp: BatchStamp,
+): (relation: string) => string {
   const names = quoteNames(columns.map(({ name }) => name))
   const upserts = `where ${quoteName(OP_COLUMN)} = 'u'`
   if (layout.recordId === null) return (relation) => `select ${names} from ${relation} ${upserts}`
@@ -69,7 +73,10 @@ export function selectChanges({ layout, columns }: Target): (relation: string) =
 }
 
 export function createStage({ layout, columns, stage }: Target): string {
-  const own = [`${quoteIdentifier(OP_COLUMN)} text`, ...(layout.recordId === null ? [] : [`${quoteIdentifier(STAGE_NUMBER)} bigint`])]
+  const own = [
+    `${quoteIdentifier(OP_COLUMN)} text`,
+    ...(layout.recordId === null ? [] : [`${quoteIdentifier(STAGE_NUMBER)} bigint`]),
+  ]
   const rest = columns.map(({ name, sentAs }) => `${quoteIdentifier(name)} ${sentAs}`)
   return `create temp table ${stage} (${[...own, ...rest].join(', ')}) on commit drop`
 }
@@ -128,7 +135,11 @@ export function insertStaged(target: Target, stamp: BatchStamp): string {
 
 /** Current and all rows, as `current` and `total`. */
 export function countRows(schema: string, { table }: Layout): string {
-  const current = { fact: 'count(*) filter (where valid_to is null)', dimension: 'count(*) filter (where not is_deleted)', table: 'count(*)' }
+  const current = {
+    fact: 'count(*) filter (where valid_to is null)',
+    dimension: 'count(*) filter (where not is_deleted)',
+    table: 'count(*)',
+  }
   return `select ${current[table.kind]} as current, count(*) as total from ${quoteQualified(schema, table.name)}`
 }
 

@@ -21,7 +21,11 @@ export interface Rights {
 }
 
 export async function readRights(connection: Connection, schema: string): Promise<Rights> {
-  const [row] = await connection.query('read our rights', RIGHTS, [schema, LEDGER_SCHEMA, LEDGER_TABLE])
+  const [row] = await connection.query('read our rights', RIGHTS, [
+    schema,
+    LEDGER_SCHEMA,
+    LEDGER_TABLE,
+  ])
   const flag = (name: string): boolean => row?.[name] === 't'
   return {
     role: row?.['role'] ?? '',
@@ -66,19 +70,27 @@ export interface Needs {
 }
 
 /** The statements, for an administrator, that would give what is missing. */
-export function missingGrants(rights: Rights, { schema, creates, tables, alters }: Needs): readonly string[] {
+function missingGrants(
+  rights: Rights,
+  { schema, creates, tables, alters }: Needs,
+): readonly string[] {
   const role = quoteIdentifier(rights.role)
   const grants: string[] = []
   const database = quoteIdentifier(rights.database)
   if (!rights.schemaExists) {
-    if (!rights.databaseCreate) grants.push(`create schema ${quoteIdentifier(schema)} authorization ${role}`)
+    if (!rights.databaseCreate)
+      grants.push(`create schema ${quoteIdentifier(schema)} authorization ${role}`)
   } else if (!rights.schemaUsage || (creates && !rights.schemaCreate)) {
-    grants.push(`grant usage${creates ? ', create' : ''} on schema ${quoteIdentifier(schema)} to ${role}`)
+    grants.push(
+      `grant usage${creates ? ', create' : ''} on schema ${quoteIdentifier(schema)} to ${role}`,
+    )
   }
   if (!rights.databaseTemp) grants.push(`grant temporary on database ${database} to ${role}`)
   if (!rights.ledgerExists) {
-    if (!rights.ledgerSchemaExists && !rights.databaseCreate) grants.push(`create schema ${quoteIdentifier(LEDGER_SCHEMA)} authorization ${role}`)
-    if (rights.ledgerSchemaExists && !rights.ledgerSchemaCreate) grants.push(`grant usage, create on schema ${quoteIdentifier(LEDGER_SCHEMA)} to ${role}`)
+    if (!rights.ledgerSchemaExists && !rights.databaseCreate)
+      grants.push(`create schema ${quoteIdentifier(LEDGER_SCHEMA)} authorization ${role}`)
+    if (rights.ledgerSchemaExists && !rights.ledgerSchemaCreate)
+      grants.push(`grant usage, create on schema ${quoteIdentifier(LEDGER_SCHEMA)} to ${role}`)
   } else if (!rights.ledgerWritable) {
     grants.push(`grant usage on schema ${quoteIdentifier(LEDGER_SCHEMA)} to ${role}`)
     grants.push(`grant select, insert on ${quoteQualified(LEDGER_SCHEMA, LEDGER_TABLE)} to ${role}`)
@@ -86,8 +98,10 @@ export function missingGrants(rights: Rights, { schema, creates, tables, alters 
   for (const { found, kind } of tables) {
     const needed = ['select', 'insert', 'update', ...(kind === 'table' ? ['delete'] : [])]
     const missing = needed.filter((right) => !found.rights.includes(right))
-    if (missing.length > 0) grants.push(`grant ${missing.join(', ')} on ${quoteQualified(schema, found.name)} to ${role}`)
-    if (alters.includes(found.name) && !found.owned) grants.push(`alter table ${quoteQualified(schema, found.name)} owner to ${role}`)
+    if (missing.length > 0)
+      grants.push(`grant ${missing.join(', ')} on ${quoteQualified(schema, found.name)} to ${role}`)
+    if (alters.includes(found.name) && !found.owned)
+      grants.push(`alter table ${quoteQualified(schema, found.name)} owner to ${role}`)
   }
   return grants
 }
@@ -116,7 +130,10 @@ export interface Readership {
 }
 
 /** Readers that the warehouse does not know. Throws ConfigInvalid with every one of them. */
-export async function requireReaders(connection: Connection, readers: readonly string[]): Promise<void> {
+export async function requireReaders(
+  connection: Connection,
+  readers: readonly string[],
+): Promise<void> {
   if (readers.length === 0) return
   const rows = await connection.query(
     'look up the readers',
@@ -124,19 +141,34 @@ export async function requireReaders(connection: Connection, readers: readonly s
     [JSON.stringify(readers)],
   )
   if (rows.length === 0) return
-  const problems = rows.map((row) => ({ where: 'warehouse.readers', message: `the warehouse has no role "${row['name'] ?? ''}"` }))
-  throw new ToteError('ConfigInvalid', `warehouse.readers names ${rows.length === 1 ? 'a role' : `${rows.length} roles`} that the warehouse does not have.`, {
+  const problems = rows.map((row) => ({
     where: 'warehouse.readers',
-    problems,
-    fix: rows.map((row) => `create role ${quoteIdentifier(row['name'] ?? '')}`).join('; '),
-  })
+    message: `the warehouse has no role "${row['name'] ?? ''}"`,
+  }))
+  throw new ToteError(
+    'ConfigInvalid',
+    `warehouse.readers names ${rows.length === 1 ? 'a role' : `${rows.length} roles`} that the warehouse does not have.`,
+    {
+      where: 'warehouse.readers',
+      problems,
+      fix: rows.map((row) => `create role ${quoteIdentifier(row['name'] ?? '')}`).join('; '),
+    },
+  )
 }
 
 /** Gives each reader what it lacks to read the star and the ledger. */
-export async function grantReaders(connection: Connection, { schema, readers, relations }: Readership): Promise<void> {
+export async function grantReaders(
+  connection: Connection,
+  { schema, readers, relations }: Readership,
+): Promise<void> {
   if (readers.length === 0) return
-  const rows = await connection.query('read the rights of the readers', LACKING, [JSON.stringify(readers), schema, JSON.stringify(relations)])
-  for (const row of rows) await connection.query(`let "${row['reader'] ?? ''}" read`, row['statement'] ?? '')
+  const rows = await connection.query('read the rights of the readers', LACKING, [
+    JSON.stringify(readers),
+    schema,
+    JSON.stringify(relations),
+  ])
+  for (const row of rows)
+    await connection.query(`let "${row['reader'] ?? ''}" read`, row['statement'] ?? '')
 }
 
 const LACKING = `

@@ -31,7 +31,9 @@ const LOCK_WAIT_MS = 30_000
 
 /** Begins the transaction, as one simple query. */
 export function beginLoading(access: 'read only' | 'read write'): string {
-  const pinned = [...SETTINGS, ['lock_timeout', String(LOCK_WAIT_MS)] as const].map(([name, value]) => setLocal(name, value))
+  const pinned = [...SETTINGS, ['lock_timeout', String(LOCK_WAIT_MS)] as const].map(
+    ([name, value]) => setLocal(name, value),
+  )
   return [`begin isolation level read committed ${access}`, ...pinned].join('; ')
 }
 

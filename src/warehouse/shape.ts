@@ -38,7 +38,9 @@ export function needsOf(schema: string, plans: readonly TablePlan[]): Needs {
   return {
     schema,
     creates: plans.some(({ action, createView }) => action === 'create' || createView),
-    tables: plans.flatMap(({ layout, found }) => (found === undefined ? [] : [{ found, kind: layout.table.kind }])),
+    tables: plans.flatMap(({ layout, found }) =>
+      found === undefined ? [] : [{ found, kind: layout.table.kind }],
+    ),
     alters: plans.filter(({ action }) => action === 'adopt').map(({ layout }) => layout.table.name),
   }
 }
@@ -57,13 +59,18 @@ export function relationNames(star: readonly StarTable[]): readonly string[] {
 export function unknownTypes(star: readonly StarTable[], catalogue: Catalogue): readonly string[] {
   const unknown = star.flatMap((table) => {
     const found = new Map(catalogue.get(table.name)?.columns.map(({ name, type }) => [name, type]))
-    return table.columns.filter(({ name, type }) => found.get(name) !== type).map(({ type }) => type)
+    return table.columns
+      .filter(({ name, type }) => found.get(name) !== type)
+      .map(({ type }) => type)
   })
   return [...new Set(unknown)]
 }
 
 /** Tables whose emptiness decides something: those that lack columns of ours. */
-export function incompleteTables(star: readonly StarTable[], catalogue: Catalogue): readonly string[] {
+export function incompleteTables(
+  star: readonly StarTable[],
+  catalogue: Catalogue,
+): readonly string[] {
   return star.flatMap((table) => {
     const found = catalogue.get(table.name)
     if (found === undefined || !isTable(found)) return []
@@ -78,13 +85,23 @@ export function compareShape(star: readonly StarTable[], seen: Seen): Comparison
     const layout = layoutOf(table)
     const found = seen.catalogue.get(table.name)
     const say = (column: string | null, message: string): void => {
-      problems.push({ where: [seen.schema, table.name, ...(column === null ? [] : [column])].join('.'), message })
+      problems.push({
+        where: [seen.schema, table.name, ...(column === null ? [] : [column])].join('.'),
+        message,
+      })
     }
     checkNames(layout, say)
+    checkReferences(layout, star, say)
     checkTransfers(layout, { found, types: seen.types }, say)
     const createView = checkView(layout, seen.catalogue, say)
-    if (found === undefined) return { layout, action: 'create', missing: [], nullable: [], createView, found }
-    return { ...compareTable(layout, { found, types: seen.types, empty: seen.empty.has(table.name) }, say), layout, createView, found }
+    if (found === undefined)
+      return { layout, action: 'create', missing: [], nullable: [], createView, found }
+    return {
+      ...compareTable(layout, { found, types: seen.types, empty: seen.empty.has(table.name) }, say),
+      layout,
+      createView,
+      found,
+    }
   })
   return { plans, problems }
 }
@@ -94,25 +111,66 @@ type Say = (column: string | null, message: string) => void
 function checkNames({ table, view }: Layout, say: Say): void {
   const reserved = reservedNames(table)
   for (const { name } of table.columns) {
-    if (reserved.includes(name)) say(name, 'this name is one of the columns that Tote adds; call it something else in the model')
-    if (Buffer.byteLength(name) > MAX_NAME_BYTES) say(name, `the name is longer than PostgreSQL's ${MAX_NAME_BYTES} bytes`)
+    if (reserved.includes(name))
+      say(
+        name,
+        'this name is one of the columns that Tote adds; call it something else in the model',
+      )
+    if (Buffer.byteLength(name) > MAX_NAME_BYTES)
+      say(name, `the name is longer than PostgreSQL's ${MAX_NAME_BYTES} bytes`)
   }
   for (const name of [table.name, ...(view === null ? [] : [view])]) {
-    if (Buffer.byteLength(name) > MAX_NAME_BYTES) say(null, `the name "${name}" is longer than PostgreSQL's ${MAX_NAME_BYTES} bytes`)
+    if (Buffer.byteLength(name) > MAX_NAME_BYTES)
+      say(null, `the name "${name}" is longer than PostgreSQL's ${MAX_NAME_BYTES} bytes`)
   }
 }
 
-function checkTransfers({ table }: Layout, { found, types }: { found: FoundRelation | undefined; types: Seen['types'] }, say: Say): void {
+function checkReferences({ table }: Layout, star: readonly StarTable[], say: Say): void {
+  for (const { column, model } of table.references) {
+    const target = star.find(({ name }) => name === model)
+    if (
+      target === undefined ||
+      target.kind === 'table' ||
+      (target.kind === 'dimension' && target.key.length === 1)
+    )
+      continue
+    const why =
+      target.kind === 'fact'
+        ? 'has a row for each version'
+        : `has a key of ${target.key.length} columns`
+    say(
+      column,
+      `refers to "${model}", which ${why}; a reference needs a dimension with a key of one column`,
+    )
+  }
+}
+
+function checkTransfers(
+  { table }: Layout,
+  { found, types }: { found: FoundRelation | undefined; types: Seen['types'] },
+  say: Say,
+): void {
   for (const { name, type, carried } of table.columns) {
     const known = types.has(type) ? types.get(type) : type
     if (known === null || known === undefined) {
-      say(name, `the warehouse has no type ${type}; create it there, or give the column another type in the model's header`)
+      say(
+        name,
+        `the warehouse has no type ${type}; create it there, or give the column another type in the model's header`,
+      )
       continue
     }
     const kept = found?.columns.find((column) => column.name === name)?.type ?? known
     const transfer = transferOf(carried, kept)
-    if (transfer === undefined) say(name, `the lake carries it as ${carried}, which cannot be sent to PostgreSQL; cast it in the model`)
-    if (transfer === 'inexact') say(name, `the lake carries it as ${carried}, and ${kept} would change its values; cast it in the model`)
+    if (transfer === undefined)
+      say(
+        name,
+        `the lake carries it as ${carried}, which cannot be sent to PostgreSQL; cast it in the model`,
+      )
+    if (transfer === 'inexact')
+      say(
+        name,
+        `the lake carries it as ${carried}, and ${kept} would change its values; cast it in the model`,
+      )
   }
 }
 
@@ -127,7 +185,11 @@ function checkView(layout: Layout, catalogue: Catalogue, say: Say): boolean {
   }
   const names = new Set(found.columns.map(({ name }) => name))
   const absent = viewColumns(layout).filter((name) => !names.has(name))
-  if (absent.length > 0) say(null, `the view "${layout.view}" lacks ${absent.map((name) => `"${name}"`).join(', ')}; drop it, and it is made anew`)
+  if (absent.length > 0)
+    say(
+      null,
+      `the view "${layout.view}" lacks ${absent.map((name) => `"${name}"`).join(', ')}; drop it, and it is made anew`,
+    )
   return false
 }
 
@@ -137,7 +199,11 @@ interface FoundTable {
   readonly empty: boolean
 }
 
-function compareTable(layout: Layout, { found, types, empty }: FoundTable, say: Say): Pick<TablePlan, 'action' | 'missing' | 'nullable'> {
+function compareTable(
+  layout: Layout,
+  { found, types, empty }: FoundTable,
+  say: Say,
+): Pick<TablePlan, 'action' | 'missing' | 'nullable'> {
   const none = { action: 'use', missing: [], nullable: [] } as const
   if (!isTable(found)) {
     say(null, `is ${kindOf(found)}, and should be a table`)
@@ -151,16 +217,25 @@ function compareTable(layout: Layout, { found, types, empty }: FoundTable, say: 
   for (const column of wanted) {
     const there = byName.get(column.name)
     if (there === undefined && systemNames.has(column.name) && empty) missing.push(column)
-    else if (there === undefined) say(column.name, missingColumn(column, { systemNames, found, wanted }))
+    else if (there === undefined)
+      say(column.name, missingColumn(column, { systemNames, found, wanted }))
     else compareColumn(column, { there, types, system: systemNames.has(column.name) }, say)
     if (there !== undefined && column.notNull && !there.notNull) nullable.push(column.name)
   }
   const names = new Set(wanted.map(({ name }) => name))
-  for (const { name } of found.columns) if (!names.has(name)) say(name, 'is not a column of the model')
+  for (const { name } of found.columns)
+    if (!names.has(name)) say(name, 'is not a column of the model')
   if (!sameNames(found.primaryKey, layout.primaryKey)) {
-    say(null, `the primary key is ${listNames(found.primaryKey)}, and should be ${listNames(layout.primaryKey)}`)
+    say(
+      null,
+      `the primary key is ${listNames(found.primaryKey)}, and should be ${listNames(layout.primaryKey)}`,
+    )
   }
-  for (const index of found.unique) say(null, `has the unique index "${index}" besides its key, which history or a swap of values would break`)
+  for (const index of found.unique)
+    say(
+      null,
+      `has the unique index "${index}" besides its key, which history or a swap of values would break`,
+    )
   // An older table of ours is used as it is; only an empty one that lacked our columns is made ready.
   return missing.length > 0 ? { action: 'adopt', missing, nullable } : none
 }
@@ -172,18 +247,27 @@ interface Around {
 }
 
 function missingColumn(column: WarehouseColumn, { systemNames, found, wanted }: Around): string {
-  if (systemNames.has(column.name)) return `the column is missing, and the table holds rows; only an empty table gets Tote's columns added`
-  const strangers = found.columns.map(({ name }) => name).filter((name) => !wanted.some((other) => other.name === name))
+  if (systemNames.has(column.name))
+    return `the column is missing, and the table holds rows; only an empty table gets Tote's columns added`
+  const strangers = found.columns
+    .map(({ name }) => name)
+    .filter((name) => !wanted.some((other) => other.name === name))
   const near = nearestName(column.name, strangers)
   return `the column is missing${near === undefined ? '' : `; did you mean "${near}"?`}`
 }
 
-function compareColumn(column: WarehouseColumn, { there, types, system }: { there: FoundColumn; types: Seen['types']; system: boolean }, say: Say): void {
+function compareColumn(
+  column: WarehouseColumn,
+  { there, types, system }: { there: FoundColumn; types: Seen['types']; system: boolean },
+  say: Say,
+): void {
   const accepted = column.types.map((type) => types.get(type) ?? type)
-  if (!accepted.includes(there.type)) say(column.name, `is ${there.type}, and should be ${accepted.join(' or ')}`)
+  if (!accepted.includes(there.type))
+    say(column.name, `is ${there.type}, and should be ${accepted.join(' or ')}`)
   if (there.generated) say(column.name, 'is a generated column, and should be an ordinary one')
   if (there.notNull && !column.notNull) say(column.name, 'is NOT NULL, and should allow null')
-  if (system && column.name === 'is_deleted' && !there.filled) say(column.name, 'should have the default false')
+  if (system && column.name === 'is_deleted' && !there.filled)
+    say(column.name, 'should have the default false')
 }
 
 function isTable(found: FoundRelation): boolean {

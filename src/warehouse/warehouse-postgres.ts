@@ -37,12 +37,29 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
   const use = async <T>(action: (site: Site) => Promise<T>): Promise<T> => {
     try {
       // Extraction may have taken long since the last call, and servers and proxies end idle sessions.
-      await open?.then(async (connection) => connection.query('see whether the connection still stands', 'select')).catch(close)
-      open ??= (async () => connect({ side: 'warehouse', name: 'warehouse', url: typeof url === 'string' ? url : await url(), signal }))()
+      await open
+        ?.then(async (connection) =>
+          connection.query('see whether the connection still stands', 'select'),
+        )
+        .catch(close)
+      open ??= (async () =>
+        connect({
+          side: 'warehouse',
+          name: 'warehouse',
+          url: typeof url === 'string' ? url : await url(),
+          signal,
+        }))()
       const connection = await open
-      return await action({ connection, schema, readers, survey: async (star, ask) => survey(connection, schema, { star, ask }) })
+      return await action({
+        connection,
+        schema,
+        readers,
+        survey: async (star, ask) => survey(connection, schema, { star, ask }),
+      })
     } catch (error) {
-      await open?.then(async (connection) => connection.query('roll back', 'rollback')).catch(() => undefined)
+      await open
+        ?.then(async (connection) => connection.query('roll back', 'rollback'))
+        .catch(() => undefined)
       await close()
       throw error
     }
@@ -68,7 +85,11 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
       use(async ({ connection }) => {
         await connection.query('begin', beginLoading('read only'))
         await requireReaders(connection, readers)
-        requireRights(await readRights(connection, schema), { schema, creates: true, tables: [], alters: [] }, connection.peer.address)
+        requireRights(
+          await readRights(connection, schema),
+          { schema, creates: true, tables: [], alters: [] },
+          connection.peer.address,
+        )
         await connection.query('roll back', 'rollback')
       }),
     close,
@@ -83,8 +104,12 @@ async function survey(
 ): Promise<Surveyed> {
   const rights = await readRights(connection, schema)
   const catalogue = await readCatalogue(connection, schema, relationNames(star))
-  const types = rights.databaseTemp ? await readTypes(connection, unknownTypes(star, catalogue)) : new Map<string, string | null>()
-  const tables = star.map(({ name }) => name).filter((name) => ['r', 'p'].includes(catalogue.get(name)?.kind ?? ''))
+  const types = rights.databaseTemp
+    ? await readTypes(connection, unknownTypes(star, catalogue))
+    : new Map<string, string | null>()
+  const tables = star
+    .map(({ name }) => name)
+    .filter((name) => ['r', 'p'].includes(catalogue.get(name)?.kind ?? ''))
   const asked = (ask === 'all' ? tables : incompleteTables(star, catalogue)).filter(
     (name) => rights.schemaUsage && catalogue.get(name)?.rights.includes('select') === true,
   )
@@ -93,8 +118,14 @@ async function survey(
   if (problems.length > 0) {
     throw new ToteError(
       'WarehouseShapeMismatch',
-      problems.length === 1 ? 'A warehouse table is not what its model needs.' : `The warehouse's tables differ from their models in ${problems.length} places.`,
-      { where: connection.peer.address, problems, details: { schema, differences: problems.length } },
+      problems.length === 1
+        ? 'A warehouse table is not what its model needs.'
+        : `The warehouse's tables differ from their models in ${problems.length} places.`,
+      {
+        where: connection.peer.address,
+        problems,
+        details: { schema, differences: problems.length },
+      },
     )
   }
   return { rights, plans, empty }

@@ -54,7 +54,10 @@ export interface Warehouse {
    * One transaction: takes the lock, reads the ledger again, creates what is missing, changes the
    * rows, counts them, writes the ledger. `already` when another run applied it meanwhile.
    */
-  apply(batch: StarBatch, context: Context): Promise<{ status: 'applied' | 'already'; tables: readonly WarehouseTableSummary[] }>
+  apply(
+    batch: StarBatch,
+    context: Context,
+  ): Promise<{ status: 'applied' | 'already'; tables: readonly WarehouseTableSummary[] }>
   /** Whether the rights that loading needs are there; for `tote check --live`. */
   probe(): Promise<void>
   close(): Promise<void>

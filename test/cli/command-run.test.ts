@@ -42,7 +42,7 @@ test('P12: a run ends with counts that add up, and with what to look at next', a
       all                             1,207         1   12,230    12,225    12,225   ✔
 
       extract 0.4s · transform 1.2s · load 0.7s
-      totesys batch 3 (11:05:02) · shop batch 3 (11:05:02)
+      totesys batch 3 (11:05:02) · star schema batch 3 (11:05:02) · warehouse batch 3 (11:05:02)
       ▲ 1 warning
 
     Next
@@ -101,7 +101,7 @@ test('--json writes events as lines, and the last is run.finished with the summa
   expect(lines.every(({ v, run }) => v === 1 && run === lines[0].run)).toBe(true)
   const last = lines.at(-1)
   expect(last.type).toBe('run.finished')
-  expect(last.summary).toEqual(sampleSummary({ run: lines[0].run }))
+  expect(last.summary).toEqual(sampleSummary({ run: lines[0].run, startedAt: lines[0].at }))
 })
 
 test('--log-format json keeps the screen on stdout and turns the commentary into lines', async () => {
@@ -163,7 +163,7 @@ test('when nothing changed it says so, in one line with what it looked at', asyn
           models: [],
           warehouse: [],
           stages: [],
-          batches: {},
+          batches: { ingestion: {}, processed: null, warehouse: null },
           warnings: 0,
           ms: 183,
         }),

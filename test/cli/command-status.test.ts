@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ToteError } from '../../src/errors.ts'
+import type { Context, RunSummary } from '../../src/events.ts'
 import type { Status } from '../../src/pipeline/status.ts'
 import { playRun } from '../support/run-events.ts'
 import { play } from '../support/surface.ts'
@@ -49,7 +50,13 @@ async function playSomeRuns(): Promise<void> {
     ...at('2026-11-20T10:55:00.000Z'),
     pipeline: {
       run: async (_p, _o, context) =>
-        playRun(context, { outcome: 'failed', tables: [], warehouse: [], error }),
+        playRun(context, {
+          outcome: 'failed',
+          stages: [{ stage: 'extract', ms: 5, outcome: 'failed' }],
+          tables: [],
+          warehouse: [],
+          error,
+        }),
     },
   })
   await play(['run'], {
@@ -80,12 +87,51 @@ test('the last runs, how far behind each table is, and what the warehouse still 
 
       Table              kind     batch   fresh to              behind      rows
       totesys.staff      source       3   11:05:02              1m 46s        20
-      fact_sales_order   fact         2   2026-11-19 09:40:11    1d 1h   184,203
+      fact_sales_order   fact         2   2026-11-19 11:00:00       1d   184,203
 
       ▲ the warehouse is at batch 1 (2026-11-19 09:00:00), 1 batch not loaded yet
       tote run --only load
     "
   `)
+})
+
+test('a later run that found no change makes a table fresher than its batch', async () => {
+  const looked = (stages: RunSummary['stages']) => ({
+    stateFolder,
+    surface: { now: () => new Date('2026-11-20T11:06:30.000Z') },
+    pipeline: {
+      run: async (...given: readonly [unknown, unknown, Context]) =>
+        playRun(given[2], {
+          outcome: 'nothing to do',
+          startedAt: '2026-11-20T11:06:29.000Z',
+          stages,
+        }),
+    },
+  })
+  const behind = async (): Promise<string[]> => {
+    const { stdout } = await play(['status'], {
+      stateFolder,
+      pipeline: { status: async () => found },
+    })
+    return stdout
+      .split('\n')
+      .filter((line) => /source|fact_/.test(line))
+      .map((line) => line.replace(/ {2,}/g, ' '))
+  }
+  await play(['run'], looked([{ stage: 'extract', ms: 5, outcome: 'nothing to do' }]))
+  expect(await behind()).toEqual([
+    ' totesys.staff source 3 11:06:29 19.0s 20',
+    ' fact_sales_order fact 2 2026-11-19 09:40:11 1d 1h 184,203',
+  ])
+  const all = (['extract', 'transform', 'load'] as const).map((stage) => ({
+    stage,
+    ms: 5,
+    outcome: 'nothing to do' as const,
+  }))
+  await play(['run'], looked(all))
+  expect((await behind())[1]).toBe(' fact_sales_order fact 2 11:06:29 19.0s 184,203')
+  await play(['run'], looked(all.map((one) => ({ ...one, outcome: 'failed' as const }))))
+  expect((await behind())[1]).toBe(' fact_sales_order fact 2 11:06:29 19.0s 184,203')
 })
 
 test('before the first run it says what to do', async () => {

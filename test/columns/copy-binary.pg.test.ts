@@ -24,21 +24,31 @@ const BC = `case when v::text like '%(BC)%' then replace(v::text, ' (BC)', '') |
 const DUCKDB_BYTES = 'lower(hex(v))'
 const POSTGRES_BYTES = "encode(v, 'hex')"
 
-const integers = (type: string, postgresType: string, [min, max]: readonly [bigint, bigint]): Case => ({
+const integers = (
+  type: string,
+  postgresType: string,
+  [min, max]: readonly [bigint, bigint],
+): Case => ({
   duckdbType: type,
   postgresType,
-  literal: fc.oneof(fc.bigInt({ min, max }), fc.constantFrom(min, max, 0n, 1n, min === 0n ? 2n : -1n)).map((n) => `(${n})::${type}`),
+  literal: fc
+    .oneof(fc.bigInt({ min, max }), fc.constantFrom(min, max, 0n, 1n, min === 0n ? 2n : -1n))
+    .map((n) => `(${n})::${type}`),
 })
 
 const decimals = (precision: number, scale: number, postgresType = 'numeric'): Case => {
   const max = 10n ** BigInt(precision) - 1n
   const any = fc.bigInt({ min: -max, max })
-  const small = fc.bigInt({ min: -20_000n, max: 20_000n }).map((n) => (n > max ? max : n < -max ? -max : n))
+  const small = fc
+    .bigInt({ min: -20_000n, max: 20_000n })
+    .map((n) => (n > max ? max : n < -max ? -max : n))
   const round = fc.integer({ min: 0, max: precision - 1 }).map((power) => 10n ** BigInt(power))
   return {
     duckdbType: `DECIMAL(${precision},${scale})`,
     postgresType,
-    literal: fc.oneof(any, small, round, fc.constantFrom(max, -max, 0n)).map((n) => `'${decimalText(n, scale)}'::DECIMAL(${precision},${scale})`),
+    literal: fc
+      .oneof(any, small, round, fc.constantFrom(max, -max, 0n))
+      .map((n) => `'${decimalText(n, scale)}'::DECIMAL(${precision},${scale})`),
     // DuckDB leaves out the zero where a type has no place before the point.
     duckdbText: `regexp_replace(v::text, '^(-?)\\.', '\\10.')`,
   }
@@ -53,23 +63,49 @@ function decimalText(unscaled: bigint, scale: number): string {
 const microseconds = fc.oneof(
   fc.bigInt({ min: -210_866_803_200_000_000n, max: 9_223_372_036_854_775_806n }),
   fc.bigInt({ min: -4_000_000_000_000_000n, max: 4_000_000_000_000_000n }),
-  fc.constantFrom(0n, -1n, 946_684_799_999_999n, 946_684_800_000_000n, -210_866_803_200_000_000n, 9_223_372_036_854_775_806n),
+  fc.constantFrom(
+    0n,
+    -1n,
+    946_684_799_999_999n,
+    946_684_800_000_000n,
+    -210_866_803_200_000_000n,
+    9_223_372_036_854_775_806n,
+  ),
 )
-const text = fc.oneof(
-  fc.string({ unit: 'grapheme', maxLength: 40 }),
-  fc.string({ unit: 'binary', maxLength: 14 }),
-  fc.integer({ min: 10, max: 15 }).map((length) => 'x'.repeat(length)),
-  fc.constantFrom('', 'NULL', '\\N', "O'Keefe", 'ééé', '\u{1F600}'.repeat(4), 'y'.repeat(300_000)),
-).map((value) => value.replaceAll('\0', ''))
+const text = fc
+  .oneof(
+    fc.string({ unit: 'grapheme', maxLength: 40 }),
+    fc.string({ unit: 'binary', maxLength: 14 }),
+    fc.integer({ min: 10, max: 15 }).map((length) => 'x'.repeat(length)),
+    fc.constantFrom(
+      '',
+      'NULL',
+      '\\N',
+      "O'Keefe",
+      'ééé',
+      '\u{1F600}'.repeat(4),
+      'y'.repeat(300_000),
+    ),
+  )
+  .map((value) => value.replaceAll('\0', ''))
 const float = (bits: 32 | 64): fc.Arbitrary<string> => {
   const type = bits === 32 ? 'FLOAT' : 'DOUBLE'
   const numbers = bits === 32 ? fc.float({ noNaN: true }) : fc.double({ noNaN: true })
-  return fc.oneof(numbers.map((n) => (Object.is(n, -0) ? '-0.0' : String(n))), fc.constantFrom('nan', 'inf', '-inf')).map((n) => `'${n.replace('Infinity', 'inf')}'::${type}`)
+  return fc
+    .oneof(
+      numbers.map((n) => (Object.is(n, -0) ? '-0.0' : String(n))),
+      fc.constantFrom('nan', 'inf', '-inf'),
+    )
+    .map((n) => `'${n.replace('Infinity', 'inf')}'::${type}`)
 }
 const bytea = (hex: string): string => `from_hex('${hex}')`
 
 const CASES: Readonly<Record<string, Case>> = {
-  boolean: { duckdbType: 'BOOLEAN', postgresType: 'boolean', literal: fc.constantFrom('true', 'false') },
+  boolean: {
+    duckdbType: 'BOOLEAN',
+    postgresType: 'boolean',
+    literal: fc.constantFrom('true', 'false'),
+  },
   tinyint: integers('TINYINT', 'smallint', [-128n, 127n]),
   utinyint: integers('UTINYINT', 'integer', [0n, 255n]),
   smallint: integers('SMALLINT', 'smallint', [-32_768n, 32_767n]),
@@ -83,7 +119,13 @@ const CASES: Readonly<Record<string, Case>> = {
   ubigint: integers('UBIGINT', 'numeric', [0n, 2n ** 64n - 1n]),
   hugeint: integers('HUGEINT', 'numeric', [-(2n ** 127n) + 1n, 2n ** 127n - 1n]),
   uhugeint: integers('UHUGEINT', 'numeric', [0n, 2n ** 128n - 1n]),
-  float: { duckdbType: 'FLOAT', postgresType: 'real', literal: float(32), duckdbText: FLOAT_BITS('float'), postgresText: "encode(float4send(v), 'hex')" },
+  float: {
+    duckdbType: 'FLOAT',
+    postgresType: 'real',
+    literal: float(32),
+    duckdbText: FLOAT_BITS('float'),
+    postgresText: "encode(float4send(v), 'hex')",
+  },
   float_as_double: {
     duckdbType: 'FLOAT',
     postgresType: 'double precision',
@@ -91,7 +133,13 @@ const CASES: Readonly<Record<string, Case>> = {
     duckdbText: FLOAT_BITS('double'),
     postgresText: "encode(float8send(v), 'hex')",
   },
-  double: { duckdbType: 'DOUBLE', postgresType: 'double precision', literal: float(64), duckdbText: FLOAT_BITS('double'), postgresText: "encode(float8send(v), 'hex')" },
+  double: {
+    duckdbType: 'DOUBLE',
+    postgresType: 'double precision',
+    literal: float(64),
+    duckdbText: FLOAT_BITS('double'),
+    postgresText: "encode(float8send(v), 'hex')",
+  },
   decimal_16: decimals(4, 1),
   decimal_16_all_scale: decimals(4, 4),
   decimal_32: decimals(9, 2),
@@ -104,18 +152,38 @@ const CASES: Readonly<Record<string, Case>> = {
     duckdbType: 'DATE',
     postgresType: 'date',
     literal: fc
-      .oneof(fc.integer({ min: -2_440_588, max: 2_145_042_905 }), fc.integer({ min: -30_000, max: 30_000 }), fc.constantFrom(-2_440_588, 2_145_042_905, 0, -1))
+      .oneof(
+        fc.integer({ min: -2_440_588, max: 2_145_042_905 }),
+        fc.integer({ min: -30_000, max: 30_000 }),
+        fc.constantFrom(-2_440_588, 2_145_042_905, 0, -1),
+      )
       .map((day) => `(date '1970-01-01' + (${day})::integer)`),
     duckdbText: BC,
   },
-  date_infinite: { duckdbType: 'DATE', postgresType: 'date', literal: fc.constantFrom(`'infinity'::DATE`, `'-infinity'::DATE`) },
+  date_infinite: {
+    duckdbType: 'DATE',
+    postgresType: 'date',
+    literal: fc.constantFrom(`'infinity'::DATE`, `'-infinity'::DATE`),
+  },
   time: {
     duckdbType: 'TIME',
     postgresType: 'time without time zone',
-    literal: fc.oneof(fc.integer({ min: 0, max: 86_399_999_999 }).map(timeLiteral), fc.constantFrom(`'24:00:00'::TIME`, `'00:00:00'::TIME`)),
+    literal: fc.oneof(
+      fc.integer({ min: 0, max: 86_399_999_999 }).map(timeLiteral),
+      fc.constantFrom(`'24:00:00'::TIME`, `'00:00:00'::TIME`),
+    ),
   },
-  timestamp: { duckdbType: 'TIMESTAMP', postgresType: 'timestamp without time zone', literal: microseconds.map((us) => `make_timestamp(${us})`), duckdbText: BC },
-  timestamp_infinite: { duckdbType: 'TIMESTAMP', postgresType: 'timestamp without time zone', literal: fc.constantFrom(`'infinity'::TIMESTAMP`, `'-infinity'::TIMESTAMP`) },
+  timestamp: {
+    duckdbType: 'TIMESTAMP',
+    postgresType: 'timestamp without time zone',
+    literal: microseconds.map((us) => `make_timestamp(${us})`),
+    duckdbText: BC,
+  },
+  timestamp_infinite: {
+    duckdbType: 'TIMESTAMP',
+    postgresType: 'timestamp without time zone',
+    literal: fc.constantFrom(`'infinity'::TIMESTAMP`, `'-infinity'::TIMESTAMP`),
+  },
   timestamptz: {
     duckdbType: 'TIMESTAMPTZ',
     postgresType: 'timestamp with time zone',
@@ -123,8 +191,24 @@ const CASES: Readonly<Record<string, Case>> = {
     duckdbText: `epoch_us(v)::text`,
     postgresText: `(extract(epoch from v) * 1000000)::numeric(30,0)::text`,
   },
-  timestamptz_infinite: { duckdbType: 'TIMESTAMPTZ', postgresType: 'timestamp with time zone', literal: fc.constantFrom(`'infinity'::TIMESTAMPTZ`, `'-infinity'::TIMESTAMPTZ`) },
-  uuid: { duckdbType: 'UUID', postgresType: 'uuid', literal: fc.oneof(fc.uuid(), fc.constantFrom('00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff')).map((id) => `'${id}'::UUID`) },
+  timestamptz_infinite: {
+    duckdbType: 'TIMESTAMPTZ',
+    postgresType: 'timestamp with time zone',
+    literal: fc.constantFrom(`'infinity'::TIMESTAMPTZ`, `'-infinity'::TIMESTAMPTZ`),
+  },
+  uuid: {
+    duckdbType: 'UUID',
+    postgresType: 'uuid',
+    literal: fc
+      .oneof(
+        fc.uuid(),
+        fc.constantFrom(
+          '00000000-0000-0000-0000-000000000000',
+          'ffffffff-ffff-ffff-ffff-ffffffffffff',
+        ),
+      )
+      .map((id) => `'${id}'::UUID`),
+  },
   varchar: {
     duckdbType: 'VARCHAR',
     postgresType: 'text',
@@ -135,14 +219,17 @@ const CASES: Readonly<Record<string, Case>> = {
   blob: {
     duckdbType: 'BLOB',
     postgresType: 'bytea',
-    literal: fc.uint8Array({ maxLength: 40 }).map((bytes) => bytea(Buffer.from(bytes).toString('hex'))),
+    literal: fc
+      .uint8Array({ maxLength: 40 })
+      .map((bytes) => bytea(Buffer.from(bytes).toString('hex'))),
     duckdbText: DUCKDB_BYTES,
     postgresText: POSTGRES_BYTES,
   },
 }
 
 function timeLiteral(us: number): string {
-  const part = (value: number, width: number): string => String(Math.floor(value)).padStart(width, '0')
+  const part = (value: number, width: number): string =>
+    String(Math.floor(value)).padStart(width, '0')
   return `'${part(us / 3.6e9, 2)}:${part((us / 6e7) % 60, 2)}:${part((us / 1e6) % 60, 2)}.${part(us % 1e6, 6)}'::TIME`
 }
 
@@ -159,7 +246,10 @@ let folder: string
 beforeAll(async () => {
   database = await (await testServer()).createDatabase('binary')
   connection = await connect({ side: 'warehouse', name: 'warehouse', url: database.url })
-  await connection.query('pin', `set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set extra_float_digits = 1`)
+  await connection.query(
+    'pin',
+    `set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set extra_float_digits = 1`,
+  )
   folder = await mkdtemp(join(tmpdir(), 'tote-binary-'))
   engine = await openEngine({ tempFolder: folder })
 })
@@ -189,7 +279,10 @@ describe('P8: every value arrives as it was', () => {
       case when i % 1999 = 0 then repeat('long', 100000) end as d,
       case when i % 2 > 0 then timestamp '2026-01-01' + to_microseconds(i * 7919) end as e
       from range(0, 7000) t(i)`)
-    await connection.query('create', 'drop table if exists wide; create table wide (a integer, b numeric(12,2), c text, d text, e timestamp)')
+    await connection.query(
+      'create',
+      'drop table if exists wide; create table wide (a integer, b numeric(12,2), c text, d text, e timestamp)',
+    )
     const columns = [
       { name: 'a', duckdbType: 'INTEGER', postgresType: 'integer' },
       { name: 'b', duckdbType: 'DECIMAL(12,2)', postgresType: 'numeric(12,2)' },
@@ -197,7 +290,11 @@ describe('P8: every value arrives as it was', () => {
       { name: 'd', duckdbType: 'VARCHAR', postgresType: 'text' },
       { name: 'e', duckdbType: 'TIMESTAMP', postgresType: 'timestamp without time zone' },
     ]
-    const rows = await connection.copyIn('load', 'copy wide from stdin (format binary)', encodeBinary({ table: 'wide', columns, chunks: engine.chunks('select * from wide') }))
+    const rows = await connection.copyIn(
+      'load',
+      'copy wide from stdin (format binary)',
+      encodeBinary({ table: 'wide', columns, chunks: engine.chunks('select * from wide') }),
+    )
     expect(rows).toBe(7000)
     const digest = `select count(*)::text as n, md5(string_agg(concat_ws('|', a, coalesce(b::text, '-'), coalesce(c, '-'), coalesce(md5(d), '-'), coalesce(e::text, '-')), ',' order by a)) as h from wide`
     expect(await connection.query('digest', digest)).toEqual(await engine.rows(digest))
@@ -207,20 +304,43 @@ describe('P8: every value arrives as it was', () => {
 async function carry(kind: Case, literals: readonly string[]): Promise<void> {
   const { duckdbType, postgresType } = kind
   await engine.run(`create or replace table t (n integer, v ${duckdbType})`)
-  await engine.run(`insert into t values ${literals.map((literal, index) => `(${index}, ${literal})`).join(', ')}`)
-  await connection.query('create', `drop table if exists t; create table t (n integer, v ${postgresType})`)
-  const columns = [{ name: 'n', duckdbType: 'INTEGER', postgresType: 'integer' }, { name: 'v', duckdbType, postgresType }]
-  await connection.copyIn('load', 'copy t (n, v) from stdin (format binary)', encodeBinary({ table: 't', columns, chunks: engine.chunks('select n, v from t') }))
+  await engine.run(
+    `insert into t values ${literals.map((literal, index) => `(${index}, ${literal})`).join(', ')}`,
+  )
+  await connection.query(
+    'create',
+    `drop table if exists t; create table t (n integer, v ${postgresType})`,
+  )
+  const columns = [
+    { name: 'n', duckdbType: 'INTEGER', postgresType: 'integer' },
+    { name: 'v', duckdbType, postgresType },
+  ]
+  await connection.copyIn(
+    'load',
+    'copy t (n, v) from stdin (format binary)',
+    encodeBinary({ table: 't', columns, chunks: engine.chunks('select n, v from t') }),
+  )
 }
 
 async function printed(side: 'duckdb' | 'postgres', kind: Case): Promise<(string | null)[]> {
   if (side === 'postgres') {
-    const rows = await connection.query('read', `select ${kind.postgresText ?? PLAIN} as v from t order by n`)
+    const rows = await connection.query(
+      'read',
+      `select ${kind.postgresText ?? PLAIN} as v from t order by n`,
+    )
     return rows.map((row) => row['v'] ?? null)
   }
   const bits = kind.duckdbText === 'BITS32' || kind.duckdbText === 'BITS64'
-  const rows = await engine.rows(`select ${bits ? 'v' : (kind.duckdbText ?? PLAIN)} as v from t order by n`)
-  return rows.map(({ v }) => (v === null || v === undefined ? null : bits ? floatBits(Number(v), kind.duckdbText === 'BITS32' ? 4 : 8) : String(v)))
+  const rows = await engine.rows(
+    `select ${bits ? 'v' : (kind.duckdbText ?? PLAIN)} as v from t order by n`,
+  )
+  return rows.map(({ v }) =>
+    v === null || v === undefined
+      ? null
+      : bits
+        ? floatBits(Number(v), kind.duckdbText === 'BITS32' ? 4 : 8)
+        : String(v),
+  )
 }
 
 function floatBits(value: number, bytes: 4 | 8): string {

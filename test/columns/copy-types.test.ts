@@ -27,12 +27,44 @@ test.each([
 })
 
 test('what a source column is carried as can be sent back as its own type', () => {
-  const types = ['smallint', 'integer', 'bigint', 'real', 'double precision', 'boolean', 'uuid', 'bytea', 'date', 'time(3) without time zone', 'timestamp without time zone', 'timestamp(3) with time zone', 'numeric(38,38)', 'text', 'character varying(3)']
-  expect(types.map((type) => transferOf(carriedType(type), type))).toEqual(types.map(() => 'direct'))
+  const types = [
+    'smallint',
+    'integer',
+    'bigint',
+    'real',
+    'double precision',
+    'boolean',
+    'uuid',
+    'bytea',
+    'date',
+    'time(3) without time zone',
+    'timestamp without time zone',
+    'timestamp(3) with time zone',
+    'numeric(38,38)',
+    'text',
+    'character varying(3)',
+  ]
+  expect(types.map((type) => transferOf(carriedType(type), type))).toEqual(
+    types.map(() => 'direct'),
+  )
 })
 
 test('what a type is sent as by itself can be sent', () => {
-  const types = ['BOOLEAN', 'UTINYINT', 'UINTEGER', 'UBIGINT', 'UHUGEINT', 'DECIMAL(38,4)', 'TIMESTAMPTZ', 'JSON', 'BLOB', 'TIME', 'UUID']
-  expect(types.map((type) => transferOf(type, naturalType(type) ?? ''))).toEqual(types.map(() => 'direct'))
+  const types = [
+    'BOOLEAN',
+    'UTINYINT',
+    'UINTEGER',
+    'UBIGINT',
+    'UHUGEINT',
+    'DECIMAL(38,4)',
+    'TIMESTAMPTZ',
+    'JSON',
+    'BLOB',
+    'TIME',
+    'UUID',
+  ]
+  expect(types.map((type) => transferOf(type, naturalType(type) ?? ''))).toEqual(
+    types.map(() => 'direct'),
+  )
   expect(naturalType('INTERVAL')).toBeUndefined()
 })

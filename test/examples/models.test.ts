@@ -137,23 +137,46 @@ describe('the warehouse tables of totesys', () => {
   test('are these eleven', () => {
     expect(models.map((model) => model.name).toSorted()).toEqual(Object.keys(TABLES).toSorted())
   })
-  test.each(Object.entries(TABLES))('%s has the columns, types and NOT NULL that were specified', (name, columns) => {
-    const shown = find(name)?.columns.map((column) => `${column.name} ${column.type}${column.notNull ? '' : '?'}`)
-    expect(shown).toEqual(columns.trim().split('\n').map((line) => line.trim()))
-  })
-  test.each(Object.keys(TABLES))('%s has its first column as key, and refers to what was specified', (name) => {
-    const model = find(name)
-    expect(model?.key).toEqual([model?.columns[0]?.name])
-    expect(model?.references.map(({ column, model: other }) => `${column} ${other}`).join(', ')).toBe(REFERENCES[name] ?? '')
-  })
+  test.each(Object.entries(TABLES))(
+    '%s has the columns, types and NOT NULL that were specified',
+    (name, columns) => {
+      const shown = find(name)?.columns.map(
+        (column) => `${column.name} ${column.type}${column.notNull ? '' : '?'}`,
+      )
+      expect(shown).toEqual(
+        columns
+          .trim()
+          .split('\n')
+          .map((line) => line.trim()),
+      )
+    },
+  )
+  test.each(Object.keys(TABLES))(
+    '%s has its first column as key, and refers to what was specified',
+    (name) => {
+      const model = find(name)
+      expect(model?.key).toEqual([model?.columns[0]?.name])
+      expect(
+        model?.references.map(({ column, model: other }) => `${column} ${other}`).join(', '),
+      ).toBe(REFERENCES[name] ?? '')
+    },
+  )
   test('only facts have record ids, and the loader gives them', () => {
-    const given = models.filter((model) => model.recordId !== null).map((model) => [model.name, model.recordId])
+    const given = models
+      .filter((model) => model.recordId !== null)
+      .map((model) => [model.name, model.recordId])
     expect(Object.fromEntries(given)).toEqual(RECORD_IDS)
-    expect(models.filter((model) => model.kind === 'fact').map((model) => model.name).toSorted()).toEqual(Object.keys(RECORD_IDS).toSorted())
+    expect(
+      models
+        .filter((model) => model.kind === 'fact')
+        .map((model) => model.name)
+        .toSorted(),
+    ).toEqual(Object.keys(RECORD_IDS).toSorted())
   })
   test('dim_date comes after the facts that it covers', () => {
     const order = models.map((model) => model.name)
-    for (const fact of Object.keys(RECORD_IDS)) expect(order.indexOf('dim_date')).toBeGreaterThan(order.indexOf(fact))
+    for (const fact of Object.keys(RECORD_IDS))
+      expect(order.indexOf('dim_date')).toBeGreaterThan(order.indexOf(fact))
   })
   test('every table has a comment for the catalogue', () => {
     expect(models.filter((model) => model.comment === null)).toEqual([])

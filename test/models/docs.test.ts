@@ -9,7 +9,9 @@ import { dimension, model, openTestEngine, readable } from './totesys-tables.ts'
 const docs = await readFile(path.join(import.meta.dirname, '../../docs/models.md'), 'utf8')
 
 test('the example is a model', async () => {
-  const [example, ...more] = [...docs.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] ?? '')
+  const [example, ...more] = [...docs.matchAll(/```sql\n([\s\S]*?)```/g)].map(
+    (match) => match[1] ?? '',
+  )
   expect(more).toEqual([])
   const engine = await openTestEngine()
   try {
@@ -20,10 +22,18 @@ test('the example is a model', async () => {
         dimension('dim_date', 'select distinct created_date as id from fact_sales_order'),
       ],
       engine,
-      [readable('shop', 'sales_order', 'sales_order_id bigint; created_at timestamp with time zone; staff_id integer; units_sold integer; currency_code text; note text?')],
+      [
+        readable(
+          'shop',
+          'sales_order',
+          'sales_order_id bigint; created_at timestamp with time zone; staff_id integer; units_sold integer; currency_code text; note text?',
+        ),
+      ],
     )
     const fact = models.find(({ name }) => name === 'fact_sales_order')
-    expect(fact?.columns.map(({ name, type, notNull }) => `${name} ${type}${notNull ? '' : '?'}`)).toEqual([
+    expect(
+      fact?.columns.map(({ name, type, notNull }) => `${name} ${type}${notNull ? '' : '?'}`),
+    ).toEqual([
       'sales_order_id bigint',
       'created_date date',
       'sales_staff_id integer',

@@ -52,12 +52,26 @@ describe('a header', () => {
       types: { item: 'character varying(7)', amount: 'numeric(12,2)' },
       checks: [
         { name: 'units > 0', severity: 'error', rule: { type: 'row', condition: 'units > 0' } },
-        { name: "note <> 'a, b'", severity: 'warn', rule: { type: 'row', condition: "note <> 'a, b'" } },
+        {
+          name: "note <> 'a, b'",
+          severity: 'warn',
+          rule: { type: 'row', condition: "note <> 'a, b'" },
+        },
       ],
       comment: 'Orders: a row for each version',
       lines: {
-        kind: 1, key: 2, 'record id': 3, nullable: 6, 'references staff_id': 7, 'references day': 7, 'references place_id': 7,
-        'types item': 9, 'types amount': 9, 'check 0': 10, 'check 1': 11, comment: 12,
+        kind: 1,
+        key: 2,
+        'record id': 3,
+        nullable: 6,
+        'references staff_id': 7,
+        'references day': 7,
+        'references place_id': 7,
+        'types item': 9,
+        'types amount': 9,
+        'check 0': 10,
+        'check 1': 11,
+        comment: 12,
       },
     })
   })
@@ -73,7 +87,10 @@ describe('a header', () => {
     ['-- nullable: a, b\n-- nullable: c', ['a', 'b', 'c']],
     ['-- nullable: "all"', ['all']],
   ])('says what may be null: %s', (line, nullable) => {
-    expect(parseModelText('x', 'x.sql', `-- kind: table\n-- key: id\n${line}\nselect 1 as id`).model?.nullable).toEqual(nullable)
+    expect(
+      parseModelText('x', 'x.sql', `-- kind: table\n-- key: id\n${line}\nselect 1 as id`).model
+        ?.nullable,
+    ).toEqual(nullable)
   })
 })
 
@@ -87,13 +104,16 @@ describe('the end of the select', () => {
     ['select 1 /* ; */ as ";" -- ;', 'select 1 /* ; */ as ";" -- ;'],
     ['select 1; select 2', 'select 1; select 2'],
   ])('%j', (sql, expected) => {
-    expect(parseModelText('x', 'x.sql', `-- kind: table\n-- key: id\n${sql}`).model?.sql).toBe(expected)
+    expect(parseModelText('x', 'x.sql', `-- kind: table\n-- key: id\n${sql}`).model?.sql).toBe(
+      expected,
+    )
   })
 })
 
 describe('problems of a header', () => {
   test('are all found at once, with their lines', () => {
-    expect(problems('-- knd: fact\n-- references: a - b\n-- types: c strin\n')).toMatchInlineSnapshot(`
+    expect(problems('-- knd: fact\n-- references: a - b\n-- types: c strin\n'))
+      .toMatchInlineSnapshot(`
       [
         "models/x.sql:1 "knd" is not a header line. Did you mean "kind"?",
         "models/x.sql has no select",
@@ -194,7 +214,8 @@ describe('problems of a header', () => {
         "models/x.sql:3 "record id" is for facts; this is a dimension",
       ]
     `)
-    expect(problems('-- kind: fact\n-- key: id\n-- record id: a, b\nselect 1')).toMatchInlineSnapshot(`
+    expect(problems('-- kind: fact\n-- key: id\n-- record id: a, b\nselect 1'))
+      .toMatchInlineSnapshot(`
       [
         "models/x.sql:3 "record id" is one column",
       ]
@@ -221,14 +242,19 @@ describe('problems of a header', () => {
     `)
   })
   test('a header line below the select', () => {
-    expect(problems('-- kind: table\n-- key: id\nselect 1 as id\n-- check: id > 0')).toMatchInlineSnapshot(`
+    expect(problems('-- kind: table\n-- key: id\nselect 1 as id\n-- check: id > 0'))
+      .toMatchInlineSnapshot(`
       [
         "models/x.sql:4 "check" stands below the select; header lines come before it",
       ]
     `)
   })
   test('a name that PostgreSQL would cut off', () => {
-    const parsed = parseModelText('x'.repeat(64), 'models/x.sql', '-- kind: table\n-- key: id\nselect 1 as id')
+    const parsed = parseModelText(
+      'x'.repeat(64),
+      'models/x.sql',
+      '-- kind: table\n-- key: id\nselect 1 as id',
+    )
     expect(parsed.problems).toMatchInlineSnapshot(`
       [
         {
@@ -237,7 +263,8 @@ describe('problems of a header', () => {
         },
       ]
     `)
-    expect(parseModelText('', 'models/.sql', '-- kind: table\n-- key: id\nselect 1 as id').problems).toMatchInlineSnapshot(`
+    expect(parseModelText('', 'models/.sql', '-- kind: table\n-- key: id\nselect 1 as id').problems)
+      .toMatchInlineSnapshot(`
       [
         {
           "message": "has no name before ".sql"",

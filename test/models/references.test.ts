@@ -30,7 +30,10 @@ describe('tables read', () => {
     ['select * from s."Odd Name"', 's.Odd Name'],
     ['select * from "a.b"', 'a.b'],
     ['select (select max(x) from s.a) from s.b', 's.a s.b'],
-    ['select 1 from s.a where exists (select 1 from b) and id in (from c) or id = any(select 1 from d)', 's.a b c d'],
+    [
+      'select 1 from s.a where exists (select 1 from b) and id in (from c) or id = any(select 1 from d)',
+      's.a b c d',
+    ],
     ['select array(select x from s.a), [y for y in (select list(x) from b)]', 's.a b'],
     ['select * from (select * from (select * from s.a)) as a', 's.a'],
     ['select * from s.a, lateral (select * from s.b where b.id = a.id)', 's.a s.b'],
@@ -50,19 +53,32 @@ describe('tables read', () => {
     ['with recursive a as (select 1 as n union all select n + 1 from a where n < 9) from a', ''],
     ['with recursive a as (from s.t union select b.* from a join b using (id)) from a', 's.t b'],
     ['with a(x, y) as materialized (from s.t) select x from a', 's.t'],
-    ['select count(*) filter (where x in (from a)) over (partition by y order by (select 1 from b)) from s.t', 'a b s.t'],
-    ['select * from s.t order by (select max(id) from a) limit (select count(*) from b)', 'a b s.t'],
-    ['select case when x then (select 1 from a) else (select 2 from b) end from s.t qualify row_number() over (order by x) = 1', 'a b s.t'],
+    [
+      'select count(*) filter (where x in (from a)) over (partition by y order by (select 1 from b)) from s.t',
+      'a b s.t',
+    ],
+    [
+      'select * from s.t order by (select max(id) from a) limit (select count(*) from b)',
+      'a b s.t',
+    ],
+    [
+      'select case when x then (select 1 from a) else (select 2 from b) end from s.t qualify row_number() over (order by x) = 1',
+      'a b s.t',
+    ],
     ['select * from s.t asof join a on t.x >= a.x', 's.t a'],
     ['select * from s.t semi join a using (id) anti join b using (id)', 's.t a b'],
     ['select * from s.t, unnest(t.list), generate_series(1, 2) as g(n), range(3)', 's.t'],
-    ["select '-- from a' as \"from b\" /* from c */ from s.t -- from d", 's.t'],
+    ['select \'-- from a\' as "from b" /* from c */ from s.t -- from d', 's.t'],
     ['select * exclude (a) replace (upper(b) as b) from s.t group by all', 's.t'],
   ])('%s', async (sql, expected) => {
     const { tables, refusals } = await read(sql)
     expect(refusals).toEqual([])
-    const found = new Set(tables.map(({ schema, name }) => (schema === null ? name : `${schema}.${name}`)))
-    expect([...found].toSorted()).toEqual(expected === '' ? [] : expected.split(/ (?=s\.|[a-z]\b)/).toSorted())
+    const found = new Set(
+      tables.map(({ schema, name }) => (schema === null ? name : `${schema}.${name}`)),
+    )
+    expect([...found].toSorted()).toEqual(
+      expected === '' ? [] : expected.split(/ (?=s\.|[a-z]\b)/).toSorted(),
+    )
   })
   test('a table says where it stands, in bytes', async () => {
     const { tables } = await read("select 'é' from s.t")
@@ -73,17 +89,70 @@ describe('tables read', () => {
 
 describe('a model is a function of its inputs', () => {
   test.each([
-    ...['random()', 'setseed(0.5)', 'uuid()', 'uuidv4()', 'uuidv7()', 'gen_random_uuid()', "nextval('s')", "currval('s')"],
-    ...['now()', 'today()', 'current_date', 'current_date()', 'current_time', 'current_timestamp', 'get_current_time()'],
-    ...['get_current_timestamp()', 'transaction_timestamp()', 'current_localtime()', 'current_localtimestamp()'],
-    ...['localtime', 'localtimestamp', 'ago(interval 1 day)', 'age(x)', 'pg_postmaster_start_time()', 'NOW()', '"now"()'],
-    ...["current_setting('threads')", "getvariable('x')", "getenv('HOME')", 'version()', 'current_user', 'session_user'],
-    ...['user', 'current_role', 'current_schema', 'current_schema()', 'current_database()', 'current_catalog', 'txid_current()'],
-    ...["error('no')", 'current_query()', 'main.random()', 'sum(random()) over ()', "list_transform([1], lambda y: y + random())"],
+    ...[
+      'random()',
+      'setseed(0.5)',
+      'uuid()',
+      'uuidv4()',
+      'uuidv7()',
+      'gen_random_uuid()',
+      "nextval('s')",
+      "currval('s')",
+    ],
+    ...[
+      'now()',
+      'today()',
+      'current_date',
+      'current_date()',
+      'current_time',
+      'current_timestamp',
+      'get_current_time()',
+    ],
+    ...[
+      'get_current_timestamp()',
+      'transaction_timestamp()',
+      'current_localtime()',
+      'current_localtimestamp()',
+    ],
+    ...[
+      'localtime',
+      'localtimestamp',
+      'ago(interval 1 day)',
+      'age(x)',
+      'pg_postmaster_start_time()',
+      'NOW()',
+      '"now"()',
+    ],
+    ...[
+      "current_setting('threads')",
+      "getvariable('x')",
+      "getenv('HOME')",
+      'version()',
+      'current_user',
+      'session_user',
+    ],
+    ...[
+      'user',
+      'current_role',
+      'current_schema',
+      'current_schema()',
+      'current_database()',
+      'current_catalog',
+      'txid_current()',
+    ],
+    ...[
+      "error('no')",
+      'current_query()',
+      'main.random()',
+      'sum(random()) over ()',
+      'list_transform([1], lambda y: y + random())',
+    ],
   ])('%s is refused', async (call) => {
     const { refusals } = await read(`select ${call} from s.t`)
     expect(refusals.length).toBeGreaterThan(0)
-    expect(refusals[0]?.message).toMatch(/gives another value each time|reads the clock|depends on the session|is volatile/)
+    expect(refusals[0]?.message).toMatch(
+      /gives another value each time|reads the clock|depends on the session|is volatile/,
+    )
     expect(refusals[0]?.position).not.toBeNull()
   })
   test('wherever it stands', async () => {
@@ -103,7 +172,15 @@ describe('a model is a function of its inputs', () => {
     }
   })
   test.each([
-    'age(x, y)', 's.user', 't.current_date', 'pg_typeof(x)', 'strftime(x, y)', "date_trunc('day', x)", 'hash(x)', "'now'", 'x as "user"',
+    'age(x, y)',
+    's.user',
+    't.current_date',
+    'pg_typeof(x)',
+    'strftime(x, y)',
+    "date_trunc('day', x)",
+    'hash(x)',
+    "'now'",
+    'x as "user"',
   ])('%s is allowed', async (expression) => {
     expect((await read(`select ${expression} from s.t`)).refusals).toEqual([])
   })
@@ -112,11 +189,17 @@ describe('a model is a function of its inputs', () => {
 describe('nothing but named tables is read', () => {
   test.each([
     ["from read_csv('x.csv')", 'reads read_csv(), which is no table of a source and no model'],
-    ["from read_parquet('https://example.org/x')", 'reads read_parquet(), which is no table of a source and no model'],
+    [
+      "from read_parquet('https://example.org/x')",
+      'reads read_parquet(), which is no table of a source and no model',
+    ],
     ["from glob('*')", 'reads glob(), which is no table of a source and no model'],
     ["from query('select 1')", 'reads query(), which is no table of a source and no model'],
     ["from query_table('t')", 'reads query_table(), which is no table of a source and no model'],
-    ['from duckdb_settings()', 'reads duckdb_settings(), which is no table of a source and no model'],
+    [
+      'from duckdb_settings()',
+      'reads duckdb_settings(), which is no table of a source and no model',
+    ],
     ['from other.main.t', 'names a database ("other"); write source.table, or a model\'s name'],
     ['from s.t at (version => 3)', 'asks for another state of a table; a model reads current rows'],
     ['from s.t tablesample 10%', 'takes a sample, which is other rows each time'],

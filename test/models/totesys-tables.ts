@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
 import { quoteText } from '../../src/columns/sql.ts'
-import { bindModels, type ReadableTable } from '../../src/models/bind.ts'
+import { bindModels } from '../../src/models/bind.ts'
+import type { ReadableTable } from '../../src/models/dependencies.ts'
 import { parseModelText } from '../../src/models/header.ts'
 import { modelQuery, type Model, type ModelText } from '../../src/models/model.ts'
 import { readModels } from '../../src/models/read-models.ts'
@@ -37,7 +38,13 @@ export function readable(schema: string, name: string, columns: string): Readabl
     columns: columns.split(';').map((text, index) => {
       const [, column = '', written = ''] = /^(\S+) (.+)$/.exec(text.trim()) ?? []
       const type = written.replace(/\?$/, '')
-      return { id: index + 1, name: column, type, carried: carriedType(type), notNull: !written.endsWith('?') }
+      return {
+        id: index + 1,
+        name: column,
+        type,
+        carried: carriedType(type),
+        notNull: !written.endsWith('?'),
+      }
     }),
   }
 }
@@ -97,22 +104,36 @@ export const ONE_OF_EACH: Rows = {
 }
 
 /** Puts rows into tables of the sources' shapes and evaluates the models over them, in order. */
-export async function evaluate(engine: Engine, models: readonly Model[], rows: Rows): Promise<void> {
+export async function evaluate(
+  engine: Engine,
+  models: readonly Model[],
+  rows: Rows,
+): Promise<void> {
   const seed = await readFile(path.join(examples, 'seeds/currency_name.csv'), 'utf8')
-  const named = seed.trim().split('\n').slice(1).map((line) => {
-    const [currency_code = '', currency_name = ''] = line.split(',')
-    return { currency_code, currency_name }
-  })
+  const named = seed
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line): Row => {
+      const [currency_code = '', currency_name = ''] = line.split(',')
+      return { currency_code, currency_name }
+    })
   await engine.run('create schema if not exists totesys; create schema if not exists seeds')
   for (const table of sources) {
     const { schema, name, columns } = table
-    await engine.run(`create or replace table ${schema}.${name} (${columns.map((c) => `${c.name} ${c.carried}`).join(', ')})`)
-    const filled = schema === 'seeds' ? named : (rows[name] ?? []).map((row) => complete(table, row))
+    await engine.run(
+      `create or replace table ${schema}.${name} (${columns.map((c) => `${c.name} ${c.carried}`).join(', ')})`,
+    )
+    const filled =
+      schema === 'seeds' ? named : (rows[name] ?? []).map((row) => complete(table, row))
     if (filled.length === 0) continue
-    const values = filled.map((row) => `(${columns.map((column) => literal(row[column.name] ?? null)).join(', ')})`)
+    const values = filled.map(
+      (row) => `(${columns.map((column) => literal(row[column.name] ?? null)).join(', ')})`,
+    )
     await engine.run(`insert into ${schema}.${name} values ${values.join(', ')}`)
   }
-  for (const bound of models) await engine.run(`create or replace table ${bound.name} as ${modelQuery(bound)}`)
+  for (const bound of models)
+    await engine.run(`create or replace table ${bound.name} as ${modelQuery(bound)}`)
 }
 
 /** Ids default to 1, texts to their column's name. */

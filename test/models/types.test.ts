@@ -5,23 +5,38 @@ import { transferOf } from '../../src/columns/copy-types.ts'
 import { canonicalPostgresType, mapDuckdbType, TYPES } from '../../src/models/types.ts'
 
 describe('the type of a computed column', () => {
-  test.each(Object.entries(TYPES))('P8: %s is loaded without changing a value', (_duckdb, { carried, type }) => {
-    expect(transferOf(carried, type)).toBe('direct')
-  })
-  test('decimals keep their size, enums become text', () => {
-    expect(mapDuckdbType('DECIMAL(12,3)')).toEqual({ carried: 'DECIMAL(12,3)', type: 'numeric(12,3)' })
-    expect(mapDuckdbType("ENUM('a', 'b')")).toEqual({ carried: 'VARCHAR', type: 'text' })
-  })
-  test.each(['UHUGEINT', 'INTEGER[]', 'STRUCT(a INTEGER)', 'INTERVAL', 'TIMESTAMP_NS', "ENUM('a')[]", 'MAP(INTEGER, INTEGER)'])(
-    '%s must be cast',
-    (type) => {
-      expect(mapDuckdbType(type)).toBeUndefined()
+  test.each(Object.entries(TYPES))(
+    'P8: %s is loaded without changing a value',
+    (_duckdb, { carried, type }) => {
+      expect(transferOf(carried, type)).toBe('direct')
     },
   )
+  test('decimals keep their size, enums become text', () => {
+    expect(mapDuckdbType('DECIMAL(12,3)')).toEqual({
+      carried: 'DECIMAL(12,3)',
+      type: 'numeric(12,3)',
+    })
+    expect(mapDuckdbType("ENUM('a', 'b')")).toEqual({ carried: 'VARCHAR', type: 'text' })
+  })
+  test.each([
+    'UHUGEINT',
+    'INTEGER[]',
+    'STRUCT(a INTEGER)',
+    'INTERVAL',
+    'TIMESTAMP_NS',
+    "ENUM('a')[]",
+    'MAP(INTEGER, INTEGER)',
+  ])('%s must be cast', (type) => {
+    expect(mapDuckdbType(type)).toBeUndefined()
+  })
   test('the docs print this table', async () => {
     const docs = await readFile(path.join(import.meta.dirname, '../../docs/models.md'), 'utf8')
-    const rows = [...docs.matchAll(/^\| `([A-Z_ ]+)` *\| `([^`]+)` *\|$/gm)].map(([, duckdb, type]) => [duckdb, type])
-    expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(Object.entries(TYPES).map(([duckdb, { type }]) => [duckdb, type])))
+    const rows = [...docs.matchAll(/^\| `([A-Z_ ]+)` *\| `([^`]+)` *\|$/gm)].map(
+      ([, duckdb, type]) => [duckdb, type],
+    )
+    expect(Object.fromEntries(rows)).toEqual(
+      Object.fromEntries(Object.entries(TYPES).map(([duckdb, { type }]) => [duckdb, type])),
+    )
   })
 })
 
@@ -49,10 +64,17 @@ describe('a type as people write it', () => {
   ])('%s is %s', (written, expected) => {
     expect(canonicalPostgresType(written)).toBe(expected)
   })
-  test.each(['strin', 'integer(3)', 'text(3)', 'numeric(a)', 'timestamptz with time zone', 'date with time zone', 'text; drop table x', '', 'time(1,2)'])(
-    '"%s" is none',
-    (written) => {
-      expect(canonicalPostgresType(written)).toBeUndefined()
-    },
-  )
+  test.each([
+    'strin',
+    'integer(3)',
+    'text(3)',
+    'numeric(a)',
+    'timestamptz with time zone',
+    'date with time zone',
+    'text; drop table x',
+    '',
+    'time(1,2)',
+  ])('"%s" is none', (written) => {
+    expect(canonicalPostgresType(written)).toBeUndefined()
+  })
 })

@@ -79,7 +79,11 @@ export function sampleSummary(changes: Partial<RunSummary> = {}): RunSummary {
     tables: [staff, orders, currency],
     models: [dimension, fact],
     warehouse: [loadedDimension, loadedFact],
-    batches: { totesys: { batch: 3, instant }, shop: { batch: 3, instant } },
+    batches: {
+      ingestion: { totesys: { batch: 3, instant } },
+      processed: { batch: 3, instant },
+      warehouse: { batch: 3, instant },
+    },
     warnings: 1,
     ...changes,
   }
@@ -120,7 +124,11 @@ export async function playRun(
   context: Context,
   changes: Partial<RunSummary> = {},
 ): Promise<{ summary: RunSummary }> {
-  const summary = sampleSummary({ run: context.run, ...changes })
+  const summary = sampleSummary({
+    run: context.run,
+    startedAt: context.now().toISOString(),
+    ...changes,
+  })
   for (const event of sampleEvents(summary)) context.emit(event)
   return { summary }
 }

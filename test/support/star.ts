@@ -10,7 +10,12 @@ import type { RowReader } from '../../src/columns/rows.ts'
 import { quoteName } from '../../src/columns/sql.ts'
 import type { Context, NewEvent } from '../../src/events.ts'
 import type { Column } from '../../src/types.ts'
-import type { LedgerEntry, StarBatch, StarChanges, StarTable } from '../../src/warehouse/warehouse.ts'
+import type {
+  LedgerEntry,
+  StarBatch,
+  StarChanges,
+  StarTable,
+} from '../../src/warehouse/warehouse.ts'
 
 /** `name type carried`, with `?` after the name when it may be null. */
 export type ColumnText = readonly [name: string, type: string, carried: string]
@@ -25,7 +30,9 @@ export function columns(...texts: readonly ColumnText[]): readonly Column[] {
   }))
 }
 
-export function starTable(table: Pick<StarTable, 'name' | 'kind' | 'columns' | 'key'> & Partial<StarTable>): StarTable {
+export function starTable(
+  table: Pick<StarTable, 'name' | 'kind' | 'columns' | 'key'> & Partial<StarTable>,
+): StarTable {
   return { recordId: null, references: [], comment: null, ...table }
 }
 
@@ -42,7 +49,10 @@ export interface TableChanges {
 export interface HandMadeLake {
   readonly engine: Engine
   /** The next batch, or that of `number` once more; instants are one minute apart. */
-  batch(changes: Readonly<Record<string, TableChanges>>, options?: Partial<LedgerEntry>): Promise<StarBatch>
+  batch(
+    changes: Readonly<Record<string, TableChanges>>,
+    options?: Partial<LedgerEntry>,
+  ): Promise<StarBatch>
   close(): Promise<void>
 }
 
@@ -61,7 +71,16 @@ export async function openHandMadeLake(star: readonly StarTable[]): Promise<Hand
       number += 1
       const batch = options.batch ?? number
       const made: StarChanges[] = []
-      for (const table of star) made.push(await makeChanges(engine, { table, keys, changes: changes[table.name] ?? {}, batch, number }))
+      for (const table of star)
+        made.push(
+          await makeChanges(engine, {
+            table,
+            keys,
+            changes: changes[table.name] ?? {},
+            batch,
+            number,
+          }),
+        )
       const entry: LedgerEntry = {
         pipeline: 'star',
         chain: 'chain-a',
@@ -89,13 +108,18 @@ interface Making {
   readonly number: number
 }
 
-async function makeChanges(engine: Engine, { table, keys, changes, batch, number }: Making): Promise<StarChanges> {
+async function makeChanges(
+  engine: Engine,
+  { table, keys, changes, batch, number }: Making,
+): Promise<StarChanges> {
   const relation = quoteName(`batch ${number} of ${table.name}`)
   const typed = table.columns.map(({ name, carried }) => `${quoteName(name)} ${carried}`).join(', ')
   await engine.run(`create table ${relation} (_tote_op varchar, _tote_batch bigint, ${typed})`)
   const present = keys.get(table.name) ?? new Set()
   const keyOf = (row: readonly string[]): string =>
-    table.key.map((name) => row[table.columns.findIndex((column) => column.name === name)]).join('|')
+    table.key
+      .map((name) => row[table.columns.findIndex((column) => column.name === name)])
+      .join('|')
   const rows = [
     ...(changes.deletes ?? []).map((key) => `('d', ${batch}, ${keyRow(table, key).join(', ')})`),
     ...(changes.upserts ?? []).map((row) => `('u', ${batch}, ${row.join(', ')})`),
@@ -106,9 +130,14 @@ async function makeChanges(engine: Engine, { table, keys, changes, batch, number
   if (changes.select !== undefined) {
     await engine.run(`insert into ${relation} select 'u', ${batch}, * from (${changes.select})`)
     const names = table.key.map((name) => quoteName(name)).join(` || '|' || `)
-    for (const row of await engine.rows(`select ${names} as k from ${relation} where _tote_op = 'u'`)) present.add(String(row['k']))
+    for (const row of await engine.rows(
+      `select ${names} as k from ${relation} where _tote_op = 'u'`,
+    ))
+      present.add(String(row['k']))
   }
-  const [counts] = await engine.rows(`select count(*) filter (where _tote_op = 'u')::integer u, count(*) filter (where _tote_op = 'd')::integer d from ${relation}`)
+  const [counts] = await engine.rows(
+    `select count(*) filter (where _tote_op = 'u')::integer u, count(*) filter (where _tote_op = 'd')::integer d from ${relation}`,
+  )
   return {
     table,
     upserts: Number(counts?.['u']),
@@ -138,5 +167,11 @@ export interface TestContext extends Context {
 
 export function testContext(signal: AbortSignal = new AbortController().signal): TestContext {
   const events: NewEvent[] = []
-  return { run: 'test', signal, now: () => new Date(0), emit: (event) => void events.push(event), events }
+  return {
+    run: 'test',
+    signal,
+    now: () => new Date(0),
+    emit: (event) => void events.push(event),
+    events,
+  }
 }

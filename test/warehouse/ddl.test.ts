@@ -1,14 +1,38 @@
 import { expect, test } from 'vitest'
-import { addForeignKeys, addPrimaryKey, adoptTable, commentView, createIndex, createTable, createView, foreignKeysOf, tableComment } from '../../src/warehouse/ddl.ts'
+import {
+  addForeignKeys,
+  addPrimaryKey,
+  adoptTable,
+  commentView,
+  createIndex,
+  createTable,
+  createView,
+  foreignKeysOf,
+  tableComment,
+} from '../../src/warehouse/ddl.ts'
 import { layoutOf } from '../../src/warehouse/layout.ts'
 import { columns, starTable } from '../support/star.ts'
 
-const design = starTable({ name: 'dim_design', kind: 'dimension', columns: columns(['design_id', 'integer', 'INTEGER'], ['design_name?', 'text', 'VARCHAR']), key: ['design_id'] })
-const rates = starTable({ name: 'rates', kind: 'table', columns: columns(['code', 'text', 'VARCHAR']), key: ['code'] })
+const design = starTable({
+  name: 'dim_design',
+  kind: 'dimension',
+  columns: columns(['design_id', 'integer', 'INTEGER'], ['design_name?', 'text', 'VARCHAR']),
+  key: ['design_id'],
+})
+const rates = starTable({
+  name: 'rates',
+  kind: 'table',
+  columns: columns(['code', 'text', 'VARCHAR']),
+  key: ['code'],
+})
 const order = starTable({
   name: 'fact_order',
   kind: 'fact',
-  columns: columns(['order_id', 'integer', 'INTEGER'], ['design_id', 'integer', 'INTEGER'], ['code', 'text', 'VARCHAR']),
+  columns: columns(
+    ['order_id', 'integer', 'INTEGER'],
+    ['design_id', 'integer', 'INTEGER'],
+    ['code', 'text', 'VARCHAR'],
+  ),
   key: ['order_id'],
   recordId: 'order_record_id',
   references: [
@@ -68,7 +92,9 @@ test('a dimension', () => {
       "is_deleted" boolean not null default false
     )"
   `)
-  expect([createIndex('public', layoutOf(design)), createView('public', layoutOf(design))]).toEqual([undefined, undefined])
+  expect([createIndex('public', layoutOf(design)), createView('public', layoutOf(design))]).toEqual(
+    [undefined, undefined],
+  )
 })
 
 test('a table without history has no column of ours', () => {
@@ -80,15 +106,20 @@ test('a table without history has no column of ours', () => {
 })
 
 test('a fact without a record id of its own gets one that lasts', () => {
-  expect(createTable('public', layoutOf({ ...order, recordId: null }))).toContain('"record_id" bigserial not null')
+  expect(createTable('public', layoutOf({ ...order, recordId: null }))).toContain(
+    '"record_id" bigserial not null',
+  )
 })
 
 test('only dimensions are referred to: rows of a table may go while a version of a fact stays', () => {
-  expect(foreignKeysOf(order, [design, rates, order])).toEqual([{ column: 'design_id', table: 'dim_design', key: 'design_id' }])
+  expect(foreignKeysOf(order, [design, rates, order])).toEqual([
+    { column: 'design_id', table: 'dim_design', key: 'design_id' },
+  ])
 })
 
 test('an empty table of the user becomes ours', () => {
-  expect(adoptTable('public', layoutOf(design), layoutOf(design).system, ['design_name'])).toMatchInlineSnapshot(`
+  expect(adoptTable('public', layoutOf(design), layoutOf(design).system, ['design_name']))
+    .toMatchInlineSnapshot(`
     "alter table "public"."dim_design"
       add column "is_deleted" boolean not null default false,
       alter column "design_name" set not null"

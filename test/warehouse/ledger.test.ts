@@ -3,7 +3,16 @@ import { placeInLedger } from '../../src/warehouse/ledger.ts'
 import type { LedgerEntry } from '../../src/warehouse/warehouse.ts'
 
 function entry(batch: number, changes: Partial<LedgerEntry> = {}): LedgerEntry {
-  return { pipeline: 'star', chain: 'a', batch, manifest: batch, manifestSha256: `sha-${batch}`, instant: '2026-11-20T09:00:00.000000Z', run: 'r', ...changes }
+  return {
+    pipeline: 'star',
+    chain: 'a',
+    batch,
+    manifest: batch,
+    manifestSha256: `sha-${batch}`,
+    instant: '2026-11-20T09:00:00.000000Z',
+    run: 'r',
+    ...changes,
+  }
 }
 
 describe('P4: where a batch stands', () => {
@@ -15,11 +24,26 @@ describe('P4: where a batch stands', () => {
     ['a later one in an empty ledger', entry(2), null, null, 'LedgerMismatch'],
     ['one after a gap', entry(4), entry(2), null, 'LedgerMismatch'],
     ['one of another chain', entry(3, { chain: 'b' }), entry(2), null, 'LedgerMismatch'],
-    ['a known number of another chain', entry(2, { chain: 'b' }), entry(2), entry(2), 'LedgerMismatch'],
-    ['a known number of another manifest', entry(2, { manifestSha256: 'x' }), entry(2), entry(2), 'LedgerMismatch'],
+    [
+      'a known number of another chain',
+      entry(2, { chain: 'b' }),
+      entry(2),
+      entry(2),
+      'LedgerMismatch',
+    ],
+    [
+      'a known number of another manifest',
+      entry(2, { manifestSha256: 'x' }),
+      entry(2),
+      entry(2),
+      'LedgerMismatch',
+    ],
     ['a known number that the ledger lost', entry(1), entry(2), null, 'LedgerMismatch'],
   ])('%s', (_what, wanted, last, recorded, expected) => {
-    if (expected === 'LedgerMismatch') expect(() => placeInLedger(wanted, last, recorded)).toThrow(expect.objectContaining({ name: expected }))
+    if (expected === 'LedgerMismatch')
+      expect(() => placeInLedger(wanted, last, recorded)).toThrow(
+        expect.objectContaining({ name: expected }),
+      )
     else expect(placeInLedger(wanted, last, recorded)).toBe(expected)
   })
 })

@@ -18,10 +18,20 @@ import type { StarTable } from '../../src/warehouse/warehouse.ts'
 import { columns, starTable } from '../support/star.ts'
 
 const stamp = { batch: 7, instant: '2026-11-20T09:07:00.000456Z' }
-const shape = columns(['order "id"', 'integer', 'INTEGER'], ['line', 'bigint', 'BIGINT'], ['took?', 'interval', 'VARCHAR'])
+const shape = columns(
+  ['order "id"', 'integer', 'INTEGER'],
+  ['line', 'bigint', 'BIGINT'],
+  ['took?', 'interval', 'VARCHAR'],
+)
 
 function target(kind: StarTable['kind'], key: readonly string[] = ['order "id"', 'line']): Target {
-  const table = starTable({ name: 'line', kind, columns: shape, key, recordId: kind === 'fact' ? 'line_id' : null })
+  const table = starTable({
+    name: 'line',
+    kind,
+    columns: shape,
+    key,
+    recordId: kind === 'fact' ? 'line_id' : null,
+  })
   return {
     schema: 'mart',
     layout: layoutOf(table),
@@ -32,7 +42,11 @@ function target(kind: StarTable['kind'], key: readonly string[] = ['order "id"',
 }
 
 test('what DuckDB is asked: numbered in the order of the key, by DuckDB in first and later loads alike', () => {
-  expect([selectNewRows(target('fact'), stamp)('rows'), selectChanges(target('fact'))('rows'), selectChanges(target('table'))('rows')]).toMatchInlineSnapshot(`
+  expect([
+    selectNewRows(target('fact'), stamp)('rows'),
+    selectChanges(target('fact'))('rows'),
+    selectChanges(target('table'))('rows'),
+  ]).toMatchInlineSnapshot(`
     [
       "select cast(row_number() over (order by "order ""id""", "line") as integer), "order ""id""", "line", "took", cast('2026-11-20T09:07:00.000456Z' as timestamptz), cast(7 as bigint) from rows where "_tote_op" = 'u'",
       "select "_tote_op", row_number() over (partition by "_tote_op" order by "order ""id""", "line"), "order ""id""", "line", "took" from rows",
@@ -51,7 +65,13 @@ test('a stage holds what is sent, not what is kept', () => {
 })
 
 test('P6: a fact closes the version before, then opens the next', () => {
-  expect([closeVersions(target('fact'), 'd', stamp), closeVersions(target('fact'), 'u', stamp), openVersions(target('fact'), stamp)].join('\n\n')).toMatchInlineSnapshot(`
+  expect(
+    [
+      closeVersions(target('fact'), 'd', stamp),
+      closeVersions(target('fact'), 'u', stamp),
+      openVersions(target('fact'), stamp),
+    ].join('\n\n'),
+  ).toMatchInlineSnapshot(`
     "update "mart"."line" as t set valid_to = '2026-11-20T09:07:00.000456Z'::timestamptz, is_deleted = true
     from pg_temp.tote_stage_0 as s where s."_tote_op" = 'd' and t."order ""id""" = s."order ""id""" and t."line" = s."line" and t.valid_to is null
 
@@ -66,7 +86,14 @@ test('P6: a fact closes the version before, then opens the next', () => {
 })
 
 test('P6: a dimension marks and upserts, a table deletes and upserts', () => {
-  expect([markDeleted(target('dimension')), upsertRows(target('dimension')), deleteRows(target('table')), upsertRows(target('table'))].join('\n\n')).toMatchInlineSnapshot(`
+  expect(
+    [
+      markDeleted(target('dimension')),
+      upsertRows(target('dimension')),
+      deleteRows(target('table')),
+      upsertRows(target('table')),
+    ].join('\n\n'),
+  ).toMatchInlineSnapshot(`
     "update "mart"."line" as t set is_deleted = true
     from pg_temp.tote_stage_0 as s where s."_tote_op" = 'd' and t."order ""id""" = s."order ""id""" and t."line" = s."line"
 
@@ -84,8 +111,22 @@ test('P6: a dimension marks and upserts, a table deletes and upserts', () => {
 })
 
 test('a table that is all key', () => {
-  expect(upsertRows(target('table', shape.map(({ name }) => name)))).toContain('do nothing')
-  expect(upsertRows(target('dimension', shape.map(({ name }) => name)))).toContain('do update set is_deleted = false')
+  expect(
+    upsertRows(
+      target(
+        'table',
+        shape.map(({ name }) => name),
+      ),
+    ),
+  ).toContain('do nothing')
+  expect(
+    upsertRows(
+      target(
+        'dimension',
+        shape.map(({ name }) => name),
+      ),
+    ),
+  ).toContain('do update set is_deleted = false')
 })
 
 test('a first load by way of a stage', () => {
@@ -96,7 +137,9 @@ test('a first load by way of a stage', () => {
 })
 
 test('P12: what counts as current', () => {
-  const counts = (['fact', 'dimension', 'table'] as const).map((kind) => countRows('mart', target(kind).layout))
+  const counts = (['fact', 'dimension', 'table'] as const).map((kind) =>
+    countRows('mart', target(kind).layout),
+  )
   expect(counts).toMatchInlineSnapshot(`
     [
       "select count(*) filter (where valid_to is null) as current, count(*) as total from "mart"."line"",
@@ -121,6 +164,11 @@ describe('casts leave the length to the column, which refuses instead of cutting
     ['BIGINT', 'integer', 'integer', null],
     ['DECIMAL(10,2)', 'numeric(12,3)', 'numeric(12,3)', null],
   ])('%s as %s is sent as %s', (duckdbType, keptAs, sentAs, castTo) => {
-    expect(carriedColumn('c', duckdbType, keptAs)).toEqual({ name: 'c', duckdbType, sentAs, castTo })
+    expect(carriedColumn('c', duckdbType, keptAs)).toEqual({
+      name: 'c',
+      duckdbType,
+      sentAs,
+      castTo,
+    })
   })
 })

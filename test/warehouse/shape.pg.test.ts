@@ -4,14 +4,25 @@ import { ToteError } from '../../src/errors.ts'
 import type { StarTable, Warehouse } from '../../src/warehouse/warehouse.ts'
 import { openPostgresWarehouse } from '../../src/warehouse/warehouse-postgres.ts'
 import { testServer, type TestDatabase } from '../support/postgres.ts'
-import { columns, openHandMadeLake, starTable, testContext, type HandMadeLake, type TableChanges } from '../support/star.ts'
+import {
+  columns,
+  openHandMadeLake,
+  starTable,
+  testContext,
+  type HandMadeLake,
+  type TableChanges,
+} from '../support/star.ts'
 
 let database: TestDatabase
 const opened: Warehouse[] = []
 const lakes: HandMadeLake[] = []
 const roles: string[] = []
 
-async function open(url = database.url, readers: readonly string[] = [], schema = 'public'): Promise<Warehouse> {
+async function open(
+  url = database.url,
+  readers: readonly string[] = [],
+  schema = 'public',
+): Promise<Warehouse> {
   const made = await openPostgresWarehouse({ url, schema, readers })
   opened.push(made)
   return made
@@ -49,21 +60,34 @@ beforeEach(async () => {
 afterEach(async () => {
   await Promise.all(opened.splice(0).map(async (made) => made.close()))
   await Promise.all(lakes.splice(0).map(async (lake) => lake.close()))
-  for (const name of roles.splice(0)) await database.query(`drop owned by "${name}"; drop role "${name}"`)
+  for (const name of roles.splice(0))
+    await database.query(`drop owned by "${name}"; drop role "${name}"`)
   await database.drop()
 })
 
-const staff = starTable({ name: 'dim_staff', kind: 'dimension', columns: columns(['staff_id', 'integer', 'INTEGER'], ['first_name', 'text', 'VARCHAR']), key: ['staff_id'] })
+const staff = starTable({
+  name: 'dim_staff',
+  kind: 'dimension',
+  columns: columns(['staff_id', 'integer', 'INTEGER'], ['first_name', 'text', 'VARCHAR']),
+  key: ['staff_id'],
+})
 const order = starTable({
   name: 'fact_order',
   kind: 'fact',
-  columns: columns(['order_id', 'integer', 'INTEGER'], ['staff_id', 'integer', 'INTEGER'], ['price', 'numeric(10,2)', 'DECIMAL(10,2)']),
+  columns: columns(
+    ['order_id', 'integer', 'INTEGER'],
+    ['staff_id', 'integer', 'INTEGER'],
+    ['price', 'numeric(10,2)', 'DECIMAL(10,2)'],
+  ),
   key: ['order_id'],
   recordId: 'order_record_id',
   references: [{ column: 'staff_id', model: 'dim_staff' }],
 })
 const star = [staff, order]
-const first = { dim_staff: { upserts: [['1', `'Ann'`]] }, fact_order: { upserts: [['10', '1', '1.50']] } }
+const first = {
+  dim_staff: { upserts: [['1', `'Ann'`]] },
+  fact_order: { upserts: [['10', '1', '1.50']] },
+}
 
 describe('tables that are there already', () => {
   test('empty tables of the specification get the columns, index, keys and view that they lack, and are loaded', async () => {
@@ -76,32 +100,87 @@ describe('tables that are there already', () => {
     await warehouse.check(star)
     expect(await columnNames('fact_order')).not.toContain('valid_from')
     await warehouse.apply(await lake.batch(first), testContext())
-    await warehouse.apply(await lake.batch({ fact_order: { upserts: [['10', '1', '2.50']] }, dim_staff: { upserts: [['1', `'Anna'`]] } }), testContext())
-    expect(await columnNames('fact_order')).toEqual(['price', 'order_record_id', 'order_id', 'staff_id', 'valid_from', 'valid_to', 'is_deleted', 'batch'])
+    await warehouse.apply(
+      await lake.batch({
+        fact_order: { upserts: [['10', '1', '2.50']] },
+        dim_staff: { upserts: [['1', `'Anna'`]] },
+      }),
+      testContext(),
+    )
+    expect(await columnNames('fact_order')).toEqual([
+      'price',
+      'order_record_id',
+      'order_id',
+      'staff_id',
+      'valid_from',
+      'valid_to',
+      'is_deleted',
+      'batch',
+    ])
     expect(await columnNames('dim_staff')).toEqual(['first_name', 'staff_id', 'is_deleted'])
-    expect(await database.query('select order_record_id, order_id, staff_id, price from fact_order_current')).toEqual([
-      { order_record_id: '2', order_id: '10', staff_id: '1', price: '2.50' },
+    expect(
+      await database.query(
+        'select order_record_id, order_id, staff_id, price from fact_order_current',
+      ),
+    ).toEqual([{ order_record_id: '2', order_id: '10', staff_id: '1', price: '2.50' }])
+    expect(
+      await database.query(
+        `select pg_get_constraintdef(oid) as c from pg_constraint where contype = 'f'`,
+      ),
+    ).toEqual([{ c: 'FOREIGN KEY (staff_id) REFERENCES dim_staff(staff_id)' }])
+    expect(
+      await database.query(
+        `select attnotnull as n from pg_attribute where attrelid = 'fact_order'::regclass and attname = 'staff_id'`,
+      ),
+    ).toEqual([{ n: 't' }])
+    expect(await database.query(`select obj_description('dim_staff'::regclass) as c`)).toEqual([
+      { c: 'ours' },
     ])
-    expect(await database.query(`select pg_get_constraintdef(oid) as c from pg_constraint where contype = 'f'`)).toEqual([
-      { c: 'FOREIGN KEY (staff_id) REFERENCES dim_staff(staff_id)' },
-    ])
-    expect(await database.query(`select attnotnull as n from pg_attribute where attrelid = 'fact_order'::regclass and attname = 'staff_id'`)).toEqual([{ n: 't' }])
-    expect(await database.query(`select obj_description('dim_staff'::regclass) as c`)).toEqual([{ c: 'ours' }])
     await warehouse.check(star)
   })
 
+  test('an empty fact of the specification refers to a dimension that is made beside it', async () => {
+    await database.query(
+      `create table fact_order (order_record_id serial primary key, order_id int not null, staff_id int not null, price numeric(10,2) not null)`,
+    )
+    const lake = await lakeOf(...star)
+    await (await open()).apply(await lake.batch(first), testContext())
+    const keys = await database.query(
+      `select conrelid::regclass as t from pg_constraint where contype = 'f'`,
+    )
+    expect(keys).toEqual([{ t: 'fact_order' }])
+  })
+
   test('P7: record ids are the same in a table that was there and in one that was made, whatever its collation', async () => {
-    const person = starTable({ name: 'fact_person', kind: 'fact', columns: columns(['name', 'text', 'VARCHAR']), key: ['name'], recordId: 'person_record_id' })
+    const person = starTable({
+      name: 'fact_person',
+      kind: 'fact',
+      columns: columns(['name', 'text', 'VARCHAR']),
+      key: ['name'],
+      recordId: 'person_record_id',
+    })
     const lake = await lakeOf(person)
-    const batch = await lake.batch({ fact_person: { upserts: [[`'b'`], [`'B'`], [`'a'`], [`'é'`], [`'Z'`]] } })
+    const batch = await lake.batch({
+      fact_person: { upserts: [[`'b'`], [`'B'`], [`'a'`], [`'é'`], [`'Z'`]] },
+    })
     const made = await open(database.url, [], 'made')
     await made.apply(batch, testContext())
     await made.close()
-    await database.query('drop table tote.ledger; create table fact_person (person_record_id serial primary key, name text not null)')
+    await database.query(
+      'drop table tote.ledger; create table fact_person (person_record_id serial primary key, name text not null)',
+    )
     await (await open()).apply(batch, testContext())
-    const expected = [['1', 'B'], ['2', 'Z'], ['3', 'a'], ['4', 'b'], ['5', 'é']]
+    const expected = [
+      ['1', 'B'],
+      ['2', 'Z'],
+      ['3', 'a'],
+      ['4', 'b'],
+      ['5', 'é'],
+    ]
     for (const schema of ['made', 'public']) {
-      const rows = await database.query(`select person_record_id, name from ${schema}.fact_person order by 1`)
+      const rows = await database.query(
+        `select person_record_id, name from ${schema}.fact_person order by 1`,
+      )
       expect(rows.map((row) => [row['person_record_id'], row['name']])).toEqual(expected)
     }
   })
@@ -133,11 +212,15 @@ describe('tables that are there already', () => {
     `)
     expect(await database.query(`select 1 from pg_namespace where nspname = 'tote'`)).toEqual([])
     const lake = await lakeOf(...star)
-    expect((await refusal((await open()).apply(await lake.batch(first), testContext()))).name).toBe('WarehouseShapeMismatch')
+    expect((await refusal((await open()).apply(await lake.batch(first), testContext()))).name).toBe(
+      'WarehouseShapeMismatch',
+    )
   })
 
   test('a table with rows does not get our columns added', async () => {
-    await database.query(`create table dim_staff (staff_id integer primary key, first_name text not null); insert into dim_staff values (7, 'x')`)
+    await database.query(
+      `create table dim_staff (staff_id integer primary key, first_name text not null); insert into dim_staff values (7, 'x')`,
+    )
     const error = await refusal((await open()).check([staff]))
     expect(lines(error.facts.problems)).toEqual([
       "public.dim_staff.is_deleted: the column is missing, and the table holds rows; only an empty table gets Tote's columns added",
@@ -149,7 +232,14 @@ describe('tables that are there already', () => {
     const odd = starTable({
       name: 'dim_odd',
       kind: 'dimension',
-      columns: columns(['id', 'integer', 'INTEGER'], ['is_deleted', 'boolean', 'BOOLEAN'], ['mood', 'public.mood', 'VARCHAR'], ['rate', 'numeric(10,2)', 'DECIMAL(18,4)'], ['list', 'integer[]', 'INTEGER[]'], ['x'.repeat(64), 'text', 'VARCHAR']),
+      columns: columns(
+        ['id', 'integer', 'INTEGER'],
+        ['is_deleted', 'boolean', 'BOOLEAN'],
+        ['mood', 'public.mood', 'VARCHAR'],
+        ['rate', 'numeric(10,2)', 'DECIMAL(18,4)'],
+        ['list', 'integer[]', 'INTEGER[]'],
+        ['x'.repeat(64), 'text', 'VARCHAR'],
+      ),
       key: ['id'],
     })
     const error = await refusal((await open()).check([staff, odd]))
@@ -165,10 +255,50 @@ describe('tables that are there already', () => {
     `)
   })
 
+  test('only a dimension with a key of one column can be referred to', async () => {
+    const pair = starTable({
+      name: 'dim_pair',
+      kind: 'dimension',
+      columns: columns(['a', 'integer', 'INTEGER'], ['b', 'integer', 'INTEGER']),
+      key: ['a', 'b'],
+    })
+    const error = await refusal(
+      (await open()).check([
+        pair,
+        staff,
+        order,
+        {
+          ...order,
+          name: 'fact_x',
+          references: [
+            { column: 'order_id', model: 'fact_order' },
+            { column: 'staff_id', model: 'dim_pair' },
+          ],
+        },
+      ]),
+    )
+    expect(lines(error.facts.problems)).toEqual([
+      'public.fact_x.order_id: refers to "fact_order", which has a row for each version; a reference needs a dimension with a key of one column',
+      'public.fact_x.staff_id: refers to "dim_pair", which has a key of 2 columns; a reference needs a dimension with a key of one column',
+    ])
+  })
+
   test('tables that refer to each other in a circle are refused', async () => {
-    const other = { ...staff, name: 'dim_team', references: [{ column: 'staff_id', model: 'dim_staff' }] }
-    const error = await refusal((await open()).check([{ ...staff, references: [{ column: 'staff_id', model: 'dim_team' }] }, other]))
-    expect([error.name, error.message]).toEqual(['ModelCycle', 'Tables refer to each other in a circle: dim_staff → dim_team → dim_staff.'])
+    const other = {
+      ...staff,
+      name: 'dim_team',
+      references: [{ column: 'staff_id', model: 'dim_staff' }],
+    }
+    const error = await refusal(
+      (await open()).check([
+        { ...staff, references: [{ column: 'staff_id', model: 'dim_team' }] },
+        other,
+      ]),
+    )
+    expect([error.name, error.message]).toEqual([
+      'ModelCycle',
+      'Tables refer to each other in a circle: dim_staff → dim_team → dim_staff.',
+    ])
   })
 })
 
@@ -192,7 +322,11 @@ describe('a ledger that tells another story', () => {
       const error = await refusal(warehouse.apply(await lake.batch({}, options), testContext()))
       return `${error.name}: ${error.message}`
     }
-    expect([await apply({ batch: 2, chain: 'chain-b' }), await apply({ batch: 3 }), await apply({ batch: 1, manifestSha256: 'other' })]).toMatchInlineSnapshot(`
+    expect([
+      await apply({ batch: 2, chain: 'chain-b' }),
+      await apply({ batch: 3 }),
+      await apply({ batch: 1, manifestSha256: 'other' }),
+    ]).toMatchInlineSnapshot(`
       [
         "LedgerMismatch: The warehouse's ledger says that pipeline "star" was loaded from another lake (chain chain-a; this lake is chain chain-b).",
         "LedgerMismatch: Batch 3 of pipeline "star" cannot be loaded: the warehouse stands at batch 1.",
@@ -203,7 +337,10 @@ describe('a ledger that tells another story', () => {
 
   test('a first batch must be the first', async () => {
     const lake = await lakeOf(...star)
-    expect((await refusal((await open()).apply(await lake.batch(first, { batch: 5 }), testContext()))).name).toBe('LedgerMismatch')
+    expect(
+      (await refusal((await open()).apply(await lake.batch(first, { batch: 5 }), testContext())))
+        .name,
+    ).toBe('LedgerMismatch')
   })
 
   test('a table that was dropped is missed', async () => {
@@ -211,7 +348,12 @@ describe('a ledger that tells another story', () => {
     const warehouse = await open()
     await warehouse.apply(await lake.batch(first), testContext())
     await database.query('drop table dim_staff cascade')
-    const error = await refusal(warehouse.apply(await lake.batch({ fact_order: { upserts: [['11', '1', '1']] } }), testContext()))
+    const error = await refusal(
+      warehouse.apply(
+        await lake.batch({ fact_order: { upserts: [['11', '1', '1']] } }),
+        testContext(),
+      ),
+    )
     expect([error.name, error.facts.where]).toEqual(['LedgerMismatch', 'dim_staff'])
   })
 })
@@ -219,16 +361,31 @@ describe('a ledger that tells another story', () => {
 describe('refusals', () => {
   test('P12: a count that differs undoes the batch and names the table and both counts', async () => {
     const lake = await lakeOf(...star)
-    const error = await refusal((await open()).apply(await lake.batch({ ...first, dim_staff: { upserts: [['1', `'Ann'`]], rowsInLake: 2 } }), testContext()))
-    expect([error.name, error.facts.details]).toEqual(['CountMismatch', { table: 'dim_staff', rowsInWarehouse: 1, rowsInLake: 2 }])
-    expect(await database.query(`select to_regclass('dim_staff') as t, to_regclass('tote.ledger') as l`)).toEqual([{ t: null, l: null }])
+    const error = await refusal(
+      (await open()).apply(
+        await lake.batch({ ...first, dim_staff: { upserts: [['1', `'Ann'`]], rowsInLake: 2 } }),
+        testContext(),
+      ),
+    )
+    expect([error.name, error.facts.details]).toEqual([
+      'CountMismatch',
+      { table: 'dim_staff', rowsInWarehouse: 1, rowsInLake: 2 },
+    ])
+    expect(
+      await database.query(`select to_regclass('dim_staff') as t, to_regclass('tote.ledger') as l`),
+    ).toEqual([{ t: null, l: null }])
   })
 
   test('P10: a broken reference names table and constraint, and no value', async () => {
     const lake = await lakeOf(...star)
     const warehouse = await open()
     await warehouse.apply(await lake.batch(first), testContext())
-    const error = await refusal(warehouse.apply(await lake.batch({ fact_order: { upserts: [['11', '4711', '1']] } }), testContext()))
+    const error = await refusal(
+      warehouse.apply(
+        await lake.batch({ fact_order: { upserts: [['11', '4711', '1']] } }),
+        testContext(),
+      ),
+    )
     expect([error.name, error.facts.sqlstate]).toEqual(['WarehouseRefused', '23503'])
     expect(error.message).toContain('table "fact_order", constraint "fact_order_staff_id_fkey"')
     expect(JSON.stringify(error)).not.toContain('4711')
@@ -237,18 +394,30 @@ describe('refusals', () => {
 
   test('P8: a text with a NUL character is refused, naming the column', async () => {
     const lake = await lakeOf(staff)
-    const error = await refusal((await open()).apply(await lake.batch({ dim_staff: { upserts: [['1', `'a' || chr(0)`]] } }), testContext()))
+    const error = await refusal(
+      (await open()).apply(
+        await lake.batch({ dim_staff: { upserts: [['1', `'a' || chr(0)`]] } }),
+        testContext(),
+      ),
+    )
     expect([error.name, error.facts.where]).toEqual(['ValueNotCarried', 'dim_staff.first_name'])
   })
 
   test('a role that may not create says which grants are missing', async () => {
     const loader = await role('loader')
-    await database.query('revoke all on schema public from public; revoke temporary on database ' + database.name + ' from public')
+    await database.query(
+      'revoke all on schema public from public; revoke temporary on database ' +
+        database.name +
+        ' from public',
+    )
     const warehouse = await open(database.roleUrl(loader))
     const probed = await refusal(warehouse.probe())
     const checked = await refusal(warehouse.check(star))
     for (const error of [probed, checked]) {
-      expect([error.name, error.message]).toEqual(['WarehouseRefused', `Role "${loader}" lacks 3 rights in the warehouse, schema "public".`])
+      expect([error.name, error.message]).toEqual([
+        'WarehouseRefused',
+        `Role "${loader}" lacks 3 rights in the warehouse, schema "public".`,
+      ])
       expect(error.facts.fix).toBe(
         `as an administrator of the warehouse: grant usage, create on schema "public" to "${loader}"; grant temporary on database "${database.name}" to "${loader}"; create schema "tote" authorization "${loader}"`,
       )
@@ -256,7 +425,9 @@ describe('refusals', () => {
     const lake = await lakeOf(...star)
     const batch = await lake.batch(first)
     expect((await refusal(warehouse.apply(batch, testContext()))).name).toBe('WarehouseRefused')
-    await database.query(String(probed.facts.fix).replace('as an administrator of the warehouse: ', ''))
+    await database.query(
+      String(probed.facts.fix).replace('as an administrator of the warehouse: ', ''),
+    )
     await warehouse.probe()
     await warehouse.check(star)
     expect((await warehouse.apply(batch, testContext())).status).toBe('applied')
@@ -274,7 +445,10 @@ describe('refusals', () => {
     const lake = await lakeOf(...star)
     const warehouse = await open(database.roleUrl(loader))
     await warehouse.apply(await lake.batch(first), testContext())
-    await warehouse.apply(await lake.batch({ fact_order: { upserts: [['10', '1', '9']] } }), testContext())
+    await warehouse.apply(
+      await lake.batch({ fact_order: { upserts: [['10', '1', '9']] } }),
+      testContext(),
+    )
     expect((await warehouse.last('star'))?.batch).toBe(2)
   })
 
@@ -285,17 +459,33 @@ describe('refusals', () => {
     const warehouse = await open(database.url, [reader], 'mart')
     await warehouse.check(star)
     await warehouse.apply(await lake.batch(first), testContext())
-    const rights = await database.query(`select c.relname as n, has_table_privilege($1, c.oid, 'select') as s, has_table_privilege($1, c.oid, 'insert') as i
-      from pg_class c where relkind in ('r', 'v') and relnamespace in ('mart'::regnamespace, 'tote'::regnamespace) order by 1`, [reader])
-    expect(rights).toEqual(['dim_staff', 'fact_order', 'fact_order_current', 'ledger'].map((n) => ({ n, s: 't', i: 'f' })))
-    const error = await refusal((await open(database.url, [reader, 'nobody here'], 'mart')).check(star))
-    expect([error.name, lines(error.facts.problems)]).toEqual(['ConfigInvalid', ['warehouse.readers: the warehouse has no role "nobody here"']])
+    const rights = await database.query(
+      `select c.relname as n, has_table_privilege($1, c.oid, 'select') as s, has_table_privilege($1, c.oid, 'insert') as i
+      from pg_class c where relkind in ('r', 'v') and relnamespace in ('mart'::regnamespace, 'tote'::regnamespace) order by 1`,
+      [reader],
+    )
+    expect(rights).toEqual(
+      ['dim_staff', 'fact_order', 'fact_order_current', 'ledger'].map((n) => ({
+        n,
+        s: 't',
+        i: 'f',
+      })),
+    )
+    const error = await refusal(
+      (await open(database.url, [reader, 'nobody here'], 'mart')).check(star),
+    )
+    expect([error.name, lines(error.facts.problems)]).toEqual([
+      'ConfigInvalid',
+      ['warehouse.readers: the warehouse has no role "nobody here"'],
+    ])
   })
 })
 
 describe('P8: types and names of any kind', () => {
   test('types that travel as text are kept as what they are, in first and later loads', async () => {
-    await database.query(`create type public.mood as enum ('sad', 'ok'); create domain public.short as varchar(5)`)
+    await database.query(
+      `create type public.mood as enum ('sad', 'ok'); create domain public.short as varchar(5)`,
+    )
     const values: readonly (readonly [type: string, one: string, two: string])[] = [
       ['interval', '1 year 2 mons -3 days +04:05:06.000007', '-00:00:00.000001'],
       ['inet', '10.0.0.1', '10.0.0.0/8'],
@@ -321,73 +511,164 @@ describe('P8: types and names of any kind', () => {
     const table = starTable({
       name: 'dim_types',
       kind: 'dimension',
-      columns: columns(['id', 'integer', 'INTEGER'], ...values.map(([type], index) => [`c${index}?`, type, 'VARCHAR'] as const)),
+      columns: columns(
+        ['id', 'integer', 'INTEGER'],
+        ...values.map(([type], index) => [`c${index}?`, type, 'VARCHAR'] as const),
+      ),
       key: ['id'],
     })
     const fact = { ...table, name: 'fact_types', kind: 'fact' as const }
-    const row = (id: number, which: 1 | 2): readonly string[] => [String(id), ...values.map((value) => `'${value[which]}'`)]
+    const row = (id: number, which: 1 | 2): readonly string[] => [
+      String(id),
+      ...values.map((value) => `'${value[which]}'`),
+    ]
     const lake = await lakeOf(table, fact)
     const warehouse = await open()
     await warehouse.check([table, fact])
-    const changes = (upserts: readonly (readonly string[])[]): Record<string, TableChanges> => ({ dim_types: { upserts }, fact_types: { upserts } })
+    const changes = (upserts: readonly (readonly string[])[]): Record<string, TableChanges> => ({
+      dim_types: { upserts },
+      fact_types: { upserts },
+    })
     await warehouse.apply(await lake.batch(changes([row(1, 1), row(2, 2)])), testContext())
-    await warehouse.apply(await lake.batch(changes([row(1, 2), ['3', ...names.map(() => 'null')]])), testContext())
+    await warehouse.apply(
+      await lake.batch(changes([row(1, 2), ['3', ...names.map(() => 'null')]])),
+      testContext(),
+    )
     for (const relation of ['dim_types', 'fact_types_current']) {
-      const rows = await database.query(`set lc_monetary = 'C'; select ${names.join(', ')} from ${relation} order by id`)
-      expect(rows.map((read) => names.map((name) => read[name]))).toEqual([values.map((value) => value[2]), values.map((value) => value[2]), names.map(() => null)])
+      const rows = await database.query(
+        `set lc_monetary = 'C'; select ${names.join(', ')} from ${relation} order by id`,
+      )
+      expect(rows.map((read) => names.map((name) => read[name]))).toEqual([
+        values.map((value) => value[2]),
+        values.map((value) => value[2]),
+        names.map(() => null),
+      ])
     }
-    const old = await database.query(`select ${names.join(', ')} from fact_types where valid_to is not null`)
-    expect(old.map((read) => names.map((name) => read[name]))).toEqual([values.map((value) => value[1])])
-    const types = await database.query(`select format_type(atttypid, atttypmod) as t from pg_attribute where attrelid = 'dim_types'::regclass and attname ~ '^c[0-9]' order by attnum`)
+    const old = await database.query(
+      `select ${names.join(', ')} from fact_types where valid_to is not null`,
+    )
+    expect(old.map((read) => names.map((name) => read[name]))).toEqual([
+      values.map((value) => value[1]),
+    ])
+    const types = await database.query(
+      `select format_type(atttypid, atttypmod) as t from pg_attribute where attrelid = 'dim_types'::regclass and attname ~ '^c[0-9]' order by attnum`,
+    )
     expect(types.map(({ t }) => t)).toEqual(values.map(([type]) => type.replace('public.', '')))
     await warehouse.check([table, fact])
   })
 
   test('a value too long for its column is refused, never cut', async () => {
-    const table = starTable({ name: 'dim_cut', kind: 'dimension', columns: columns(['id', 'integer', 'INTEGER'], ['bits', 'bit(2)', 'VARCHAR'], ['names', 'character varying(2)[]', 'VARCHAR']), key: ['id'] })
-    for (const [bits, names] of [[`'101'`, `'{}'`], [`'10'`, `'{abc}'`]] as const) {
+    const table = starTable({
+      name: 'dim_cut',
+      kind: 'dimension',
+      columns: columns(
+        ['id', 'integer', 'INTEGER'],
+        ['bits', 'bit(2)', 'VARCHAR'],
+        ['names', 'character varying(2)[]', 'VARCHAR'],
+      ),
+      key: ['id'],
+    })
+    for (const [bits, names] of [
+      [`'101'`, `'{}'`],
+      [`'10'`, `'{abc}'`],
+    ] as const) {
       const lake = await lakeOf(table)
-      const error = await refusal((await open()).apply(await lake.batch({ dim_cut: { upserts: [['1', bits, names]] } }), testContext()))
+      const error = await refusal(
+        (await open()).apply(
+          await lake.batch({ dim_cut: { upserts: [['1', bits, names]] } }),
+          testContext(),
+        ),
+      )
       expect(error.name).toBe('WarehouseRefused')
     }
   })
 
   test('types under other names than their own are understood', async () => {
-    const table = starTable({ name: 'dim_alias', kind: 'dimension', columns: columns(['id', 'int', 'BIGINT'], ['price', 'decimal(6,2)', 'DECIMAL(6,2)'], ['at', 'timestamptz(3)', 'TIMESTAMPTZ'], ['code', 'varchar(3)', 'VARCHAR']), key: ['id'] })
+    const table = starTable({
+      name: 'dim_alias',
+      kind: 'dimension',
+      columns: columns(
+        ['id', 'int', 'BIGINT'],
+        ['price', 'decimal(6,2)', 'DECIMAL(6,2)'],
+        ['at', 'timestamptz(3)', 'TIMESTAMPTZ'],
+        ['code', 'varchar(3)', 'VARCHAR'],
+      ),
+      key: ['id'],
+    })
     const lake = await lakeOf(table)
     const warehouse = await open()
     await warehouse.check([table])
-    await warehouse.apply(await lake.batch({ dim_alias: { upserts: [['1', '1.50', `'2026-01-01 00:00:00.123Z'`, `'abc'`]] } }), testContext())
+    await warehouse.apply(
+      await lake.batch({
+        dim_alias: { upserts: [['1', '1.50', `'2026-01-01 00:00:00.123Z'`, `'abc'`]] },
+      }),
+      testContext(),
+    )
     await warehouse.check([table])
-    await warehouse.apply(await lake.batch({ dim_alias: { upserts: [['1', '-9999.99', `'infinity'`, `''`]] } }), testContext())
-    expect(await database.query('select * from dim_alias')).toEqual([{ id: '1', price: '-9999.99', at: 'infinity', code: '', is_deleted: 'f' }])
+    await warehouse.apply(
+      await lake.batch({ dim_alias: { upserts: [['1', '-9999.99', `'infinity'`, `''`]] } }),
+      testContext(),
+    )
+    expect(await database.query('select * from dim_alias')).toEqual([
+      { id: '1', price: '-9999.99', at: 'infinity', code: '', is_deleted: 'f' },
+    ])
   })
 
   test('quoted, mixed-case, reserved and odd names', async () => {
     const dimension = starTable({
       name: 'Order "x"',
       kind: 'dimension',
-      columns: columns(['Select', 'integer', 'INTEGER'], ['part 2', 'text', 'VARCHAR'], [`it's "quoted"`, 'text', 'VARCHAR'], ['données', 'bigint', 'BIGINT']),
+      columns: columns(
+        ['Select', 'integer', 'INTEGER'],
+        ['part 2', 'text', 'VARCHAR'],
+        [`it's "quoted"`, 'text', 'VARCHAR'],
+        ['données', 'bigint', 'BIGINT'],
+      ),
       key: ['Select', 'part 2'],
       comment: `a 'comment' with \\ and "`,
     })
     const fact = starTable({
       name: 'User',
       kind: 'fact',
-      columns: columns(['from', 'integer', 'INTEGER'], ['To', 'integer', 'INTEGER'], ['table', 'integer', 'INTEGER']),
+      columns: columns(
+        ['from', 'integer', 'INTEGER'],
+        ['To', 'integer', 'INTEGER'],
+        ['table', 'integer', 'INTEGER'],
+      ),
       key: ['from', 'To'],
       recordId: 'Primary',
     })
     const lake = await lakeOf(dimension, fact)
     const warehouse = await open(database.url, [], 'My "Mart"')
     await warehouse.check([dimension, fact])
-    await warehouse.apply(await lake.batch({ 'Order "x"': { upserts: [['1', `'a'`, `'b'`, '9223372036854775807']] }, User: { upserts: [['1', '1', '1']] } }), testContext())
+    await warehouse.apply(
+      await lake.batch({
+        'Order "x"': { upserts: [['1', `'a'`, `'b'`, '9223372036854775807']] },
+        User: { upserts: [['1', '1', '1']] },
+      }),
+      testContext(),
+    )
     await warehouse.check([dimension, fact])
-    await warehouse.apply(await lake.batch({ 'Order "x"': { upserts: [['1', `'a'`, `'c'`, '-1']] }, User: { upserts: [['1', '1', '2'], ['1', '2', '3']] } }), testContext())
+    await warehouse.apply(
+      await lake.batch({
+        'Order "x"': { upserts: [['1', `'a'`, `'c'`, '-1']] },
+        User: {
+          upserts: [
+            ['1', '1', '2'],
+            ['1', '2', '3'],
+          ],
+        },
+      }),
+      testContext(),
+    )
     expect(await database.query('select * from "My ""Mart"""."Order ""x"""')).toEqual([
       { Select: '1', 'part 2': 'a', [`it's "quoted"`]: 'c', données: '-1', is_deleted: 'f' },
     ])
-    expect(await database.query('select "Primary", "from", "To", "table" from "My ""Mart"""."User_current" order by 1')).toEqual([
+    expect(
+      await database.query(
+        'select "Primary", "from", "To", "table" from "My ""Mart"""."User_current" order by 1',
+      ),
+    ).toEqual([
       { Primary: '2', from: '1', To: '1', table: '2' },
       { Primary: '3', from: '1', To: '2', table: '3' },
     ])
@@ -395,6 +676,9 @@ describe('P8: types and names of any kind', () => {
 })
 
 async function columnNames(table: string): Promise<readonly (string | null | undefined)[]> {
-  const rows = await database.query(`select attname as n from pg_attribute where attrelid = $1::regclass and attnum > 0 order by attnum`, [table])
+  const rows = await database.query(
+    `select attname as n from pg_attribute where attrelid = $1::regclass and attnum > 0 order by attnum`,
+    [table],
+  )
   return rows.map(({ n }) => n)
 }

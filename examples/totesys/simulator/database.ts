@@ -26,16 +26,14 @@ export class SimulatorError extends Error {
   override readonly name = 'SimulatorError'
 }
 
-/** Connects, with the session's formats pinned so that the same row always prints alike. */
+/** Connects, with dates printed alike whatever the role's or the server's settings. Throws SimulatorError. */
 export async function openDatabase(url: string): Promise<Database> {
   const client = createClient(url)
   // Without a listener a lost connection would end the process; the next query reports it.
   client.on('error', () => undefined)
   try {
     await client.connect()
-    await client.query(
-      "set datestyle = 'ISO, MDY'; set time zone 'UTC'; set search_path = public; set extra_float_digits = 1",
-    )
+    await client.query("set datestyle = 'ISO, MDY'")
   } catch (error) {
     await client.end().catch(() => undefined)
     const where = `database "${client.database ?? ''}" at ${client.host}:${client.port} as "${client.user ?? ''}"`

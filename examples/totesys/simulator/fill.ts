@@ -66,7 +66,9 @@ export async function fill(ownerUrl: string, options: FillOptions = {}): Promise
       const counts = await copyAll(database, { seed, scale, days, until })
       await addKeys(database)
       if (options.reader !== undefined) await grantReader(database, options.reader)
-      await database.run(`analyze ${TABLE_NAMES.map(quote).join(', ')}`)
+      await database.run(
+        `analyze ${TABLE_NAMES.map((table) => `public.${quote(table)}`).join(', ')}`,
+      )
       return counts
     })
     return { from: formatDate(from), until: untilText, rows }

@@ -3,8 +3,8 @@
  * a courtesy that saves work; what keeps two machines apart is the manifest and the warehouse's lock.
  * A lock whose process is gone (kill -9) is taken over.
  */
-import { randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { createHash, randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ToteError } from '../errors.ts'
 
@@ -33,17 +33,23 @@ const POLL_MS = 200
 /** Takes the lock. Throws RunLocked when it is held and `wait` is false. */
 export async function takeRunLock(options: RunLockOptions): Promise<RunLock> {
   const path = join(options.folder, 'run.lock')
-  await mkdir(options.folder, { recursive: true })
   const mine: LockHolder = { pid: process.pid, run: options.run, began: await processStart(process.pid) }
   const draft = `${path}.${randomUUID()}`
-  await writeFile(draft, JSON.stringify(mine))
+  try {
+    await mkdir(options.folder, { recursive: true })
+    await writeFile(draft, JSON.stringify(mine))
+  } catch (error) {
+    throw unwritable(path, error)
+  }
   try {
     for (let waited = false; ; ) {
       options.signal.throwIfAborted()
       if (await tryLink(draft, path)) return { release: async () => unlink(path).catch(() => undefined) }
-      const holder = await readHolder(path)
+      const seen = await readText(path)
+      if (seen === undefined) continue
+      const holder = parseHolder(seen)
       if (holder === null || !(await isAlive(holder))) {
-        await removeStale(path, holder)
+        await removeDead(path, seen, draft)
         continue
       }
       if (!options.wait) {
@@ -67,33 +73,57 @@ async function tryLink(from: string, to: string): Promise<boolean> {
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw new ToteError('LakeUnreachable', `The folder of "${to}" could not be written.`, { where: to, cause: error })
+    throw unwritable(to, error)
   }
 }
 
-/** Moves the dead lock aside under a name of its own, so that of two who find it only one removes it. */
-async function removeStale(path: string, seen: LockHolder | null): Promise<void> {
-  const aside = `${path}.${randomUUID()}`
-  try {
-    await rename(path, aside)
-  } catch {
+function unwritable(path: string, cause: unknown): ToteError {
+  return new ToteError('LakeUnreachable', `The folder of "${path}" could not be written (${(cause as NodeJS.ErrnoException).code}).`, {
+    where: path,
+    fix: 'check the folder and its rights, and the space on its disk',
+    cause,
+  })
+}
+
+/**
+ * Removes a dead lock, and no other: only who holds the claim on that very holder may, so a living run
+ * that took the lock meanwhile keeps it. A claim is a lock itself, and may be dead in turn.
+ */
+async function removeDead(path: string, seen: string, draft: string): Promise<void> {
+  const claim = `${path}.${createHash('sha256').update(seen).digest('hex').slice(0, 16)}`
+  if (!(await tryLink(draft, claim))) {
+    const claimer = await readText(claim)
+    if (claimer !== undefined && !(await isAlive(parseHolder(claimer)))) await removeDead(claim, claimer, draft)
     return
   }
-  const moved = await readHolder(aside)
-  // Between reading and moving, a living run may have taken it: give it back.
-  if (moved !== null && JSON.stringify(moved) !== JSON.stringify(seen)) await link(aside, path).catch(() => undefined)
-  await unlink(aside).catch(() => undefined)
+  try {
+    if ((await readText(path)) === seen) await unlink(path)
+  } finally {
+    await unlink(claim)
+  }
 }
 
-async function readHolder(path: string): Promise<LockHolder | null> {
+async function readText(path: string): Promise<string | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as LockHolder
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw unwritable(path, error)
+  }
+}
+
+/** null for a text that is no lock. */
+function parseHolder(text: string): LockHolder | null {
+  try {
+    const parsed = JSON.parse(text) as Partial<LockHolder> | null
+    return typeof parsed?.pid === 'number' ? (parsed as LockHolder) : null
   } catch {
     return null
   }
 }
 
-async function isAlive(holder: LockHolder): Promise<boolean> {
+async function isAlive(holder: LockHolder | null): Promise<boolean> {
+  if (holder === null) return false
   try {
     process.kill(holder.pid, 0)
   } catch (error) {

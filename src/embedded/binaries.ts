@@ -20,7 +20,7 @@ import {
 import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { ToteError } from '../errors.ts'
-import { canEnter, mayUse, type Home } from './embedded-home.ts'
+import { canEnter, mayUse, type Home } from './home.ts'
 
 export interface BinaryPackage {
   /** The package's `native` folder, with bin, lib and share. */

@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { findBinaries, prepareBinaries } from '../../src/postgres/embedded-binaries.ts'
+import { findBinaries, prepareBinaries } from '../../src/embedded/binaries.ts'
 import {
   announcements,
   callGuard,
@@ -14,10 +14,10 @@ import {
   type Channel,
   type Reply,
   type Request,
-} from '../../src/postgres/embedded-channel.ts'
-import { answersAs, hasPostmaster } from '../../src/postgres/embedded-cluster.ts'
-import { runGuard, type GuardOrder } from '../../src/postgres/embedded-guard.ts'
-import { findHome } from '../../src/postgres/embedded-home.ts'
+} from '../../src/embedded/channel.ts'
+import { answersAs, hasPostmaster } from '../../src/embedded/cluster.ts'
+import { runGuard, type GuardOrder } from '../../src/embedded/guard.ts'
+import { findHome } from '../../src/embedded/home.ts'
 
 let folder: string
 let order: GuardOrder

@@ -12,7 +12,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, Socket, type Server } from 'node:net'
 import { toToteError } from '../errors.ts'
-import { prepareBinaries, type BinaryPackage } from './embedded-binaries.ts'
+import { prepareBinaries, type BinaryPackage } from './binaries.ts'
 import {
   announce,
   announcements,
@@ -22,15 +22,15 @@ import {
   newGuardName,
   openChannel,
   withdraw,
-} from './embedded-channel.ts'
-import type { Channel, FailureText, Reply, Request } from './embedded-channel.ts'
+} from './channel.ts'
+import type { Channel, FailureText, Reply, Request } from './channel.ts'
 import {
   createCluster,
   startPostmaster,
   type Postmaster,
   type Settings,
-} from './embedded-cluster.ts'
-import type { Home } from './embedded-home.ts'
+} from './cluster.ts'
+import type { Home } from './home.ts'
 
 /** What a command hands to the guard it starts, as JSON, after the mark. */
 export interface GuardOrder {

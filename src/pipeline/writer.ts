@@ -1,2 +1,0 @@
-/** What manifests say wrote them. */
-export const SYSTEM_WRITER = 'totedata'

@@ -1,0 +1,126 @@
+/** PostgreSQL's CSV as DuckDB reads it: text that looks like CSV, long rows, folders with odd names. */
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { csvRelation, uncarriedCounts } from '../../src/columns/csv.ts'
+import { openEngine, type Engine } from '../../src/columns/engine.ts'
+import { openPieceWriter } from '../../src/columns/pieces.ts'
+
+let folder: string
+let engine: Engine
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tote-csv-'))
+  engine = await openEngine({ tempFolder: join(folder, 'tmp'), threads: 4 })
+})
+
+afterAll(async () => {
+  engine.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const text = (...names: string[]): { name: string; carried: string }[] => names.map((name) => ({ name, carried: 'VARCHAR' }))
+const quote = (value: string): string => `"${value.replaceAll('"', '""')}"`
+const md5 = (value: string): string => createHash('md5').update(value).digest('hex')
+
+async function readFileText(body: string | Buffer, columns: { name: string; carried: string }[], under = folder): Promise<Record<string, unknown>[]> {
+  const path = join(under, 'file.csv')
+  await writeFile(path, body)
+  return engine.rows(csvRelation([path], columns, Buffer.byteLength(body)))
+}
+
+test('P8: NULL is not the empty string, in a table of one column and of several', async () => {
+  expect(await readFileText('a\n\n""\n"\\."\n\\N\n"NULL"\n', text('x'))).toEqual([{ x: 'a' }, { x: null }, { x: '' }, { x: '\\.' }, { x: '\\N' }, { x: 'NULL' }])
+  expect(await readFileText('a,\n,\n"",""\n,b\n', text('x', 'y'))).toEqual([
+    { x: 'a', y: null },
+    { x: null, y: null },
+    { x: '', y: '' },
+    { x: null, y: 'b' },
+  ])
+})
+
+test('P8: columns named like our own names for them keep their own values', async () => {
+  expect(await readFileText('a,b,c\n', text('c1', 'c2', 'c0'))).toEqual([{ c1: 'a', c2: 'b', c0: 'c' }])
+})
+
+/** Text that, seen from its middle, looks like rows of the very file that it stands in. */
+const CSV_IN_TEXT: readonly ((n: number) => string)[] = [
+  (n) => Array.from({ length: n }, (_, i) => `${i},a,b`).join('\n'),
+  (n) => Array.from({ length: n }, (_, i) => `${i},"a","b"`).join('\n'),
+  (n) => Array.from({ length: n }, () => '"').join('\n'),
+  (n) => Array.from({ length: n }, (_, i) => `"\n${i},"`).join(','),
+  (n) => '\n'.repeat(n * 4),
+  (n) => '\r\n'.repeat(n * 3),
+  (n) => Array.from({ length: n }, (_, i) => `${i},,`).join('\n'),
+  (n) => Array.from({ length: n }, (_, i) => `${i}x",\n1,"y`).join(''),
+]
+
+test.each([1, 4])('P8: a large table whose text is itself CSV is read as it was written, by %i threads', async (threads) => {
+  const writer = openPieceWriter(folder, `csv-${threads}`)
+  const expected: string[] = []
+  for (let bytes = 0; bytes < 40 << 20; bytes += writer.bytes - bytes) {
+    const id = expected.length
+    const kind = CSV_IN_TEXT[id % CSV_IN_TEXT.length] as (n: number) => string
+    const [a, b] = [kind(1 + ((id * 7919) % 3000)), id % 3 === 0 ? null : kind(1 + (id % 50))]
+    writer.row(Buffer.from(`${id},${quote(a)},${b === null ? '' : quote(b)}\n`))
+    expected.push(`${id} ${md5(a)} ${b === null ? 'null' : md5(b)}`)
+    await writer.ready()
+  }
+  const pieces = await writer.finish()
+  const own = await openEngine({ tempFolder: join(folder, 'tmp'), threads })
+  try {
+    const rows = await own.rows(
+      `select id || ' ' || md5(a) || ' ' || coalesce(md5(b), 'null') as row from (${csvRelation(await pieces.files(), text('id', 'a', 'b'), pieces.longestRow)}) order by id::integer`,
+    )
+    expect(rows.map(({ row }) => row)).toEqual(expected)
+  } finally {
+    own.close()
+    await pieces.discard()
+  }
+}, 60_000)
+
+test('P8: rows around and above the length that DuckDB takes unasked', async () => {
+  for (const length of [1_999_999, 2_000_000, 2_000_001, 2_097_153, 6_000_000]) {
+    const value = 'x'.repeat(length - 5)
+    const rows = await readFileText(`1,"${value}"\n2,"${value}"\n`, text('id', 'value'))
+    expect(rows.map(({ id, value: found }) => [id, found === value])).toEqual([
+      ['1', true],
+      ['2', true],
+    ])
+  }
+})
+
+test('P8: folders named like columns, or with the characters of patterns, change no value', async () => {
+  for (const name of ['c0=other', 'id=7', '[ab]', 'what?', 'all*', "it's"]) {
+    const under = join(folder, name, 'x')
+    await mkdir(under, { recursive: true })
+    expect(await readFileText('1,own\n', text('id', 'c0'), under), name).toEqual([{ id: '1', c0: 'own' }])
+  }
+})
+
+test('P8: values that DuckDB cannot hold are refused and counted by column, never changed', async () => {
+  const columns = [
+    { name: 'day', carried: 'DATE' },
+    { name: 'at', carried: 'TIMESTAMP' },
+    { name: 'zoned', carried: 'TIMESTAMP WITH TIME ZONE' },
+    { name: 'amount', carried: 'DECIMAL(10,2)' },
+    { name: 'bytes', carried: 'BLOB' },
+  ]
+  const good = '2026-11-20,2026-11-20 09:30:00.123456,2026-11-20 09:30:00.123456+00,12345678.90,"\\\\x00ff"\n,,,,\ninfinity,-infinity,infinity,-0.01,"\\\\x"\n'.replaceAll('\\\\', '\\')
+  expect(await readFileText(good, columns)).toHaveLength(3)
+  const bad = [
+    '0044-03-15 BC,,,,\n',
+    ',0044-03-15 00:00:00 BC,,,\n',
+    ',294276-12-31 23:59:59.999999,,,\n',
+    ',,0044-03-15 00:00:00+00 BC,,\n',
+    ',,,NaN,\n',
+    ',,,Infinity,\n',
+  ]
+  for (const row of bad) await expect(readFileText(row, columns), row).rejects.toThrow()
+  const path = join(folder, 'bad.csv')
+  await writeFile(path, good + bad.join(''))
+  const [counts] = await engine.rows(uncarriedCounts([path], columns, 100))
+  expect(Object.fromEntries(Object.entries(counts ?? {}).map(([name, n]) => [name, Number(n)]))).toEqual({ day: 1, at: 2, zoned: 1, amount: 2, bytes: 0 })
+})

@@ -1,0 +1,124 @@
+/** Rows in pieces: every byte once, in order, cut at row ends, with bounded memory. */
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openPieceWriter } from '../../src/columns/pieces.ts'
+
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tote-pieces-'))
+})
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function write(rows: Iterable<Buffer>, name = 'p'): Promise<{ writer: ReturnType<typeof openPieceWriter>; waits: number }> {
+  const writer = openPieceWriter(folder, name)
+  let waits = 0
+  for (const row of rows) {
+    writer.row(row)
+    const wait = writer.ready()
+    if (wait !== undefined) waits += 1
+    await wait
+  }
+  return { writer, waits }
+}
+
+test('any rows come out whole, in order, with their count, bytes, longest row and sha256', async () => {
+  const lengths = fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 1, max: 300 }) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 3 << 20 }) })
+  let run = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(lengths, { maxLength: 60 }), async (sizes) => {
+      run += 1
+      const rows = sizes.map((size, index) => Buffer.alloc(size, 97 + (index % 26)).fill('\n', size - 1))
+      const whole = Buffer.concat(rows)
+      // The sender may reuse its buffer as soon as `row` returns.
+      const { writer } = await write((function* reused() {
+        for (const row of rows) {
+          const lent = Buffer.from(row)
+          yield lent
+          lent.fill(0)
+        }
+      })(), `p${run}`)
+      const pieces = await writer.finish()
+      expect([pieces.rows, pieces.bytes, pieces.longestRow]).toEqual([rows.length, whole.length, Math.max(0, ...sizes)])
+      expect(pieces.digest).toBe(createHash('sha256').update(whole).digest('hex'))
+      const files = await pieces.files()
+      expect(await pieces.files()).toEqual(files)
+      const read = Buffer.concat(await Promise.all(files.map(async (file) => readFile(file))))
+      expect(read.equals(whole)).toBe(true)
+      await pieces.discard()
+      expect(await readdir(folder).catch(() => [])).toEqual([])
+    }),
+    { numRuns: 60 },
+  )
+}, 60_000)
+
+test('many rows are spilled to several files, each cut at a row end, and memory stays bounded', async () => {
+  const row = Buffer.from(`${'x'.repeat(998)}\n`)
+  const count = 60_000
+  const before = process.memoryUsage().arrayBuffers
+  let most = 0
+  const { writer, waits } = await write((function* many() {
+    for (let n = 0; n < count; n++) {
+      if (n % 500 === 0) most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+      yield row
+    }
+  })())
+  const pieces = await writer.finish()
+  const files = await pieces.files()
+  expect(files.length).toBeGreaterThan(2)
+  let total = 0
+  for (const file of files) {
+    const body = await readFile(file)
+    expect(body.length % row.length, 'whole rows only').toBe(0)
+    total += body.length
+  }
+  expect(total).toBe(count * row.length)
+  expect(waits).toBeGreaterThan(2)
+  expect(most).toBeLessThan(48 << 20)
+  await pieces.discard()
+  expect(await readdir(folder)).toEqual([])
+})
+
+test('few rows touch no disk until somebody wants files', async () => {
+  const { writer } = await write([Buffer.from('1\n')])
+  const pieces = await writer.finish()
+  expect(await readdir(folder)).toEqual([])
+  expect(await readFile((await pieces.files())[0] ?? '', 'utf8')).toBe('1\n')
+})
+
+test('no rows make no file, and the digest of nothing', async () => {
+  const pieces = await openPieceWriter(folder, 'none').finish()
+  expect([pieces.rows, pieces.bytes, pieces.digest, await pieces.files()]).toEqual([0, 0, createHash('sha256').digest('hex'), []])
+})
+
+test('a writer given up in the middle leaves no file behind', async () => {
+  const { writer } = await write((function* many() {
+    for (let n = 0; n < 20; n++) yield Buffer.alloc(1 << 20, 'x')
+  })())
+  expect(await readdir(folder)).not.toEqual([])
+  await writer.discard()
+  expect(await readdir(folder)).toEqual([])
+})
+
+test('a disk that refuses is heard by the sender and by finish, and no row is taken for stored', async () => {
+  const blocked = join(folder, 'file')
+  await writeFile(blocked, '')
+  const writer = openPieceWriter(join(blocked, 'below'), 'p')
+  const send = async (): Promise<void> => {
+    for (let n = 0; n < 20; n++) {
+      writer.row(Buffer.alloc(1 << 20, 'x'))
+      await writer.ready()
+    }
+  }
+  const refused = { name: 'LakeUnreachable', message: expect.stringMatching(/ENOTDIR|EEXIST/) as string }
+  await expect(send()).rejects.toMatchObject(refused)
+  await expect(writer.finish()).rejects.toMatchObject(refused)
+  await writer.discard()
+})

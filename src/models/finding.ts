@@ -15,7 +15,7 @@ export function sqlFinding(model: ModelText, position: number | null, message: s
   if (position === null) return { where: `${model.path}:${model.sqlLine}`, message }
   const before = Buffer.from(model.sql).subarray(0, position).toString().split('\n')
   const line = model.sqlLine + before.length - 1
-  const column = [...(before.at(-1) ?? '')].length
+  const column = Array.from(before.at(-1) ?? '').length
   const where = `${model.path}:${line}:${column + 1}`
   const text = (model.sql.split('\n')[before.length - 1] ?? '').replaceAll('\t', ' ')
   const gutter = String(line)

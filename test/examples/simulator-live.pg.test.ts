@@ -313,11 +313,16 @@ describe('a long transaction', () => {
     expect(await readJournal(journalPath)).toEqual([])
   })
 
-  test('blocks none of the other actions', async () => {
+  test('blocks none of the other actions, and commits when told, not when a day ends', async () => {
     const open = []
     for (let time = 0; time < 30; time += 1) open.push(await simulation.lateCommit())
-    for (let day = 0; day < 3; day += 1) await simulation.day()
-    expect(open).toHaveLength(30)
+    const lived: Journal[] = []
+    for (const pace of ['eventful', 'ordinary', 'eventful'] as const) {
+      lived.push(await simulation.day({ pace }))
+    }
+    expect(journalled(lived.flat())).toEqual(await differences())
+    for (const late of open) lived.push(await late.commit())
+    expect(journalled(lived.flat())).toEqual(await differences())
   })
 })
 

@@ -86,14 +86,18 @@ describe('the checks of a model', () => {
       },
       { name: 'a > 0', severity: 'warn', rule: { type: 'row', condition: 'a > 0' } },
     ]
-    expect(
-      countAll(checks, { relation: 't', relationOf: (name) => `u_${name}`, key: ['a'] }),
-    ).toMatchInlineSnapshot()
+    expect(countAll(checks, { relation: 't', relationOf: (name) => `u_${name}`, key: ['a'] }))
+      .toMatchInlineSnapshot(`
+      "select count(*) filter (where r."a" is null) as c0, (select coalesce(sum(n), 0) from (select "a", count(*) as n from t where "a" is not null group by "a" having count(*) > 1)) as c1, (select count(*) from t as r where r."a" is not null and not exists (select 1 from u_b as o where o."id" = r."a")) as c2, count(*) filter (where not coalesce((a > 0
+      ), true)) as c3 from t as r"
+    `)
     const first = checks[0]
     expect(
       first &&
         failingRows({ check: first, relation: 't', relationOf: String, key: ['a', 'x'] }).sample,
-    ).toMatchInlineSnapshot()
+    ).toMatchInlineSnapshot(
+      `"select "a", "x" from t as r where r."a" is null order by "a", "x" limit 5"`,
+    )
   })
   test('hold on right rows, and on none', async () => {
     expect(await failing("(1, 'x', 1, '1', null), (1, 'y', null, null, null)")).toEqual([])

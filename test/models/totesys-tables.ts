@@ -36,11 +36,11 @@ export function readable(schema: string, name: string, columns: string): Readabl
     schema,
     name,
     columns: columns.split(';').map((text, index) => {
-      const [, column = '', written = ''] = /^(\S+) (.+)$/.exec(text.trim()) ?? []
+      const [, column = '', written = ''] = /^("[^"]+"|\S+) (.+)$/.exec(text.trim()) ?? []
       const type = written.replace(/\?$/, '')
       return {
         id: index + 1,
-        name: column,
+        name: column.replaceAll('"', ''),
         type,
         carried: carriedType(type),
         notNull: !written.endsWith('?'),

@@ -110,6 +110,8 @@ export async function openSimulation(
   let hours: Hours = OPENING_HOURS
   const deleted: DeletedOrder[] = []
   const open = new Set<LateCommit>()
+  /** Those of them that an ordinary day opened and left to the next. */
+  const leftOpen: LateCommit[] = []
 
   const scene = (overrides: Partial<Scene> = {}): Scene => ({
     database,
@@ -218,17 +220,20 @@ export async function openSimulation(
     goOn: (share: number) => Promise<boolean>,
   ): Promise<Journal> {
     simulation.nextDay()
-    const stale = [...open]
-    const steps = daySteps(simulation, { pace, scale, date, random, stale })
+    const plan = { pace, scale, date, random, leftOpen }
+    const steps = daySteps(simulation, plan)
     const entries: Journal[] = []
-    for (const [index, step] of steps.entries()) {
-      const [opening, closing] = OPENING_HOURS
-      const part = (closing - opening) / steps.length
-      hours = [opening + part * index, opening + part * (index + 1)]
-      entries.push(await step())
-      if (!(await goOn(1 / steps.length))) break
+    const [opening, closing] = OPENING_HOURS
+    const part = (closing - opening) / steps.length
+    try {
+      for (const [index, step] of steps.entries()) {
+        hours = [opening + part * index, opening + part * (index + 1)]
+        entries.push(await step())
+        if (!(await goOn(1 / steps.length))) break
+      }
+    } finally {
+      hours = OPENING_HOURS
     }
-    hours = OPENING_HOURS
     return entries.flat()
   }
 
@@ -242,21 +247,23 @@ interface DayPlan {
   readonly scale: number
   readonly date: number
   readonly random: Random
-  /** Transactions that an earlier day left open. */
-  readonly stale: readonly LateCommit[]
+  /** Long transactions that the day before left open; they commit today, and today's go here. */
+  readonly leftOpen: LateCommit[]
 }
 
 /** What happens on a day, from the paid batch of the morning to the last order. */
-function daySteps(simulation: Simulation, { pace, scale, date, random, stale }: DayPlan): Step[] {
+function daySteps(
+  simulation: Simulation,
+  { pace, scale, date, random, leftOpen }: DayPlan,
+): Step[] {
   const orders = Math.max(1, Math.round(30.3 * scale * (0.6 + 0.8 * random.next())))
   const steps: Step[] = Array.from({ length: orders }, () => async () => simulation.newOrders(1))
-  steps.push(...stale.map((left) => async () => left.commit()))
+  steps.push(...leftOpen.splice(0).map((late) => async () => late.commit()))
   const evening: Step[] = []
-  let late: LateCommit | undefined
   const morning: Step[] = [
     async () => simulation.payDue(),
     async () => {
-      late = await simulation.lateCommit()
+      leftOpen.push(await simulation.lateCommit())
       return []
     },
   ]
@@ -272,9 +279,9 @@ function daySteps(simulation: Simulation, { pace, scale, date, random, stale }: 
       async () => simulation.moveCounterparty(),
       async () => simulation.deleteOrder(),
     )
-    evening.push(async () => (await late?.commit()) ?? [])
+    evening.push(async () => (await leftOpen.pop()?.commit()) ?? [])
   } else {
-    // Every day a silent update of one fact or the other, every fourth one of a design.
+    // Every day a silent update of one fact or the other, and at least once in five one of a design.
     const number = date / DAY_MS
     steps.push(async () =>
       simulation.silentUpdate(number % 2 === 0 ? 'sales_order' : 'purchase_order'),

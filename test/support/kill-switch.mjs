@@ -1,0 +1,174 @@
+// Preloaded into the built CLI (`node --import`): counts the effects that a run has on the world
+// outside its process, and kills that process with SIGKILL at one of them. Nothing in the product
+// knows of it; it wraps what lies below: node:fs, the PostgreSQL protocol, DuckDB's own statements.
+//
+//   KILL_AT      2k for before the k-th effect, 2k + 1 for after it; nothing is killed without one
+//   KILL_REPORT  a file: one JSON line for each effect that began, and one for the kill
+//
+// After an effect on a server means: the bytes are on their way, its answer is not read. After one of
+// DuckDB's means: it has begun, in a thread of its own.
+import { createRequire, syncBuiltinESMExports } from 'node:module'
+import fs from 'node:fs'
+
+const at = Number(process.env['KILL_AT'] ?? -1)
+const report = fs.openSync(process.env['KILL_REPORT'] ?? '/dev/null', 'a')
+// Taken before they are wrapped.
+const { writeSync } = fs
+let count = 0
+let stage = 'start'
+
+/** An effect begins: `n` for `ended`. Kills when its time has come. */
+function begins(effect) {
+  count += 1
+  note({ n: count, stage, effect })
+  if (at === 2 * count) kill('before', effect)
+  return count
+}
+
+function ended(n, effect) {
+  if (at === 2 * n + 1) kill('after', effect)
+}
+
+function kill(when, effect) {
+  note({ killed: when, n: count, stage, effect })
+  process.kill(process.pid, 'SIGKILL')
+  // The signal is on its way; nothing more may happen.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+}
+
+function note(fact) {
+  writeSync(report, `${JSON.stringify(fact)}\n`)
+}
+
+watchStages()
+wrapFiles()
+wrapDrivers()
+
+/** The stage is what the run itself said last, on stdout. */
+function watchStages() {
+  const write = process.stdout.write
+  process.stdout.write = function (chunk, ...rest) {
+    for (const line of String(chunk).split('\n')) {
+      const said = /"type":"(stage\.started|stage\.finished)".*?"stage":"(\w+)"/.exec(line)
+      if (said !== null) stage = said[1] === 'stage.started' ? said[2] : 'between'
+    }
+    return write.call(this, chunk, ...rest)
+  }
+}
+
+function wrapFiles() {
+  const outside = (name) => /[/\\](?:lake|\.tote)[/\\]/.test(String(name))
+  const promised = (object, name, describe) => {
+    const original = object[name]
+    object[name] = async function (...args) {
+      const effect = describe.call(this, args)
+      if (effect === undefined) return original.apply(this, args)
+      const n = begins(effect)
+      const result = await original.apply(this, args)
+      ended(n, effect)
+      return result
+    }
+  }
+  const synchronous = (name, describe) => {
+    const original = fs[name]
+    fs[name] = function (...args) {
+      const effect = describe(args)
+      if (effect === undefined) return original.apply(this, args)
+      const n = begins(effect)
+      const result = original.apply(this, args)
+      ended(n, effect)
+      return result
+    }
+  }
+  const onPath = (name) => ([path]) => (outside(path) ? `fs.${name} ${keyOf(path)}` : undefined)
+  const { promises } = fs
+  for (const name of ['mkdir', 'rm', 'unlink', 'rename', 'writeFile', 'appendFile', 'truncate'])
+    promised(promises, name, onPath(name))
+  promised(promises, 'link', ([, path]) => (outside(path) ? `fs.link ${keyOf(path)}` : undefined))
+  for (const name of ['mkdirSync', 'rmSync', 'unlinkSync', 'renameSync', 'writeFileSync'])
+    synchronous(name, onPath(name))
+
+  const paths = new WeakMap()
+  const open = promises.open
+  let wrapped = false
+  promises.open = async function (path, flags = 'r', ...rest) {
+    const effect = flags !== 'r' && outside(path) ? `fs.open(${flags}) ${keyOf(path)}` : undefined
+    const n = effect === undefined ? 0 : begins(effect)
+    const handle = await open.call(this, path, flags, ...rest)
+    if (!wrapped) {
+      wrapped = true
+      const prototype = Object.getPrototypeOf(handle)
+      for (const name of ['write', 'writev', 'writeFile', 'sync', 'datasync', 'truncate']) {
+        promised(prototype, name, function () {
+          const key = paths.get(this)
+          return key === undefined ? undefined : `fs.handle.${name} ${key}`
+        })
+      }
+    }
+    if (outside(path)) paths.set(handle, keyOf(path))
+    if (effect !== undefined) ended(n, effect)
+    return handle
+  }
+  syncBuiltinESMExports()
+}
+
+/** What of a path says where it lies, without what is random in it. */
+function keyOf(path) {
+  return String(path)
+    .replace(/^.*[/\\](?=lake[/\\]|\.tote[/\\])/, '')
+    .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…')
+    .replaceAll(/\d{12}(-base)?-\d+-[0-9a-f]{12}/g, '…')
+}
+
+/** Drivers are wrapped when the run itself loads them. */
+function wrapDrivers() {
+  const Module = createRequire(import.meta.url)('node:module')
+  const load = Module._load
+  const done = new Set()
+  const once = (key, exports, wrap) => {
+    if (done.has(key)) return
+    done.add(key)
+    wrap(exports)
+  }
+  Module._load = function (request, ...rest) {
+    const exports = load.call(this, request, ...rest)
+    if (exports?.Client?.prototype !== undefined && exports?.Connection?.prototype !== undefined)
+      once('pg', exports.Connection.prototype, wrapProtocol)
+    if (exports?.DuckDBConnection?.prototype?.run !== undefined)
+      once('duckdb', exports.DuckDBConnection.prototype, wrapDuckdb)
+    return exports
+  }
+}
+
+function wrapProtocol(connection) {
+  const sent = (name, describe) => {
+    const original = connection[name]
+    connection[name] = function (...args) {
+      const effect = `pg.${name} ${describe.call(this, args)}`
+      const n = begins(effect)
+      const result = original.apply(this, args)
+      // The answer cannot be read before the next turn of the event loop.
+      if (at === 2 * n + 1) setImmediate(() => ended(n, effect))
+      return result
+    }
+  }
+  const words = (text) => text.replaceAll(/\s+/g, ' ').slice(0, 90)
+  sent('startup', ([{ database }]) => String(database).replace(/_[0-9a-f]{12}$/, ''))
+  sent('query', ([text]) => words(text))
+  sent('parse', ([{ text }]) => words(text))
+  sent('sendCopyFromChunk', ([chunk]) => `${chunk.length} bytes`)
+  sent('endCopyFrom', () => '')
+  sent('end', () => '')
+}
+
+function wrapDuckdb(connection) {
+  const run = connection.run
+  connection.run = async function (sql, ...rest) {
+    const path = /^copy .* to '([^']+)'/is.exec(String(sql))?.[1]
+    if (path === undefined) return run.call(this, sql, ...rest)
+    const effect = `duckdb.copy ${keyOf(path)}`
+    const n = begins(effect)
+    if (at === 2 * n + 1) setTimeout(() => ended(n, effect), n % 4)
+    return run.call(this, sql, ...rest)
+  }
+}

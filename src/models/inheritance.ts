@@ -69,7 +69,7 @@ function outputOf(node: TreeNode | undefined, outer: Surroundings): Columns {
     if (left === null || right === null || left.length !== right.length) return null
     return left.map((column, index) => ({
       name: column.name,
-      origin: common(column.origin, right[index]?.origin),
+      origin: common(column.origin, right[index]?.origin ?? null),
     }))
   }
   return null
@@ -212,6 +212,7 @@ function renamed(columns: Columns, aliases: readonly string[]): Columns {
   )
 }
 
-function common(a: Origin | null | undefined, b: Origin | null | undefined): Origin | null {
-  return a != null && b != null && a.type === b.type && a.carried === b.carried ? a : null
+function common(a: Origin | null, b: Origin | null): Origin | null {
+  const isEqual = a !== null && b !== null && a.type === b.type && a.carried === b.carried
+  return isEqual ? a : null
 }

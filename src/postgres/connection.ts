@@ -56,15 +56,17 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   client.on('error', (error) => {
     lost = error
   })
+  const abort = (): void => destroy(client)
+  options.signal?.throwIfAborted()
+  options.signal?.addEventListener('abort', abort, { once: true })
   try {
     await client.connect()
   } catch (error) {
+    options.signal?.removeEventListener('abort', abort)
     void client.end().catch(() => undefined)
+    options.signal?.throwIfAborted()
     throw translateFailure(error, peer, 'connect')
   }
-  const abort = (): void => destroy(client)
-  options.signal?.addEventListener('abort', abort, { once: true })
-  if (options.signal?.aborted === true) abort()
 
   let closed: Promise<void> | undefined
   const attempt = async <T>(doing: string, action: () => Promise<T>): Promise<T> => {

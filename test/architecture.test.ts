@@ -204,7 +204,7 @@ describe('a wrong tree is seen', () => {
         file('src/cli/d.ts', "import leftPad from 'left-pad/x'\nimport { z } from 'zod/mini'"),
       ]),
     ).toEqual([
-      'src/lake/a.ts:1: "pg" is imported only in postgres/',
+      'src/lake/a.ts:1: "pg" is imported only in postgres/ or embedded/',
       'src/columns/b.ts:1: "@duckdb/node-api" is imported only by await import',
       'src/cli/d.ts:1: "left-pad" has no home; give it one in architecture.ts',
       'src/cli/d.ts:2: "zod" is imported only in config/',

@@ -40,7 +40,8 @@ export async function commandRun(invocation: Invocation, flags: RunFlags): Promi
   signal.addEventListener('abort', () => terminal.note('Stopping. Once more to stop at once.'))
   try {
     return await withProject(
-      invocation,
+      // A timeout stops what a signal stops, the warehouse's connection included.
+      { ...invocation, surface: { ...surface, signal } },
       (text) => terminal.note(text),
       async (project) => {
         signal.throwIfAborted()

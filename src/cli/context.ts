@@ -83,6 +83,7 @@ export async function withProject<T>(
   const project = await pipeline.openProject({
     cwd,
     log,
+    signal: surface.signal,
     ...(configFile === undefined ? {} : { configFile }),
   })
   let answer: T

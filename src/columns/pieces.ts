@@ -8,6 +8,7 @@ import { mkdir, open, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ToteError } from '../errors.ts'
 
+const BYTE_ORDER_MARK = Buffer.from('\uFEFF')
 const BLOCK_BYTES = 1 << 20
 /** Blocks kept in memory before the first file is begun. */
 const SPILL_BLOCKS = 8
@@ -81,6 +82,8 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
       paths.push(path)
       file = await open(path, 'w')
       fileBytes = 0
+      // DuckDB takes a byte order mark at the beginning for its own, also when it is a value's.
+      if (taken[0]?.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) === true) await file.write(BYTE_ORDER_MARK)
     }
     const size = taken.reduce((sum, buffer) => sum + buffer.length, 0)
     // On a full disk a part may be written without an error.
@@ -131,7 +134,7 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
     },
     finish: async () => {
       await writing
-      if (failure !== undefined) throw failure
+      if (failure !== undefined) throw failure as Error
       seal()
       const digest = hash.digest('hex')
       return {

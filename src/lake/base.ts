@@ -46,7 +46,7 @@ export async function writeDueBases(
 }
 
 /** The same, throwing what went wrong: LakeConflict when another run committed first. */
-export async function writeBases(
+async function writeBases(
   zone: Zone,
   engine: Engine,
   manifest: CommittedManifest,

@@ -39,7 +39,7 @@ export interface ModelFacts {
 export interface TableEntry {
   readonly columns: readonly Column[]
   readonly key: readonly string[]
-  /** The source table's shape, or the model's text as sha256. */
+  /** The source table's shape, or the sha256 of the model's definition. */
   readonly shape: string
   /** How the next difference may be found sooner; void when shape or identity differ. */
   readonly position: Readonly<Record<string, Json>>

@@ -56,7 +56,7 @@ export async function changesUpTo(zone: Zone, manifest: CommittedManifest, table
  * The files that make up the rows as of a batch, for an entry whose base is not newer. Without a base,
  * the first batch is one: every key stands in it once, as an upsert.
  */
-export function filesAsOf(entry: TableEntry, batch: number): { bulk: readonly DataFile[]; since: readonly DataFile[] } {
+function filesAsOf(entry: TableEntry, batch: number): { bulk: readonly DataFile[]; since: readonly DataFile[] } {
   const files = entry.files.filter((file) => file.batch <= batch)
   if (entry.base.length > 0) return { bulk: entry.base, since: files }
   const first = files[0]?.batch

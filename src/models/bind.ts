@@ -17,7 +17,7 @@ import {
 } from './dependencies.ts'
 import { outputOrigins, type Origin, type TableLookup } from './inheritance.ts'
 import type { Model, ModelText, TableName } from './model.ts'
-import { forbiddenFunctions, readReferences, type ForbiddenFunctions } from './references.ts'
+import { readReferences } from './references.ts'
 import { referenceFindings, shapeOf } from './shape.ts'
 import {
   asNode,
@@ -53,12 +53,11 @@ export async function bindModels(
   const clashing = sameNames(texts)
   if (clashing.length > 0) throw invalid(clashing)
   const findings: Finding[] = []
-  const forbidden = await forbiddenFunctions(engine)
   const parsed: ParsedModel[] = []
   for (const text of texts) {
     const tree = await parseModel(text, engine, findings)
     if (tree === undefined) continue
-    const { tables, refusals } = readReferences(tree, forbidden)
+    const { tables, refusals } = readReferences(tree)
     for (const { message, position } of refusals) findings.push(sqlFinding(text, position, message))
     const reads = resolveTables(text, tables, { texts, sources, findings })
     if (reads !== undefined && refusals.length === 0) parsed.push({ ...text, tree, reads })
@@ -67,7 +66,7 @@ export async function bindModels(
   const models = await inScratch(engine, async () => {
     const unusable = await createTables(engine, ordered, sources)
     if (unusable.length > 0) throw invalid([...unusable, ...findings])
-    return bindOrdered(ordered, { engine, forbidden, findings, sources })
+    return bindOrdered(ordered, { engine, findings, sources })
   })
   const byName = new Map(models.map((model) => [model.name, model]))
   const all = texts.map((text) => text.name)
@@ -78,7 +77,6 @@ export async function bindModels(
 
 interface Work {
   readonly engine: Engine
-  readonly forbidden: ForbiddenFunctions
   readonly findings: Finding[]
 }
 
@@ -170,10 +168,7 @@ function originsOf(
 }
 
 /** Whether the header's conditions are conditions on one row of the model. */
-async function conditionFindings(
-  model: ModelText,
-  { engine, forbidden }: Work,
-): Promise<Finding[]> {
+async function conditionFindings(model: ModelText, { engine }: Work): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const [index, { rule }] of model.checks.entries()) {
     if (rule.type !== 'row') continue
@@ -189,7 +184,7 @@ async function conditionFindings(
       more.length === 0 &&
       children(tree?.['select_list']).length === 1 &&
       asNode(tree?.['from_table'])?.['type'] === 'EMPTY'
-    const read = tree === undefined || !isOne ? undefined : readReferences(tree, forbidden)
+    const read = tree === undefined || !isOne ? undefined : readReferences(tree)
     if (read === undefined || read.tables.length > 0) {
       say(NO_CONDITION)
       continue

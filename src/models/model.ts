@@ -2,6 +2,7 @@
  * A model: one `.sql` file with one `select`, whose file name is the table's name, under a header of
  * comment lines (grammar in docs/models.md, parsed by header.ts).
  */
+import { createHash } from 'node:crypto'
 import { quoteName } from '../columns/sql.ts'
 import type { Column, ModelKind, Reference } from '../types.ts'
 
@@ -60,6 +61,16 @@ export interface Model extends ModelText {
   readonly reads: readonly TableName[]
   /** Ids count from 1 in order; a versioned table continues those of its last batch by name. */
   readonly columns: readonly Column[]
+}
+
+/**
+ * sha256 of what decides a model's rows and its table: an edited comment or check restates nothing.
+ */
+export function definitionOf(model: ModelText): string {
+  const { kind, key, recordId, nullable, references, types, sql } = model
+  return createHash('sha256')
+    .update(JSON.stringify([kind, key, recordId, nullable, references, types, sql.trim()]))
+    .digest('hex')
 }
 
 /**

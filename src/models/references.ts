@@ -2,7 +2,6 @@
  * What a model's syntax tree names: the tables it reads, less those of its own `with` clauses, and
  * everything in it that would make it more, or less, than a function of those tables.
  */
-import type { Engine } from '../columns/engine.ts'
 import type { Json } from '../types.ts'
 import { asNode, children, isList, names, positionOf, text, type TreeNode } from './syntax-tree.ts'
 
@@ -23,68 +22,32 @@ export interface References {
   readonly refusals: readonly Refusal[]
 }
 
-/** Functions that models may not call, by lower-case name, with the reason. */
-export type ForbiddenFunctions = ReadonlyMap<string, string>
-
 const CHANCE = 'gives another value each time'
 const CLOCK = 'reads the clock'
 const SESSION = 'depends on the session'
+const EFFECT = 'does more than give a value'
 
-/** DuckDB calls some of these consistent; the rest are here for their reason. */
-const KNOWN: Readonly<Record<string, readonly string[]>> = {
-  [CHANCE]: [
-    'random',
-    'setseed',
-    'uuid',
-    'uuidv4',
-    'uuidv7',
-    'gen_random_uuid',
-    'nextval',
-    'currval',
-  ],
-  [CLOCK]: [
-    'now',
-    'today',
-    'ago',
-    'current_date',
-    'current_time',
-    'current_timestamp',
-    'current_localtime',
-    'current_localtimestamp',
-    'localtime',
-    'localtimestamp',
-    'get_current_time',
-    'get_current_timestamp',
-    'transaction_timestamp',
-    'pg_conf_load_time',
-    'pg_postmaster_start_time',
-  ],
-  [SESSION]: [
-    'user',
-    'current_user',
-    'session_user',
-    'current_role',
-    'current_catalog',
-    'current_database',
-    'current_schema',
-    'current_schemas',
-    'current_setting',
-    'current_query',
-    'getvariable',
-    'getenv',
-    'version',
-    'get_block_size',
-    'inet_client_addr',
-    'inet_client_port',
-    'inet_server_addr',
-    'inet_server_port',
-    'format_type',
-    'pg_get_viewdef',
-    'pg_get_constraintdef',
-    'txid_current',
-    'in_search_path',
-  ],
+/** Functions that models may not call. A test holds them against what DuckDB itself calls consistent. */
+const FORBIDDEN: Readonly<Record<string, string>> = {
+  [CHANCE]: 'random uuid uuidv4 uuidv7 gen_random_uuid nextval currval',
+  [CLOCK]:
+    'now today ago current_date current_time current_timestamp current_localtime current_localtimestamp localtime' +
+    ' localtimestamp get_current_time get_current_timestamp transaction_timestamp pg_conf_load_time' +
+    ' pg_postmaster_start_time',
+  [SESSION]:
+    'user current_user session_user current_role current_catalog current_database current_schema current_schemas' +
+    ' current_setting current_query current_query_id current_connection_id current_transaction_id txid_current' +
+    ' getvariable getenv version get_block_size in_search_path inet_client_addr inet_client_port inet_server_addr' +
+    ' inet_server_port format_type pg_get_viewdef pg_get_constraintdef stats',
+  [EFFECT]: 'setseed error write_log sleep_ms pg_sleep',
 }
+
+/** The reason by lower-case name. */
+const REASONS: ReadonlyMap<string, string> = new Map(
+  Object.entries(FORBIDDEN).flatMap(([reason, functions]) =>
+    functions.split(' ').map((name) => [name, reason] as const),
+  ),
+)
 
 /** Words that are these functions without parentheses. */
 const BARE = new Set([
@@ -111,20 +74,8 @@ const TABLE_REFERENCES = new Set([
   'EMPTY',
 ])
 
-/** Our own list, and every function that this DuckDB does not call consistent. */
-export async function forbiddenFunctions(engine: Engine): Promise<ForbiddenFunctions> {
-  const rows = await engine.rows(
-    "select distinct lower(function_name) as name from duckdb_functions() where stability <> 'CONSISTENT'",
-  )
-  const forbidden = new Map(rows.map((row) => [String(row['name']), 'is volatile']))
-  for (const [reason, functions] of Object.entries(KNOWN)) {
-    for (const name of functions) forbidden.set(name, reason)
-  }
-  return forbidden
-}
-
 /** Reads one parsed select. */
-export function readReferences(select: TreeNode, forbidden: ForbiddenFunctions): References {
+export function readReferences(select: TreeNode): References {
   const tables: TableMention[] = []
   const refusals: Refusal[] = []
   const refuse = (node: TreeNode, message: string): void =>
@@ -134,7 +85,7 @@ export function readReferences(select: TreeNode, forbidden: ForbiddenFunctions):
     if (isList(value)) for (const item of value) visit(item, scope)
     const node = asNode(value)
     if (node === undefined) return
-    judge(node, refuse, forbidden)
+    judge(node, refuse)
     if (node['type'] === 'BASE_TABLE') tables.push(...mention(node, scope))
     const inner = visitWith(node, scope, visit)
     for (const [field, child] of Object.entries(node)) {
@@ -185,16 +136,12 @@ function mention(node: TreeNode, scope: ReadonlySet<string>): TableMention[] {
   return [{ schema: schema === '' ? null : schema, name, position: positionOf(node) }]
 }
 
-function judge(
-  node: TreeNode,
-  refuse: (node: TreeNode, message: string) => void,
-  forbidden: ForbiddenFunctions,
-): void {
+function judge(node: TreeNode, refuse: (node: TreeNode, message: string) => void): void {
   judgeTableReference(node, refuse)
   if (typeof node['function_name'] === 'string') {
     const name = node['function_name'].toLowerCase()
     const reason =
-      name === 'age' && children(node['children']).length === 1 ? CLOCK : forbidden.get(name)
+      name === 'age' && children(node['children']).length === 1 ? CLOCK : REASONS.get(name)
     if (reason !== undefined)
       refuse(node, `${name}() ${reason}; a model is a function of the tables that it names`)
   }
@@ -202,7 +149,7 @@ function judge(
     const column = names(node['column_names'])
     const name = column[0]?.toLowerCase() ?? ''
     if (column.length === 1 && BARE.has(name)) {
-      const reason = forbidden.get(name) ?? SESSION
+      const reason = REASONS.get(name) ?? SESSION
       refuse(node, `"${name}" ${reason}; if it is a column here, write its table before it`)
     }
   }

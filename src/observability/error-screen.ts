@@ -68,7 +68,7 @@ export function explainError(name: keyof typeof ERRORS): string[] {
 }
 
 /** What each exit code says, the same for every command. */
-export const EXITS: Readonly<Record<(typeof ERRORS)[keyof typeof ERRORS]['exit'], string>> = {
+const EXITS: Readonly<Record<(typeof ERRORS)[keyof typeof ERRORS]['exit'], string>> = {
   1: 'it ran, and something failed',
   2: 'usage or project: nothing was started',
   3: 'something outside could not be reached, or refused us',

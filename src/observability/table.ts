@@ -1,5 +1,5 @@
 /** Aligned tables of text. Widths are those of a terminal: wide characters count two, colour none. */
-import stringWidth from 'string-width'
+import { createRequire } from 'node:module'
 
 export interface TableColumn {
   readonly title: string
@@ -51,7 +51,11 @@ export function fitText(text: string, width: number): string {
   return `${kept}…`
 }
 
+let measure: ((text: string) => number) | undefined
+
 function textWidth(text: string): number {
-  // Measuring graphemes is slow, and most cells are plain.
-  return /^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text)
+  // Measuring graphemes is slow, and most cells are plain: then not even its tables are loaded.
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length
+  measure ??= (createRequire(import.meta.url)('string-width') as typeof import('string-width')).default
+  return measure(text)
 }

@@ -97,7 +97,7 @@ export function describeEvent(event: RunEvent, verbosity: number): string | unde
 }
 
 /** `1,204 inserted, 3 deleted`; `no change`. */
-export function describeChanges(counts: ChangeCounts): string {
+function describeChanges(counts: ChangeCounts): string {
   const kinds = ['inserted', 'updated', 'deleted'] as const
   const parts = kinds.filter((kind) => counts[kind] > 0)
   if (parts.length === 0) return 'no change'

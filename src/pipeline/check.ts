@@ -2,6 +2,7 @@
  * `tote check`: the project's config and models; with `live`, also whether source and warehouse can be
  * reached with the rights that a run needs. Starts nothing and writes nothing.
  */
+import { relative } from 'node:path'
 import { ToteError, toToteError, type Problem } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { bindModels } from '../models/bind.ts'
@@ -49,7 +50,7 @@ export async function check(project: Project, options: { readonly live: boolean 
   }
   const sourcesKnown = failures.length === 0 && project.sources.every(({ source }) => tables.some((table) => table.schema === source.name))
   await attempt('models', async () => {
-    const texts = await readModels(project.settings.models, project.folder)
+    const texts = await readModels(project.settings.models, relative(project.folder, project.settings.models) || '.')
     if (!sourcesKnown) return `${texts.length} headers; their SQL is checked with --live, or after the first run`
     const engine = await project.engine(context.signal)
     try {

@@ -1,7 +1,10 @@
-/** A configured database to a URL: the given one, or one on the embedded server, started when first asked for. */
+/**
+ * A configured database to a URL: the given one, or one on the embedded server, which is loaded and
+ * started when first asked for.
+ */
 import type { Database } from '../config/reference.ts'
-import { ensureEmbeddedDatabase, type EmbeddedDatabase } from '../embedded/database.ts'
-import { startEmbedded, type EmbeddedServer } from '../embedded/server.ts'
+import type { EmbeddedDatabase } from '../embedded/database.ts'
+import type { EmbeddedServer } from '../embedded/server.ts'
 
 export interface DatabaseUrls {
   urlOf(database: Database): Promise<string>
@@ -14,8 +17,13 @@ export interface DatabaseUrls {
 export function openDatabaseUrls(stateFolder: string, log: (text: string) => void): DatabaseUrls {
   let server: Promise<EmbeddedServer> | undefined
   const opened = new Map<Database, Promise<EmbeddedDatabase>>()
+  const start = async (): Promise<EmbeddedServer> => {
+    const { startEmbedded } = await import('../embedded/server.ts')
+    return startEmbedded({ folder: stateFolder, log })
+  }
   const open = async (database: Database & { type: 'embedded' }): Promise<EmbeddedDatabase> => {
-    server ??= startEmbedded({ folder: stateFolder, log })
+    server ??= start()
+    const { ensureEmbeddedDatabase } = await import('../embedded/database.ts')
     const { owner, reader, setup } = database
     return ensureEmbeddedDatabase(await server, {
       database: database.database,

@@ -9,7 +9,7 @@ import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import { filesBetween, rowsAsOf } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
 import { checkFailure, modelFailed, runChecks, type CheckResult } from '../models/checks.ts'
-import { modelQuery, type Model } from '../models/model.ts'
+import { definitionOf, modelQuery, type Model } from '../models/model.ts'
 import type { Column, Instant } from '../types.ts'
 import type { Point } from './points.ts'
 import type { Project } from './project.ts'
@@ -188,7 +188,7 @@ async function writeDifference(
   return {
     columns,
     key: model.key,
-    shape: model.sha256,
+    shape: definitionOf(model),
     position: {},
     rows: summary.rowsInLake,
     base: entry?.base ?? [],

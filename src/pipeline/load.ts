@@ -43,7 +43,7 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
 }
 
 /** The star that a processed manifest describes. */
-export function starOf(manifest: CommittedManifest): StarTable[] {
+function starOf(manifest: CommittedManifest): StarTable[] {
   return Object.entries(manifest.tables).map(([name, table]) => ({
     name,
     kind: table.model?.kind ?? 'table',

@@ -65,11 +65,11 @@ async function attach(engine: Engine, zone: Zone, manifest: CommittedManifest | 
 async function refuseOther(engine: Engine, sql: string): Promise<void> {
   const [row] = await engine.rows(`select json_serialize_sql(${quoteText(sql)}) as tree`)
   const tree = JSON.parse(String(row?.['tree'])) as { error: boolean; error_message?: string; statements?: unknown[] }
-  if (tree.error) {
-    // DuckDB serializes selects only, and says so of anything else that parses.
-    throw new EngineFailure(tree.error_message ?? 'only select is allowed')
-  }
-  if (tree.statements?.length !== 1) throw new EngineFailure('one statement at a time')
+  // DuckDB serializes selects only, and says so of anything else that parses.
+  const other = tree.error && tree.error_message?.startsWith('Only SELECT') === true
+  if (other || tree.statements?.length === 0) throw new EngineFailure('Permission Error: only a select is allowed')
+  if (tree.error) throw new EngineFailure(`Parser Error: ${tree.error_message ?? 'not understood'}`)
+  if (tree.statements?.length !== 1) throw new EngineFailure('Permission Error: one statement at a time')
 }
 
 async function queryWarehouse(project: Project, sql: string, limit: number, context: Context): Promise<QueryResult> {

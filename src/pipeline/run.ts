@@ -3,7 +3,7 @@
  * committed, in this run or an earlier one, so a stage that fails does not keep the next from work
  * that is already there.
  */
-import { toToteError, ToteError } from '../errors.ts'
+import { toToteError, type ToteError } from '../errors.ts'
 import type { BatchMark, Context, ModelSummary, RunSummary, SourceTableSummary, WarehouseTableSummary } from '../events.ts'
 import type { Stage } from '../types.ts'
 import { extract } from './extract.ts'

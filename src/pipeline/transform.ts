@@ -6,6 +6,7 @@
  * at the last good batch, and the next point is tried on top of that.
  */
 import { randomUUID } from 'node:crypto'
+import { relative } from 'node:path'
 import type { Engine } from '../columns/engine.ts'
 import { ToteError } from '../errors.ts'
 import type { Context, ModelSummary } from '../events.ts'
@@ -14,7 +15,7 @@ import { untilCommitted } from '../lake/conflict.ts'
 import { nextInstant } from '../lake/instant.ts'
 import { WRITER, type CommittedManifest } from '../lake/manifest.ts'
 import { bindModels } from '../models/bind.ts'
-import type { Model, ModelText } from '../models/model.ts'
+import { definitionOf, type Model, type ModelText } from '../models/model.ts'
 import { readModels } from '../models/read-models.ts'
 import { evaluatePoint } from './evaluate.ts'
 import { batchMarks, pointsAfter, type Point } from './points.ts'
@@ -37,7 +38,7 @@ async function passPoints(project: Project, context: Context): Promise<Transform
   let newest = await chain.newest()
   if (inputs === null) return { manifest: newest, batches: 0, models: [] }
   refuseForeignInputs(project, newest, inputs)
-  const texts = await readModels(project.settings.models, project.folder)
+  const texts = await readModels(project.settings.models, relative(project.folder, project.settings.models) || '.')
   refuseEdited(project, newest, texts)
   const points = await pendingPoints(project, newest, inputs)
   if (points.length === 0 || texts.length === 0) return { manifest: newest, batches: 0, models: [] }
@@ -135,7 +136,7 @@ function refuseEdited(project: Project, newest: CommittedManifest | null, texts:
   for (const text of texts) {
     const entry = newest.tables[text.name]
     if (entry === undefined) problems.push({ where: text.path, message: 'is new' })
-    else if (entry.shape !== text.sha256) problems.push({ where: text.path, message: 'was edited' })
+    else if (entry.shape !== definitionOf(text)) problems.push({ where: text.path, message: 'was edited' })
   }
   for (const name of Object.keys(newest.tables)) {
     if (!texts.some((text) => text.name === name)) problems.push({ where: `${name}.sql`, message: 'is no longer there' })

@@ -7,6 +7,8 @@ export interface Relation {
   readonly name: string
   /** r table, p partitioned table, v view, m materialized view, f foreign table. */
   readonly kind: string
+  /** Other tables inherit from it (partitions do not count): it shows their rows under its own key. */
+  readonly inherited: boolean
   readonly readable: boolean
 }
 
@@ -41,6 +43,7 @@ export async function listRelations(connection: Connection): Promise<Relation[]>
   const rows = await connection.query(
     'list tables',
     `select c.oid::text, n.nspname, c.relname, c.relkind::text,
+       c.relkind = 'r' and exists (select from pg_catalog.pg_inherits i where i.inhparent = c.oid) as inherited,
        has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
@@ -52,6 +55,7 @@ export async function listRelations(connection: Connection): Promise<Relation[]>
     schema: row['nspname'] ?? '',
     name: row['relname'] ?? '',
     kind: row['relkind'] ?? '',
+    inherited: row['inherited'] === 't',
     readable: row['readable'] === 't',
   }))
 }
@@ -92,7 +96,8 @@ export async function describeRelations(connection: Connection, oids: readonly s
       shape: row['shape'] ?? '',
     })
     // int2vector counts from 0; its slice, which leaves out INCLUDE columns, from 1.
-    if (row['key_position'] != null) detail.key[Number(row['key_position']) - 1] = name
+    const position = row['key_position'] ?? null
+    if (position !== null) detail.key[Number(position) - 1] = name
   }
   return details
 }
@@ -100,7 +105,7 @@ export async function describeRelations(connection: Connection, oids: readonly s
 /** Who the server is, what a snapshot taken now sees, and its clock right after. */
 export async function identifyServer(
   connection: Connection,
-): Promise<{ identity: ServerIdentity; position: string; instant: string; standby: boolean }> {
+): Promise<{ identity: ServerIdentity; position: string; instant: string; standby: boolean; pid: number }> {
   const [rights] = await connection.query(
     'identify the server',
     `select has_function_privilege('pg_catalog.pg_control_system()', 'execute')
@@ -112,7 +117,7 @@ export async function identifyServer(
       : ', null as system, null as timeline'
   const [row] = await connection.query(
     'identify the server',
-    `select pg_current_snapshot()::text as position,
+    `select pg_current_snapshot()::text as position, pg_backend_pid()::text as pid,
        to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as instant,
        pg_postmaster_start_time()::text as started, current_database() as database,
        (select oid from pg_catalog.pg_database where datname = current_database())::text as database_oid,
@@ -130,5 +135,7 @@ export async function identifyServer(
     position: row?.['position'] ?? '',
     instant: row?.['instant'] ?? '',
     standby: row?.['standby'] === 't',
+    // Asked for, because a pooler tells the client another number.
+    pid: Number(row?.['pid']),
   }
 }

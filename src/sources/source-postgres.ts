@@ -14,7 +14,7 @@ import { connect, type Connection } from '../postgres/connection.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import { beginReading, type SessionLimits } from '../postgres/session.ts'
 import { seesAtLeast } from '../postgres/snapshot.ts'
-import { watchWaiting } from '../postgres/waiting.ts'
+import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
 import { chooseTables, type TableChoice } from './patterns.ts'
 import type { Source, SourceMemory, SourceSnapshot, SourceTable } from './source.ts'
 
@@ -48,14 +48,15 @@ async function takeSnapshot(options: PostgresSourceOptions, context: Context): P
   const url = await options.url()
   const target = { side: 'source', name: options.name, url } as const
   const connection = await connect({ ...target, signal: AbortSignal.any([context.signal, busy.signal]) })
-  const watch = watchWaiting({ ...target, pid: connection.pid, afterMs: options.giveWayAfterMs }, (error) => busy.abort(error))
+  let watch: WaitWatch | undefined
   const close = async (): Promise<void> => {
-    await watch.stop()
+    await watch?.stop()
     await connection.close()
   }
   try {
     const tables = await lockTables(options, connection)
     const server = await identifyServer(connection)
+    watch = watchWaiting({ ...target, pid: server.pid, afterMs: options.giveWayAfterMs }, (error) => busy.abort(error))
     const details = await describeRelations(connection, tables.map((table) => table.oid))
     const described = describeTables(options, tables, details)
     return {
@@ -81,28 +82,37 @@ async function takeSnapshot(options: PostgresSourceOptions, context: Context): P
   }
 }
 
+/** Less than any server's `deadlock_timeout`: whoever holds one of our tables and waits for another must not be its victim. */
+const LOCK_TRY_MS = 500
+
 /** Lists the tables, locks them in a new transaction, and lists again: what was listed is what is locked. */
 async function lockTables(options: PostgresSourceOptions, connection: Connection): Promise<Relation[]> {
-  for (let attempt = 0; ; attempt++) {
+  const { lockTimeoutMs } = options.limits
+  for (let attempt = 0, waitedMs = 0; ; ) {
     await connection.query('begin', beginReading('read committed', options.limits))
-    const listed = chosen(options, await listRelations(connection))
+    const listed = chosen(options, connection.peer.address, await listRelations(connection))
     await connection.query('commit', 'commit')
-    await connection.query('begin', beginReading('repeatable read', options.limits))
+    const tryMs = Math.min(LOCK_TRY_MS, lockTimeoutMs - waitedMs)
+    await connection.query('begin', beginReading('repeatable read', { ...options.limits, lockTimeoutMs: tryMs }))
     if (listed.length === 0) return listed
     const names = listed.map((table) => quoteQualified(table.schema, table.name)).join(', ')
     try {
       await connection.query('lock the tables', `lock table ${names} in access share mode`)
     } catch (error) {
-      const gone = error instanceof ToteError && error.facts.sqlstate === '42P01'
-      if (!gone || attempt >= 2) throw error
+      const sqlstate = error instanceof ToteError ? error.facts.sqlstate : undefined
+      if (sqlstate === '55P03') waitedMs += tryMs
+      else if (sqlstate === '42P01') attempt += 1
+      else throw error
+      if (waitedMs >= lockTimeoutMs || attempt > 2) throw error
       await connection.query('roll back', 'rollback')
       continue
     }
-    const again = chosen(options, await listRelations(connection))
+    const again = chosen(options, connection.peer.address, await listRelations(connection))
     const signature = (tables: readonly Relation[]): string => tables.map((table) => table.oid).join()
     if (signature(again) === signature(listed)) return again
     await connection.query('roll back', 'rollback')
-    if (attempt >= 2) {
+    attempt += 1
+    if (attempt > 2) {
       throw new ToteError('SourceBusy', `The tables of source "${options.name}" keep changing while they are being locked.`, {
         fix: 'run again when the migration is over',
       })
@@ -110,7 +120,7 @@ async function lockTables(options: PostgresSourceOptions, connection: Connection
   }
 }
 
-function chosen(options: PostgresSourceOptions, relations: readonly Relation[]): Relation[] {
+function chosen(options: PostgresSourceOptions, address: string, relations: readonly Relation[]): Relation[] {
   const literal = new Set(options.tables.include.filter((pattern) => !pattern.includes('*')))
   const tables = chooseTables(options.name, relations, options.tables).filter(
     (relation) => isTable(relation) || literal.has(relation.name) || literal.has(`${relation.schema}.${relation.name}`),
@@ -118,9 +128,11 @@ function chosen(options: PostgresSourceOptions, relations: readonly Relation[]):
   const forbidden = tables.filter((table) => !table.readable)
   if (forbidden.length > 0) {
     const names = forbidden.map((table) => `"${table.schema}.${table.name}"`)
+    const role = quoteIdentifier(address.slice(0, address.lastIndexOf('@')))
     throw new ToteError('SourceForbidden', `Source "${options.name}" does not let us read ${names.join(', ')}.`, {
+      where: address,
       why: 'the role has no SELECT on the table, or no USAGE on its schema',
-      fix: forbidden.map((table) => `grant select on ${quoteQualified(table.schema, table.name)} to <role>;`).join(' '),
+      fix: forbidden.map((table) => `grant select on ${quoteQualified(table.schema, table.name)} to ${role};`).join(' '),
       problems: forbidden.map((table) => ({ where: `${table.schema}.${table.name}`, message: 'SELECT is missing' })),
     })
   }
@@ -137,13 +149,19 @@ function describeTables(
   details: ReadonlyMap<string, RelationDetail>,
 ): LockedTable[] {
   const unsupported: { where: string; message: string }[] = []
+  const names = new Map<string, string>()
   const tables = relations.map((relation): LockedTable => {
     const detail = details.get(relation.oid) ?? { oid: relation.oid, key: [], columns: [] }
     const where = `${relation.schema}.${relation.name}`
     if (!isTable(relation)) unsupported.push({ where, message: 'is not a table' })
     else if (detail.key.length === 0) unsupported.push({ where, message: 'has no primary key' })
+    else unsupported.push(...oddities(relation, detail).map((message) => ({ where, message })))
+    const name = relation.schema === options.tables.defaultSchema ? relation.name : `${relation.schema}.${relation.name}`
+    // DuckDB, where models read them, does not tell upper from lower case in names.
+    if (names.has(name.toLowerCase())) unsupported.push({ where, message: `has the name of another table, "${names.get(name.toLowerCase())}", but for case or dots` })
+    names.set(name.toLowerCase(), where)
     return {
-      name: relation.schema === options.tables.defaultSchema ? relation.name : `${relation.schema}.${relation.name}`,
+      name,
       schema: relation.schema,
       relation: quoteQualified(relation.schema, relation.name),
       key: detail.key,
@@ -152,13 +170,26 @@ function describeTables(
     }
   })
   if (unsupported.length > 0) {
-    const names = unsupported.map((problem) => `"${problem.where}"`).join(', ')
-    throw new ToteError('NotSupportedYet', `Source "${options.name}": only tables with a primary key can be carried so far, and ${names} ${unsupported.length === 1 ? 'is' : 'are'} not.`, {
+    const where = [...new Set(unsupported.map((problem) => problem.where))]
+    throw new ToteError('NotSupportedYet', `Source "${options.name}" has ${where.length === 1 ? 'a table' : `${where.length} tables`} that cannot be carried so far.`, {
       problems: unsupported,
-      fix: `sources.${options.name}.tables.exclude: [${unsupported.map((problem) => `'${problem.where}'`).join(', ')}]`,
+      fix: `sources.${options.name}.tables.exclude: [${where.map((name) => `'${name}'`).join(', ')}]`,
     })
   }
   return tables
+}
+
+/** What a table with a key has that would go wrong later on. */
+function oddities(relation: Relation, { columns }: RelationDetail): string[] {
+  const found = relation.inherited ? ['has tables that inherit from it, so its key does not tell its rows apart'] : []
+  const seen = new Map<string, string>()
+  for (const { name } of columns) {
+    const other = seen.get(name.toLowerCase())
+    if (other !== undefined) found.push(`has columns that differ only in case, "${other}" and "${name}"`)
+    if (name.toLowerCase().startsWith('_tote_')) found.push(`has a column named "${name}", which Tote keeps for itself`)
+    seen.set(name.toLowerCase(), name)
+  }
+  return found
 }
 
 /** Another system or database is SourceReplaced; the same one in an older state is SourceBehind. */

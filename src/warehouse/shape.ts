@@ -248,7 +248,9 @@ interface Around {
 
 function missingColumn(column: WarehouseColumn, { systemNames, found, wanted }: Around): string {
   if (systemNames.has(column.name))
-    return `the column is missing, and the table holds rows; only an empty table gets Tote's columns added`
+    return found.rights.includes('select')
+      ? `the column is missing, and the table holds rows; only an empty table gets Tote's columns added`
+      : 'the column is missing, and SELECT is, too, to see whether the table is empty'
   const strangers = found.columns
     .map(({ name }) => name)
     .filter((name) => !wanted.some((other) => other.name === name))

@@ -161,7 +161,7 @@ describe('what a command throws', () => {
   test('what is not ours is a bug: exit 70, with a stack and the versions to report', async () => {
     const { exit, stderr } = await play(['status'], failing(new TypeError('x is not a function')))
     expect(exit).toBe(70)
-    expect(stderr).toContain('Bug  x is not a function')
+    expect(stderr).toContain('Bug  Something failed that should not (TypeError)')
     expect(stderr).toContain('    at ')
     expect(stderr).toMatch(/Please report it .* tote \d+\.\d+\.\d+, Node v/)
   })

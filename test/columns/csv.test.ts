@@ -21,18 +21,30 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const text = (...names: string[]): { name: string; carried: string }[] => names.map((name) => ({ name, carried: 'VARCHAR' }))
+const text = (...names: string[]): { name: string; carried: string }[] =>
+  names.map((name) => ({ name, carried: 'VARCHAR' }))
 const quote = (value: string): string => `"${value.replaceAll('"', '""')}"`
 const md5 = (value: string): string => createHash('md5').update(value).digest('hex')
 
-async function readFileText(body: string | Buffer, columns: { name: string; carried: string }[], under = folder): Promise<Record<string, unknown>[]> {
+async function readFileText(
+  body: string | Buffer,
+  columns: { name: string; carried: string }[],
+  under = folder,
+): Promise<Record<string, unknown>[]> {
   const path = join(under, 'file.csv')
   await writeFile(path, body)
   return engine.rows(csvRelation([path], columns, Buffer.byteLength(body)))
 }
 
 test('P8: NULL is not the empty string, in a table of one column and of several', async () => {
-  expect(await readFileText('a\n\n""\n"\\."\n\\N\n"NULL"\n', text('x'))).toEqual([{ x: 'a' }, { x: null }, { x: '' }, { x: '\\.' }, { x: '\\N' }, { x: 'NULL' }])
+  expect(await readFileText('a\n\n""\n"\\."\n\\N\n"NULL"\n', text('x'))).toEqual([
+    { x: 'a' },
+    { x: null },
+    { x: '' },
+    { x: '\\.' },
+    { x: '\\N' },
+    { x: 'NULL' },
+  ])
   expect(await readFileText('a,\n,\n"",""\n,b\n', text('x', 'y'))).toEqual([
     { x: 'a', y: null },
     { x: null, y: null },
@@ -42,7 +54,9 @@ test('P8: NULL is not the empty string, in a table of one column and of several'
 })
 
 test('P8: columns named like our own names for them keep their own values', async () => {
-  expect(await readFileText('a,b,c\n', text('c1', 'c2', 'c0'))).toEqual([{ c1: 'a', c2: 'b', c0: 'c' }])
+  expect(await readFileText('a,b,c\n', text('c1', 'c2', 'c0'))).toEqual([
+    { c1: 'a', c2: 'b', c0: 'c' },
+  ])
 })
 
 /** Text that, seen from its middle, looks like rows of the very file that it stands in. */
@@ -57,29 +71,53 @@ const CSV_IN_TEXT: readonly ((n: number) => string)[] = [
   (n) => Array.from({ length: n }, (_, i) => `${i}x",\n1,"y`).join(''),
 ]
 
-test.each([1, 4])('P8: a large table whose text is itself CSV is read as it was written, by %i threads', async (threads) => {
-  const writer = openPieceWriter(folder, `csv-${threads}`)
+test.each([1, 4])(
+  'P8: a large table whose text is itself CSV is read as it was written, by %i threads',
+  async (threads) => {
+    const writer = openPieceWriter(folder, `csv-${threads}`)
+    const expected: string[] = []
+    for (let bytes = 0; bytes < 40 << 20; bytes += writer.bytes - bytes) {
+      const id = expected.length
+      const kind = CSV_IN_TEXT[id % CSV_IN_TEXT.length] as (n: number) => string
+      const [a, b] = [kind(1 + ((id * 7919) % 3000)), id % 3 === 0 ? null : kind(1 + (id % 50))]
+      writer.row(Buffer.from(`${id},${quote(a)},${b === null ? '' : quote(b)}\n`))
+      expected.push(`${id} ${md5(a)} ${b === null ? 'null' : md5(b)}`)
+      await writer.ready()
+    }
+    const pieces = await writer.finish()
+    const own = await openEngine({ tempFolder: join(folder, 'tmp'), threads })
+    try {
+      const rows = await own.rows(
+        `select id || ' ' || md5(a) || ' ' || coalesce(md5(b), 'null') as row from (${csvRelation(await pieces.files(), text('id', 'a', 'b'), pieces.longestRow)}) order by id::integer`,
+      )
+      expect(rows.map(({ row }) => row)).toEqual(expected)
+    } finally {
+      own.close()
+      await pieces.discard()
+    }
+  },
+  60_000,
+)
+
+test('P8: a byte order mark is part of the value that begins with it, also in the first row of a piece', async () => {
+  const writer = openPieceWriter(folder, 'marks')
+  const filler = 'x'.repeat((1 << 20) - 8)
   const expected: string[] = []
-  for (let bytes = 0; bytes < 40 << 20; bytes += writer.bytes - bytes) {
-    const id = expected.length
-    const kind = CSV_IN_TEXT[id % CSV_IN_TEXT.length] as (n: number) => string
-    const [a, b] = [kind(1 + ((id * 7919) % 3000)), id % 3 === 0 ? null : kind(1 + (id % 50))]
-    writer.row(Buffer.from(`${id},${quote(a)},${b === null ? '' : quote(b)}\n`))
-    expected.push(`${id} ${md5(a)} ${b === null ? 'null' : md5(b)}`)
+  // Blocks of one row each, so that every piece begins with such a row.
+  for (const text of ['', ...Array.from({ length: 40 }, () => filler)]) {
+    writer.row(Buffer.from(`\uFEFF${text}\n`))
+    expected.push(Buffer.from(`\uFEFF${text}`).subarray(0, 4).toString('hex').toUpperCase())
     await writer.ready()
   }
   const pieces = await writer.finish()
-  const own = await openEngine({ tempFolder: join(folder, 'tmp'), threads })
-  try {
-    const rows = await own.rows(
-      `select id || ' ' || md5(a) || ' ' || coalesce(md5(b), 'null') as row from (${csvRelation(await pieces.files(), text('id', 'a', 'b'), pieces.longestRow)}) order by id::integer`,
-    )
-    expect(rows.map(({ row }) => row)).toEqual(expected)
-  } finally {
-    own.close()
-    await pieces.discard()
-  }
-}, 60_000)
+  const files = await pieces.files()
+  expect(files.length).toBeGreaterThan(1)
+  const rows = await engine.rows(
+    `select hex(x)[:8] as start from (${csvRelation(files, text('x'), pieces.longestRow)}) order by length(x)`,
+  )
+  expect(rows.map(({ start }) => start)).toEqual(expected)
+  await pieces.discard()
+})
 
 test('P8: rows around and above the length that DuckDB takes unasked', async () => {
   for (const length of [1_999_999, 2_000_000, 2_000_001, 2_097_153, 6_000_000]) {
@@ -96,7 +134,9 @@ test('P8: folders named like columns, or with the characters of patterns, change
   for (const name of ['c0=other', 'id=7', '[ab]', 'what?', 'all*', "it's"]) {
     const under = join(folder, name, 'x')
     await mkdir(under, { recursive: true })
-    expect(await readFileText('1,own\n', text('id', 'c0'), under), name).toEqual([{ id: '1', c0: 'own' }])
+    expect(await readFileText('1,own\n', text('id', 'c0'), under), `${name}`).toEqual([
+      { id: '1', c0: 'own' },
+    ])
   }
 })
 
@@ -108,7 +148,11 @@ test('P8: values that DuckDB cannot hold are refused and counted by column, neve
     { name: 'amount', carried: 'DECIMAL(10,2)' },
     { name: 'bytes', carried: 'BLOB' },
   ]
-  const good = '2026-11-20,2026-11-20 09:30:00.123456,2026-11-20 09:30:00.123456+00,12345678.90,"\\\\x00ff"\n,,,,\ninfinity,-infinity,infinity,-0.01,"\\\\x"\n'.replaceAll('\\\\', '\\')
+  const good =
+    '2026-11-20,2026-11-20 09:30:00.123456,2026-11-20 09:30:00.123456+00,12345678.90,"\\\\x00ff"\n,,,,\ninfinity,-infinity,infinity,-0.01,"\\\\x"\n'.replaceAll(
+      '\\\\',
+      '\\',
+    )
   expect(await readFileText(good, columns)).toHaveLength(3)
   const bad = [
     '0044-03-15 BC,,,,\n',
@@ -118,9 +162,14 @@ test('P8: values that DuckDB cannot hold are refused and counted by column, neve
     ',,,NaN,\n',
     ',,,Infinity,\n',
   ]
-  for (const row of bad) await expect(readFileText(row, columns), row).rejects.toThrow()
+  for (const row of bad)
+    await expect(readFileText(row, columns), `${row}`).rejects.toThrow(
+      /Conversion Error|CSV Error|BC/,
+    )
   const path = join(folder, 'bad.csv')
   await writeFile(path, good + bad.join(''))
   const [counts] = await engine.rows(uncarriedCounts([path], columns, 100))
-  expect(Object.fromEntries(Object.entries(counts ?? {}).map(([name, n]) => [name, Number(n)]))).toEqual({ day: 1, at: 2, zoned: 1, amount: 2, bytes: 0 })
+  expect(
+    Object.fromEntries(Object.entries(counts ?? {}).map(([name, n]) => [name, Number(n)])),
+  ).toEqual({ day: 1, at: 2, zoned: 1, amount: 2, bytes: 0 })
 })

@@ -38,7 +38,17 @@ interface Values {
 type Relation = ReadonlyMap<string, Values>
 
 const values: fc.Arbitrary<Values> = fc.record({
-  value: fc.constantFrom(null, '0.0', '-0.0', 'nan', 'inf', '-inf', '1.5', '0.1', '0.10000000000000002'),
+  value: fc.constantFrom(
+    null,
+    '0.0',
+    '-0.0',
+    'nan',
+    'inf',
+    '-inf',
+    '1.5',
+    '0.1',
+    '0.10000000000000002',
+  ),
   text: fc.constantFrom(null, '', ' ', 'a', 'A', 'ä', 'a\u0308', 'NULL'),
   bytes: fc.constantFrom(null, '', '\\x00', '\\x00\\x00'),
 })
@@ -46,15 +56,18 @@ const relations: fc.Arbitrary<Relation> = fc
   .array(fc.tuple(fc.nat(3), fc.constantFrom('', 'p', "q'"), values), { maxLength: 8 })
   .map((rows) => new Map(rows.map(([id, part, row]) => [`${id}|${part}`, row])))
 
-const literal = (text: string | null): string => (text === null ? 'null' : `'${text.replaceAll("'", "''")}'`)
+const literal = (text: string | null): string =>
+  text === null ? 'null' : `'${text.replaceAll("'", "''")}'`
 
 function select(relation: Relation): string {
-  const columns = 'part::varchar as part, v::double as "the ""value""", id::integer as id, t::varchar as "text", b::blob as "bytes"'
+  const columns =
+    'part::varchar as part, v::double as "the ""value""", id::integer as id, t::varchar as "text", b::blob as "bytes"'
   const rows = [...relation].map(([key, row]) => {
     const [id, part = ''] = key.split('|')
     return `(${literal(part)}, ${literal(row.value)}, ${id}, ${literal(row.text)}, ${literal(row.bytes)})`
   })
-  if (rows.length === 0) return `select ${columns} from (select null as part, null as v, null as id, null as t, null as b) where false`
+  if (rows.length === 0)
+    return `select ${columns} from (select null as part, null as v, null as id, null as t, null as b) where false`
   return `select ${columns} from (values ${rows.join(', ')}) r(part, v, id, t, b)`
 }
 
@@ -65,12 +78,14 @@ function model(previous: Relation, next: Relation): unknown[] {
   for (const [key, row] of next) {
     const before = previous.get(key)
     if (before === undefined) changes.push({ key, kind: 'i', row })
-    else if (before.value !== row.value || before.text !== row.text || before.bytes !== row.bytes) changes.push({ key, kind: 'u', row })
+    else if (before.value !== row.value || before.text !== row.text || before.bytes !== row.bytes)
+      changes.push({ key, kind: 'u', row })
   }
   const nothing = { value: null, text: null, bytes: null }
-  for (const key of previous.keys()) if (!next.has(key)) changes.push({ key, kind: 'd', row: nothing })
+  for (const key of previous.keys())
+    if (!next.has(key)) changes.push({ key, kind: 'd', row: nothing })
   return changes
-    .toSorted((a, b) => (Buffer.compare(Buffer.from(a.key), Buffer.from(b.key))))
+    .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)))
     .map(({ key, kind, row }) => ({ op: kind === 'd' ? 'd' : 'u', kind, key, ...row }))
 }
 
@@ -81,10 +96,23 @@ test('P2: inserts, updates of any value and deletes are found, and nothing else,
       const expected = model(previous, next) as { kind: 'i' | 'u' | 'd' }[]
       for (const { kind } of expected) kinds[kind] += 1
       await engine.run('drop table if exists d')
-      await engine.run(differenceTable({ into: 'd', previous: select(previous), next: select(next), columns: COLUMNS, key: KEY }))
+      await engine.run(
+        differenceTable({
+          into: 'd',
+          previous: select(previous),
+          next: select(next),
+          columns: COLUMNS,
+          key: KEY,
+        }),
+      )
       expect(await engine.rows(READ)).toEqual(expected)
-      const count = (kind: string): number => expected.filter((change) => change.kind === kind).length
-      expect(await countChanges(engine, 'd')).toEqual({ inserted: count('i'), updated: count('u'), deleted: count('d') })
+      const count = (kind: string): number =>
+        expected.filter((change) => change.kind === kind).length
+      expect(await countChanges(engine, 'd')).toEqual({
+        inserted: count('i'),
+        updated: count('u'),
+        deleted: count('d'),
+      })
     }),
     { numRuns: 300 },
   )
@@ -103,11 +131,47 @@ test('without a before, every row is an insert', async () => {
 })
 
 test('P2: a table that is all key has inserts and deletes', async () => {
-  const rows = (ids: readonly number[]): string => `select * from (values ${ids.map((id) => `(${id}::integer)`).join(', ')}) r(id)`
+  const rows = (ids: readonly number[]): string =>
+    `select * from (values ${ids.map((id) => `(${id}::integer)`).join(', ')}) r(id)`
   await engine.run('drop table if exists d')
-  await engine.run(differenceTable({ into: 'd', previous: rows([1, 2]), next: rows([2, 3]), columns: [{ name: 'id', carried: 'INTEGER' }], key: ['id'] }))
+  await engine.run(
+    differenceTable({
+      into: 'd',
+      previous: rows([1, 2]),
+      next: rows([2, 3]),
+      columns: [{ name: 'id', carried: 'INTEGER' }],
+      key: ['id'],
+    }),
+  )
   expect(await engine.rows('select "_tote_kind" as kind, id from d order by id')).toEqual([
     { kind: 'd', id: 1 },
     { kind: 'i', id: 3 },
   ])
+})
+
+test('P8: any float is told from any other, the sign of zero included, and NaN is itself', async () => {
+  const floats = ['0.0', '-0.0', '1.5', 'nan', 'inf', '-inf', null]
+  for (const carried of ['DOUBLE', 'FLOAT']) {
+    const columns = [
+      { name: 'id', carried: 'INTEGER' },
+      { name: 'value', carried },
+    ]
+    for (const [before, after] of floats.flatMap((a) => floats.map((b) => [a, b] as const))) {
+      const row = (value: string | null): string =>
+        `select 1 as id, ${literal(value)}::${carried} as value`
+      await engine.run('drop table if exists d')
+      await engine.run(
+        differenceTable({
+          into: 'd',
+          previous: row(before),
+          next: row(after),
+          columns,
+          key: ['id'],
+        }),
+      )
+      expect((await countChanges(engine, 'd')).updated, `${carried}: ${before} → ${after}`).toBe(
+        before === after ? 0 : 1,
+      )
+    }
+  }
 })

@@ -24,31 +24,52 @@ test('P8: a query means the same on every machine: UTC, binary order, nulls last
     `select x from (values ('b'), ('B'), (null), ('ä'), ('a')) t(x) order by x`,
   )
   expect(rows.map(({ x }) => x)).toEqual(['B', 'a', 'b', 'ä', null])
-  expect(await engine.rows(`select current_setting('timezone') as zone, '2026-07-01 12:00:00+02'::timestamptz::varchar as at`)).toEqual([
-    { zone: 'UTC', at: '2026-07-01 10:00:00+00' },
-  ])
+  expect(
+    await engine.rows(
+      `select current_setting('timezone') as zone, '2026-07-01 12:00:00+02'::timestamptz::varchar as at`,
+    ),
+  ).toEqual([{ zone: 'UTC', at: '2026-07-01 10:00:00+00' }])
   expect(engine.version).toMatch(/^duckdb v1\./)
 })
 
 test('values that are not plain become their text; large numbers stay exact', async () => {
-  const [row] = await engine.rows(`select 9007199254740993::bigint as n, 0.10::decimal(10,2) as d, [1, 2] as list, null as nothing, '2026-11-20'::date as day, true as yes`)
-  expect(row).toEqual({ n: 9007199254740993n, d: '0.10', list: '[1, 2]', nothing: null, day: '2026-11-20', yes: true })
+  const [row] = await engine.rows(
+    `select 9007199254740993::bigint as n, 0.10::decimal(10,2) as d, [1, 2] as list, null as nothing, '2026-11-20'::date as day, true as yes`,
+  )
+  expect(row).toEqual({
+    n: 9007199254740993n,
+    d: '0.10',
+    list: '[1, 2]',
+    nothing: null,
+    day: '2026-11-20',
+    yes: true,
+  })
 })
 
 test('a large answer comes in chunks, and every row of it', async () => {
   let rows = 0
-  for await (const chunk of engine.chunks('select i from range(300000) r(i)')) rows += chunk.rowCount
+  for await (const chunk of engine.chunks('select i from range(300000) r(i)'))
+    rows += chunk.rowCount
   expect(rows).toBe(300_000)
 })
 
 test('a person gets the first rows, the types, and is told of more', async () => {
-  expect(await engine.read('select i, i::varchar as i from range(5) r(i)', 5)).toMatchObject({ truncated: false, columns: [{ name: 'i', type: 'BIGINT' }, { name: 'i', type: 'VARCHAR' }] })
+  expect(await engine.read('select i, i::varchar as i from range(5) r(i)', 5)).toMatchObject({
+    truncated: false,
+    columns: [
+      { name: 'i', type: 'BIGINT' },
+      { name: 'i', type: 'VARCHAR' },
+    ],
+  })
   const short = await engine.read('select i from range(100000) r(i)', 5)
   expect([short.rows.length, short.truncated]).toEqual([5, true])
 })
 
 test('a refused statement is an EngineFailure with DuckDB’s words', async () => {
-  await expect(engine.run('select * from nowhere')).rejects.toMatchObject({ name: 'EngineFailure', message: expect.stringContaining('nowhere') as string })
+  await expect(engine.run('select * from nowhere')).rejects.toMatchObject({
+    name: 'EngineFailure',
+    message: expect.stringContaining('nowhere') as string,
+  })
 })
 
 test('P10: confined, it reads only the given folders, and cannot be let out again', async () => {
@@ -56,18 +77,22 @@ test('P10: confined, it reads only the given folders, and cannot be let out agai
   const outside = await mkdtemp(join(tmpdir(), 'tote-outside-'))
   await writeFile(join(outside, 'secret.csv'), 'secret\n')
   await engine.confine([folder])
-  expect(await engine.rows(`select * from read_csv('${join(folder, 'inside.csv')}', header = false)`)).toHaveLength(1)
+  expect(
+    await engine.rows(`select * from read_csv('${join(folder, 'inside.csv')}', header = false)`),
+  ).toHaveLength(1)
   for (const statement of [
     `select * from read_csv('${join(outside, 'secret.csv')}')`,
     `select * from read_text('${join(folder, '..', outside.split('/').at(-1) ?? '', 'secret.csv')}')`,
     `copy (select 1) to '${join(outside, 'written.csv')}'`,
     `attach '${join(outside, 'db')}' as other`,
     'set enable_external_access = true',
-    'set memory_limit = \'10GB\'',
+    "set memory_limit = '10GB'",
     'install httpfs',
     'load httpfs',
   ]) {
-    await expect(engine.run(statement), statement).rejects.toMatchObject({ name: 'EngineFailure' })
+    await expect(engine.run(statement), `${statement}`).rejects.toMatchObject({
+      name: 'EngineFailure',
+    })
   }
   await rm(outside, { recursive: true })
 })
@@ -76,7 +101,9 @@ test('an abort ends a running query with its own reason, and every later one', a
   const controller = new AbortController()
   const own = await openEngine({ tempFolder: folder, signal: controller.signal })
   try {
-    const running = own.rows('select count(*) from range(100000000) a(i), range(1000000) b(j) where hash(i) = hash(j) + 1')
+    const running = own.rows(
+      'select count(*) from range(100000000) a(i), range(1000000) b(j) where hash(i) = hash(j) + 1',
+    )
     const reason = new ToteError('RunCancelled', 'stop')
     setTimeout(() => controller.abort(reason), 50)
     await expect(running).rejects.toBe(reason)
@@ -86,12 +113,21 @@ test('an abort ends a running query with its own reason, and every later one', a
   }
 })
 
-test.skipIf(process.platform !== 'linux')('a full disk is LakeUnreachable with the file, not a failed query', async () => {
-  await expect(engine.run(`copy (select i from range(200000) r(i)) to '/dev/full' (format parquet)`)).rejects.toMatchObject({
-    name: 'LakeUnreachable',
-    message: 'The file "/dev/full" could not be read or written (no space left).',
-  })
-  await writeFile(join(folder, 'file'), '')
-  await expect(engine.run(`copy (select 1) to '${join(folder, 'file', 'below.parquet')}' (format parquet)`)).rejects.toMatchObject({ name: 'LakeUnreachable' })
-  await expect(engine.run(`select * from read_parquet('${join(folder, 'nothing.parquet')}')`)).rejects.toMatchObject({ name: 'EngineFailure' })
-})
+test.skipIf(process.platform !== 'linux')(
+  'a full disk is LakeUnreachable with the file, not a failed query',
+  async () => {
+    await expect(
+      engine.run(`copy (select i from range(200000) r(i)) to '/dev/full' (format parquet)`),
+    ).rejects.toMatchObject({
+      name: 'LakeUnreachable',
+      message: 'The file "/dev/full" could not be read or written (no space left).',
+    })
+    await writeFile(join(folder, 'file'), '')
+    await expect(
+      engine.run(`copy (select 1) to '${join(folder, 'file', 'below.parquet')}' (format parquet)`),
+    ).rejects.toMatchObject({ name: 'LakeUnreachable' })
+    await expect(
+      engine.run(`select * from read_parquet('${join(folder, 'nothing.parquet')}')`),
+    ).rejects.toMatchObject({ name: 'EngineFailure' })
+  },
+)

@@ -17,7 +17,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-async function write(rows: Iterable<Buffer>, name = 'p'): Promise<{ writer: ReturnType<typeof openPieceWriter>; waits: number }> {
+async function write(
+  rows: Iterable<Buffer>,
+  name = 'p',
+): Promise<{ writer: ReturnType<typeof openPieceWriter>; waits: number }> {
   const writer = openPieceWriter(folder, name)
   let waits = 0
   for (const row of rows) {
@@ -30,23 +33,35 @@ async function write(rows: Iterable<Buffer>, name = 'p'): Promise<{ writer: Retu
 }
 
 test('any rows come out whole, in order, with their count, bytes, longest row and sha256', async () => {
-  const lengths = fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 1, max: 300 }) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 3 << 20 }) })
+  const lengths = fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: 1, max: 300 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 3 << 20 }) },
+  )
   let run = 0
   await fc.assert(
     fc.asyncProperty(fc.array(lengths, { maxLength: 60 }), async (sizes) => {
       run += 1
-      const rows = sizes.map((size, index) => Buffer.alloc(size, 97 + (index % 26)).fill('\n', size - 1))
+      const rows = sizes.map((size, index) =>
+        Buffer.alloc(size, 97 + (index % 26)).fill('\n', size - 1),
+      )
       const whole = Buffer.concat(rows)
       // The sender may reuse its buffer as soon as `row` returns.
-      const { writer } = await write((function* reused() {
-        for (const row of rows) {
-          const lent = Buffer.from(row)
-          yield lent
-          lent.fill(0)
-        }
-      })(), `p${run}`)
+      const { writer } = await write(
+        (function* reused() {
+          for (const row of rows) {
+            const lent = Buffer.from(row)
+            yield lent
+            lent.fill(0)
+          }
+        })(),
+        `p${run}`,
+      )
       const pieces = await writer.finish()
-      expect([pieces.rows, pieces.bytes, pieces.longestRow]).toEqual([rows.length, whole.length, Math.max(0, ...sizes)])
+      expect([pieces.rows, pieces.bytes, pieces.longestRow]).toEqual([
+        rows.length,
+        whole.length,
+        Math.max(0, ...sizes),
+      ])
       expect(pieces.digest).toBe(createHash('sha256').update(whole).digest('hex'))
       const files = await pieces.files()
       expect(await pieces.files()).toEqual(files)
@@ -64,12 +79,14 @@ test('many rows are spilled to several files, each cut at a row end, and memory 
   const count = 60_000
   const before = process.memoryUsage().arrayBuffers
   let most = 0
-  const { writer, waits } = await write((function* many() {
-    for (let n = 0; n < count; n++) {
-      if (n % 500 === 0) most = Math.max(most, process.memoryUsage().arrayBuffers - before)
-      yield row
-    }
-  })())
+  const { writer, waits } = await write(
+    (function* many() {
+      for (let n = 0; n < count; n++) {
+        if (n % 500 === 0) most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+        yield row
+      }
+    })(),
+  )
   const pieces = await writer.finish()
   const files = await pieces.files()
   expect(files.length).toBeGreaterThan(2)
@@ -95,13 +112,20 @@ test('few rows touch no disk until somebody wants files', async () => {
 
 test('no rows make no file, and the digest of nothing', async () => {
   const pieces = await openPieceWriter(folder, 'none').finish()
-  expect([pieces.rows, pieces.bytes, pieces.digest, await pieces.files()]).toEqual([0, 0, createHash('sha256').digest('hex'), []])
+  expect([pieces.rows, pieces.bytes, pieces.digest, await pieces.files()]).toEqual([
+    0,
+    0,
+    createHash('sha256').digest('hex'),
+    [],
+  ])
 })
 
 test('a writer given up in the middle leaves no file behind', async () => {
-  const { writer } = await write((function* many() {
-    for (let n = 0; n < 20; n++) yield Buffer.alloc(1 << 20, 'x')
-  })())
+  const { writer } = await write(
+    (function* many() {
+      for (let n = 0; n < 20; n++) yield Buffer.alloc(1 << 20, 'x')
+    })(),
+  )
   expect(await readdir(folder)).not.toEqual([])
   await writer.discard()
   expect(await readdir(folder)).toEqual([])
@@ -117,7 +141,10 @@ test('a disk that refuses is heard by the sender and by finish, and no row is ta
       await writer.ready()
     }
   }
-  const refused = { name: 'LakeUnreachable', message: expect.stringMatching(/ENOTDIR|EEXIST/) as string }
+  const refused = {
+    name: 'LakeUnreachable',
+    message: expect.stringMatching(/ENOTDIR|EEXIST/) as string,
+  }
   await expect(send()).rejects.toMatchObject(refused)
   await expect(writer.finish()).rejects.toMatchObject(refused)
   await writer.discard()

@@ -20,7 +20,8 @@ afterEach(async () => {
 })
 
 const open = (name = 'shop'): Chain => openChain(openFolderStore(folder), name)
-const pathOf = (number: number, name = 'shop'): string => join(folder, name, '_manifests', `${String(number).padStart(10, '0')}.json`)
+const pathOf = (number: number, name = 'shop'): string =>
+  join(folder, name, '_manifests', `${String(number).padStart(10, '0')}.json`)
 const draft = (batch: number): ManifestDraft => ({
   chain: 'one',
   batch,
@@ -39,7 +40,10 @@ async function commitMany(count: number): Promise<Chain> {
 }
 
 /** Rewrites a manifest on disk. */
-async function edit(number: number, change: (manifest: Record<string, unknown>) => unknown): Promise<void> {
+async function edit(
+  number: number,
+  change: (manifest: Record<string, unknown>) => unknown,
+): Promise<void> {
   const manifest = JSON.parse(await readFile(pathOf(number), 'utf8')) as Record<string, unknown>
   await writeFile(pathOf(number), JSON.stringify(change(manifest)))
 }
@@ -64,7 +68,10 @@ test('P3: a manifest names its parent and the sha256 of its bytes, and is read a
   const chain = await commitMany(3)
   expect(await open().newest()).toEqual(await chain.newest())
   const [first, second] = [await readFile(pathOf(1)), await open().read(2)]
-  expect(second.parent).toEqual({ number: 1, sha256: createHash('sha256').update(first).digest('hex') })
+  expect(second.parent).toEqual({
+    number: 1,
+    sha256: createHash('sha256').update(first).digest('hex'),
+  })
   expect((await open().read(1)).parent).toBeNull()
   expect((await open().newest())?.number).toBe(3)
   expect(await open('other').newest()).toBeNull()
@@ -74,11 +81,16 @@ test('P3: of many that commit on one parent exactly one does; the others learn t
   await commitMany(2)
   const writers = Array.from({ length: 8 }, () => open())
   const parents = await Promise.all(writers.map(async (writer) => writer.newest()))
-  const results = await Promise.allSettled(writers.map(async (writer, index) => writer.commit({ ...draft(3), run: `run ${index}` }, parents[index] ?? null)))
+  const results = await Promise.allSettled(
+    writers.map(async (writer, index) =>
+      writer.commit({ ...draft(3), run: `run ${index}` }, parents[index] ?? null),
+    ),
+  )
   const committed = results.filter((result) => result.status === 'fulfilled')
   expect(committed).toHaveLength(1)
   for (const result of results) {
-    if (result.status === 'rejected') expect(result.reason).toMatchObject({ name: 'LakeConflict', retry: true })
+    if (result.status === 'rejected')
+      expect(result.reason).toMatchObject({ name: 'LakeConflict', retry: true })
   }
   expect((await open().newest())?.run).toBe(committed[0]?.value.run)
   // A loser sees the winner's manifest next, and may follow it.
@@ -98,7 +110,10 @@ test('P3: a chain opened before another process committed finds what that one ad
 test('P3: a parent that is not the one that was followed is found', async () => {
   await commitMany(3)
   await edit(2, (manifest) => ({ ...manifest, run: 'another' }))
-  await expect(open().newest()).rejects.toMatchObject({ name: 'LakeCorrupt', message: expect.stringContaining('parent 2 of another content') as string })
+  await expect(open().newest()).rejects.toMatchObject({
+    name: 'LakeCorrupt',
+    message: expect.stringContaining('parent 2 of another content') as string,
+  })
 })
 
 test('P3: a manifest of another chain under the same name is found', async () => {
@@ -115,23 +130,45 @@ test.each([
   ['another kind of JSON', () => '{"a": 1}'],
   ['no tables', (manifest: object) => JSON.stringify({ ...manifest, tables: null })],
   ['no parent', (manifest: object) => JSON.stringify({ ...manifest, parent: null })],
-  ['a parent that is not the one before', (manifest: object) => JSON.stringify({ ...manifest, parent: { number: 1, sha256: '' } })],
-  ['the name of another chain', (manifest: object) => JSON.stringify({ ...manifest, name: 'foreign' })],
+  [
+    'a parent that is not the one before',
+    (manifest: object) => JSON.stringify({ ...manifest, parent: { number: 1, sha256: '' } }),
+  ],
+  [
+    'the name of another chain',
+    (manifest: object) => JSON.stringify({ ...manifest, name: 'foreign' }),
+  ],
   ['another number', (manifest: object) => JSON.stringify({ ...manifest, number: 7 })],
-])('P3: %s where the newest manifest should be is LakeCorrupt, and the file is named', async (_, write) => {
-  await commitMany(3)
-  await writeFile(pathOf(3), write(JSON.parse(await readFile(pathOf(3), 'utf8')) as object))
-  await expect(open().newest()).rejects.toMatchObject({ name: 'LakeCorrupt', facts: { where: 'shop/_manifests/0000000003.json' } })
-})
+])(
+  'P3: %s where the newest manifest should be is LakeCorrupt, and the file is named',
+  async (_, write) => {
+    await commitMany(3)
+    await writeFile(pathOf(3), write(JSON.parse(await readFile(pathOf(3), 'utf8')) as object))
+    await expect(open().newest()).rejects.toMatchObject({
+      name: 'LakeCorrupt',
+      facts: { where: 'shop/_manifests/0000000003.json' },
+    })
+  },
+)
 
 test('P3: an older manifest that is gone is LakeCorrupt when it is needed', async () => {
   await commitMany(3)
   await rm(pathOf(1))
-  await expect(open().read(1)).rejects.toMatchObject({ name: 'LakeCorrupt', message: expect.stringContaining('is missing') as string })
+  await expect(open().read(1)).rejects.toMatchObject({
+    name: 'LakeCorrupt',
+    message: expect.stringContaining('is missing') as string,
+  })
 })
 
 test('a lake of a newer format is refused, and not taken for a corrupt one', async () => {
   await commitMany(1)
-  await edit(1, (manifest) => ({ format: LAKE_FORMAT + 1, tables: 'of another shape', run: manifest['run'] }))
-  await expect(open().newest()).rejects.toMatchObject({ name: 'LakeNewer', message: expect.stringContaining(String(LAKE_FORMAT + 1)) as string })
+  await edit(1, (manifest) => ({
+    format: LAKE_FORMAT + 1,
+    tables: 'of another shape',
+    run: manifest['run'],
+  }))
+  await expect(open().newest()).rejects.toMatchObject({
+    name: 'LakeNewer',
+    message: expect.stringContaining(String(LAKE_FORMAT + 1)) as string,
+  })
 })

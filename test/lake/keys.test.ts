@@ -2,11 +2,33 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { fromMicros } from '../../src/lake/instant.ts'
-import { formatDataKey, formatManifestKey, parseDataKey, type DataKey } from '../../src/lake/keys.ts'
+import {
+  formatDataKey,
+  formatManifestKey,
+  parseDataKey,
+  type DataKey,
+} from '../../src/lake/keys.ts'
 
 const names = fc.oneof(
   fc.string({ unit: 'grapheme', minLength: 1 }),
-  fc.constantFrom('_manifests', '.', '..', '...', '.hidden', '_x', 'a.b', 'a/b', '/', '%2E', '%', 'Ünïcode "quoted"', 'a\\b', 'nul\0', 'c0=1', 'a*b?[c]'),
+  fc.constantFrom(
+    '_manifests',
+    '.',
+    '..',
+    '...',
+    '.hidden',
+    '_x',
+    'a.b',
+    'a/b',
+    '/',
+    '%2E',
+    '%',
+    'Ünïcode "quoted"',
+    'a\\b',
+    'nul\0',
+    'c0=1',
+    'a*b?[c]',
+  ),
 )
 const instants = fc.bigInt({ min: 0n, max: 253_402_300_799_999_999n }).map(fromMicros)
 const keys: fc.Arbitrary<DataKey> = fc.record({
@@ -44,7 +66,10 @@ test('different tables never share a folder', () => {
   fc.assert(
     fc.property(names, names, instants, (first, second, instant) => {
       fc.pre(first !== second)
-      const folder = (table: string): string => formatDataKey({ chain: 'c', table, instant, part: 0, random: '0', base: false }).split('/')[1] ?? ''
+      const folder = (table: string): string =>
+        formatDataKey({ chain: 'c', table, instant, part: 0, random: '0', base: false }).split(
+          '/',
+        )[1] ?? ''
       expect(folder(first)).not.toBe(folder(second))
     }),
   )
@@ -54,14 +79,24 @@ test('within a table the order of keys is the order of instants', () => {
   fc.assert(
     fc.property(keys, keys, (first, second) => {
       fc.pre(first.instant !== second.instant)
-      const [a, b] = [formatDataKey({ ...first, chain: 'c', table: 't' }), formatDataKey({ ...second, chain: 'c', table: 't' })]
+      const [a, b] = [
+        formatDataKey({ ...first, chain: 'c', table: 't' }),
+        formatDataKey({ ...second, chain: 'c', table: 't' }),
+      ]
       expect(a < b).toBe(first.instant < second.instant)
     }),
   )
 })
 
 test('what formatDataKey did not write is not a key', () => {
-  for (const text of ['', 'c/_manifests/0000000001.json', 'c/t/2026/11/20/093000123456-0-ab.csv', 'c/t/x/2026/11/20/093000123456-0-ab.parquet', '%zz/t/2026/11/20/093000123456-0-ab.parquet', 'c/%FF/2026/11/20/093000123456-0-ab.parquet']) {
+  for (const text of [
+    '',
+    'c/_manifests/0000000001.json',
+    'c/t/2026/11/20/093000123456-0-ab.csv',
+    'c/t/x/2026/11/20/093000123456-0-ab.parquet',
+    '%zz/t/2026/11/20/093000123456-0-ab.parquet',
+    'c/%FF/2026/11/20/093000123456-0-ab.parquet',
+  ]) {
     expect(parseDataKey(text)).toBeUndefined()
   }
 })

@@ -37,7 +37,12 @@ const COLUMNS: readonly Column[] = [
   { id: 3, name: 'the "part"', type: 'text', carried: 'VARCHAR', notNull: true },
   { id: 7, name: 'env', type: 'text', carried: 'VARCHAR', notNull: false },
 ]
-const context: Context = { run: 'r', signal: new AbortController().signal, now: () => new Date(0), emit: () => undefined }
+const context: Context = {
+  run: 'r',
+  signal: new AbortController().signal,
+  now: () => new Date(0),
+  emit: () => undefined,
+}
 const KEY = ['id', 'the "part"']
 
 type Rows = ReadonlyMap<string, string | null>
@@ -46,7 +51,9 @@ interface Change {
   readonly key: string
   readonly value: string | null
 }
-type Step = { readonly type: 'batch'; readonly changes: readonly Change[] } | { readonly type: 'base' }
+type Step =
+  | { readonly type: 'batch'; readonly changes: readonly Change[] }
+  | { readonly type: 'base' }
 
 const change = fc.record({
   op: fc.constantFrom('u' as const, 'u' as const, 'd' as const),
@@ -55,17 +62,26 @@ const change = fc.record({
 })
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
-    { weight: 3, arbitrary: fc.record({ type: fc.constant('batch' as const), changes: fc.uniqueArray(change, { selector: ({ key }) => key, maxLength: 5 }) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        type: fc.constant('batch' as const),
+        changes: fc.uniqueArray(change, { selector: ({ key }) => key, maxLength: 5 }),
+      }),
+    },
     { weight: 1, arbitrary: fc.constant({ type: 'base' as const }) },
   ),
   { maxLength: 9 },
 )
 
-const literal = (text: string | null): string => (text === null ? 'null' : `'${text.replaceAll("'", "''")}'`)
+const literal = (text: string | null): string =>
+  text === null ? 'null' : `'${text.replaceAll("'", "''")}'`
 
 /** What a batch really changes: a delete needs a row, and an upsert another value. */
 function effective(rows: Rows, changes: readonly Change[]): Change[] {
-  return changes.filter(({ op, key, value }) => (op === 'd' ? rows.has(key) : !rows.has(key) || rows.get(key) !== value))
+  return changes.filter(({ op, key, value }) =>
+    op === 'd' ? rows.has(key) : !rows.has(key) || rows.get(key) !== value,
+  )
 }
 
 function apply(rows: Rows, changes: readonly Change[]): Rows {
@@ -77,7 +93,12 @@ function apply(rows: Rows, changes: readonly Change[]): Rows {
   return next
 }
 
-async function commitBatch(zone: Zone, parent: CommittedManifest | null, changes: readonly Change[], rows: number): Promise<CommittedManifest> {
+async function commitBatch(
+  zone: Zone,
+  parent: CommittedManifest | null,
+  changes: readonly Change[],
+  rows: number,
+): Promise<CommittedManifest> {
   const batch = (parent?.batch ?? 0) + 1
   const instant = fromMicros(BigInt(batch))
   const entry = parent?.tables['t']
@@ -110,16 +131,25 @@ async function commitBatch(zone: Zone, parent: CommittedManifest | null, changes
     files: [...(entry?.files ?? []), ...(file === null ? [] : [file])],
     previous: entry?.previous ?? null,
   }
-  return zone.chain('shop').commit({ chain: 'c', batch, instant, run: 'r', writer: 'test', tables: { t: next } }, parent)
+  return zone
+    .chain('shop')
+    .commit({ chain: 'c', batch, instant, run: 'r', writer: 'test', tables: { t: next } }, parent)
 }
 
 async function read(sql: string): Promise<Rows> {
   const rows = await engine.rows(sql)
-  const found = new Map(rows.map((row) => [`${String(row['id'])}|${String(row['the "part"'])}`, row['env'] as string | null]))
+  const found = new Map(
+    rows.map((row) => [
+      `${String(row['id'])}|${String(row['the "part"'])}`,
+      row['env'] as string | null,
+    ]),
+  )
   expect(found.size, 'each key once').toBe(rows.length)
   return found
 }
 
+const byText = (rows: unknown[]): unknown[] =>
+  rows.toSorted((a, b) => (String(a) < String(b) ? -1 : 1))
 const sorted = (rows: Rows): unknown[] => [...rows].toSorted(([a], [b]) => (a < b ? -1 : 1))
 
 test('P3, P6: current rows, rows as of every batch and the changes of every span are those of the model', async () => {
@@ -136,7 +166,13 @@ test('P3, P6: current rows, rows as of every batch and the changes of every span
         const before: Rows = states.at(-1) ?? new Map()
         if (step.type === 'base') {
           if (manifest === null) continue
-          const based: CommittedManifest = await writeDueBases(zone, engine, manifest, { files: 0 }, context)
+          const based: CommittedManifest = await writeDueBases(
+            zone,
+            engine,
+            manifest,
+            { files: 0 },
+            context,
+          )
           if (based.number > manifest.number) bases += 1
           manifest = based
           continue
@@ -154,7 +190,10 @@ test('P3, P6: current rows, rows as of every batch and the changes of every span
       expect(newest).toEqual(manifest)
       if (newest === null) return
       for (const [batch, state] of states.entries()) {
-        expect(sorted(await read(await rowsAsOf(reader, newest, 't', batch))), `as of batch ${batch}`).toEqual(sorted(state))
+        expect(
+          sorted(await read(await rowsAsOf(reader, newest, 't', batch))),
+          `as of batch ${batch}`,
+        ).toEqual(sorted(state))
       }
       const entry = newest.tables['t'] as TableEntry
       for (const [batch, changes] of batches.entries()) {
@@ -162,16 +201,27 @@ test('P3, P6: current rows, rows as of every batch and the changes of every span
         const files = await filesOfBatch(reader, newest, 't', batch)
         const found = await engine.rows(await changesIn(reader, entry, files))
         expect(
-          found.map((row) => [row['_tote_op'], `${String(row['id'])}|${String(row['the "part"'])}`, row['env']]).toSorted(),
+          byText(
+            found.map((row) => [
+              row['_tote_op'],
+              `${String(row['id'])}|${String(row['the "part"'])}`,
+              row['env'],
+            ]),
+          ),
           `changes of batch ${batch}`,
-        ).toEqual(changes.map(({ op, key, value }) => [op, key, op === 'd' ? null : value]).toSorted())
+        ).toEqual(byText(changes.map(({ op, key, value }) => [op, key, op === 'd' ? null : value])))
       }
       for (let after = 0; after < states.length; after++) {
         for (let upTo = after; upTo < states.length; upTo++) {
           spans += 1
           const files = await filesBetween(reader, newest, 't', after, upTo)
-          const expected = batches.flatMap((changes, batch) => (changes.length > 0 && batch > after && batch <= upTo ? [batch] : []))
-          expect(files.map((file) => file.batch), `files after ${after} up to ${upTo}`).toEqual(expected)
+          const expected = batches.flatMap((changes, batch) =>
+            changes.length > 0 && batch > after && batch <= upTo ? [batch] : [],
+          )
+          expect(
+            files.map((file) => file.batch),
+            `files after ${after} up to ${upTo}`,
+          ).toEqual(expected)
         }
       }
     }),
@@ -196,10 +246,17 @@ test('a file has field ids, is sorted by key, and its entry says what is in it',
     rows: count,
     deletes: 0,
   })
-  expect(file).toMatchObject({ batch: 4, rows: count, least: ['0', 'p'], greatest: [String(count - 1), 'p'] })
+  expect(file).toMatchObject({
+    batch: 4,
+    rows: count,
+    least: ['0', 'p'],
+    greatest: [String(count - 1), 'p'],
+  })
   expect(file.key).toMatch(/^shop\/t\/1970\/01\/01\/000000000004-base-0-[0-9a-f]+\.parquet$/)
   const path = await zone.store.localPath(file.key, file)
-  const schema = await engine.rows(`select name, field_id from parquet_schema('${path}') where field_id is not null`)
+  const schema = await engine.rows(
+    `select name, field_id from parquet_schema('${path}') where field_id is not null`,
+  )
   expect(schema.map((row) => [row['name'], Number(row['field_id'])])).toEqual([
     ['_tote_op', 2_000_000_000],
     ['_tote_batch', 2_000_000_001],
@@ -210,7 +267,11 @@ test('a file has field ids, is sorted by key, and its entry says what is in it',
   const [order] = await engine.rows(
     `select count(*) as n, count(*) filter (where id <> file_row_number) as displaced, min(_tote_batch) as batch from read_parquet('${path}', file_row_number = true)`,
   )
-  expect([Number(order?.['n']), Number(order?.['displaced']), Number(order?.['batch'])]).toEqual([count, 0, 4])
+  expect([Number(order?.['n']), Number(order?.['displaced']), Number(order?.['batch'])]).toEqual([
+    count,
+    0,
+    4,
+  ])
 })
 
 test('P3: rows are never read from a file that is not what its manifest says', async () => {
@@ -220,7 +281,9 @@ test('P3: rows are never read from a file that is not what its manifest says', a
   await rm(join(zone.store.url, file.key))
   const fresh = openZone(openFolderStore(zone.store.url))
   await expect(rowsAsOf(fresh, manifest, 't', 1)).rejects.toMatchObject({ name: 'LakeCorrupt' })
-  await expect(changesIn(fresh, manifest.tables['t'] as TableEntry, [file])).rejects.toMatchObject({ name: 'LakeCorrupt' })
+  await expect(changesIn(fresh, manifest.tables['t'] as TableEntry, [file])).rejects.toMatchObject({
+    name: 'LakeCorrupt',
+  })
 })
 
 test('P3: whoever loses the race to write a base leaves the batch that is there, and the winner stays', async () => {
@@ -235,7 +298,16 @@ test('P3: whoever loses the race to write a base leaves the batch that is there,
 })
 
 test('a base is due after many files, or after more changed rows than the table has', () => {
-  const file = (rows: number): DataFile => ({ key: '', batch: 1, rows, deletes: 0, bytes: 0, sha256: '', least: [], greatest: [] })
+  const file = (rows: number): DataFile => ({
+    key: '',
+    batch: 1,
+    rows,
+    deletes: 0,
+    bytes: 0,
+    sha256: '',
+    least: [],
+    greatest: [],
+  })
   const entry = (rows: number, base: number[], files: number[]): TableEntry => ({
     columns: [],
     key: [],
@@ -246,7 +318,8 @@ test('a base is due after many files, or after more changed rows than the table 
     files: files.map(file),
     previous: null,
   })
-  const due = (rows: number, base: number[], files: number[]): boolean => wantsBase(entry(rows, base, files), { files: 3 })
+  const due = (rows: number, base: number[], files: number[]): boolean =>
+    wantsBase(entry(rows, base, files), { files: 3 })
   expect(due(10, [], [10, 1, 1])).toBe(false)
   expect(due(10, [], [10, 1, 1, 1])).toBe(true)
   expect(due(10, [10], [1, 1, 1])).toBe(false)

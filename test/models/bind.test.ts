@@ -85,6 +85,11 @@ describe('models that are right', () => {
       { id: 3, name: 'pay', type: 'numeric', carried: 'VARCHAR', notNull: true },
     ])
   })
+  test('have a key that is NOT NULL even where all may be null', async () => {
+    const texts = [dimension('a', 'select 1 as id, 2 as n', '-- nullable: all\n')]
+    const [bound] = await bindModels(texts, engine, sources)
+    expect(bound?.columns.map(({ notNull }) => notNull)).toEqual([true, false])
+  })
   test('see and leave nothing in the engine', async () => {
     await engine.run(
       'create schema shop; create table shop.staff (other integer); create table b as select 1 as x',
@@ -418,6 +423,11 @@ describe('conditions', () => {
     ['n > 1), (n > 2', 'is not one condition on the columns of the model'],
     ['n > 1) from shop.staff where (true', 'is not one condition on the columns of the model'],
     ['true); drop table x; select (true', 'is not one condition on the columns of the model'],
+    ['true); select (true', 'is not one condition on the columns of the model'],
+    [
+      'n > 1) from (values (1)) as v where (true',
+      'is not one condition on the columns of the model',
+    ],
     ['d < now()', 'now() reads the clock; a model is a function of the tables that it names'],
   ])('%s', async (condition, message) => {
     const text = dimension(

@@ -176,6 +176,17 @@ describe('anything else has the type of the table in the docs', () => {
     ],
     ['replaced in a star', 'select * replace (upper(name) as name) from s.c', 'name text'],
     [
+      'union by name with other columns at the same place',
+      `select a.id, a.code as x, b.name as y from s.a join s.b using (id)
+       union all by name select a.id, a.code as y, b.name as x from s.a join s.b using (id)`,
+      'x text, y text',
+    ],
+    [
+      'a name that a subquery has twice',
+      'select id, code from (select a.id, a.code, b.code from s.a join s.b using (id)) as x',
+      'code text',
+    ],
+    [
       'aggregates',
       'select id, count(*) as n, sum(id) as s, max(name) as m from s.c group by id',
       'n bigint, s numeric(38,0), m text',

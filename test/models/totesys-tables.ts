@@ -49,7 +49,7 @@ export function readable(schema: string, name: string, columns: string): Readabl
   }
 }
 
-export const sources: readonly ReadableTable[] = [
+const sources: readonly ReadableTable[] = [
   ...Object.entries(TABLES).map(([name, columns]) => readable('totesys', name, columns)),
   readable('seeds', 'currency_name', 'currency_code text; currency_name text'),
 ]

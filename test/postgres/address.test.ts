@@ -6,7 +6,9 @@ import type { ToteError } from '../../src/errors.ts'
 const parse = (url: string): Address => parseAddress(url, 'sources.shop.url')
 
 test('every part of a URL is read, percent-encoding included', () => {
-  expect(parse('postgresql://us%40er:p%3Aa%2Fss@db.example:6543/my%20db?sslrootcert=/ca.pem')).toEqual({
+  expect(
+    parse('postgresql://us%40er:p%3Aa%2Fss@db.example:6543/my%20db?sslrootcert=/ca.pem'),
+  ).toEqual({
     host: 'db.example',
     port: 6543,
     database: 'my db',
@@ -15,9 +17,23 @@ test('every part of a URL is read, percent-encoding included', () => {
     tls: 'verify-full',
     rootCertificate: '/ca.pem',
   })
-  expect(parse('postgres:///shop')).toMatchObject({ host: 'localhost', port: 5432, user: 'postgres', password: undefined, tls: 'disable' })
-  expect(parse('postgres://me@/shop?host=/var/run/postgresql&port=5433')).toMatchObject({ host: '/var/run/postgresql', port: 5433, tls: 'disable' })
-  expect(parse('postgres://me@[::1]:5433/shop')).toMatchObject({ host: '::1', port: 5433, tls: 'disable' })
+  expect(parse('postgres:///shop')).toMatchObject({
+    host: 'localhost',
+    port: 5432,
+    user: 'postgres',
+    password: undefined,
+    tls: 'disable',
+  })
+  expect(parse('postgres://me@/shop?host=/var/run/postgresql&port=5433')).toMatchObject({
+    host: '/var/run/postgresql',
+    port: 5433,
+    tls: 'disable',
+  })
+  expect(parse('postgres://me@[::1]:5433/shop')).toMatchObject({
+    host: '::1',
+    port: 5433,
+    tls: 'disable',
+  })
 })
 
 test('P10: a remote server’s certificate is checked unless the URL says otherwise; this machine needs none', () => {
@@ -47,11 +63,16 @@ test('P10: what is wrong with a URL is said without the URL', () => {
     } catch (error) {
       thrown = error
     }
-    expect(thrown, url).toMatchObject({ name: 'ConfigInvalid', facts: { where: 'sources.shop.url' } })
+    expect(thrown, `${url}`).toMatchObject({
+      name: 'ConfigInvalid',
+      facts: { where: 'sources.shop.url' },
+    })
     expect(JSON.stringify((thrown as ToteError).toJSON())).not.toContain('secret')
   }
 })
 
 test('P10: an address is shown without its password', () => {
-  expect(formatAddress(parse('postgres://me:secret@db.example/shop'))).toBe('me@db.example:5432/shop')
+  expect(formatAddress(parse('postgres://me:secret@db.example/shop'))).toBe(
+    'me@db.example:5432/shop',
+  )
 })

@@ -18,7 +18,10 @@ afterAll(async () => {
   await database.drop()
 })
 
-async function withConnection<T>(action: (connection: Connection) => Promise<T>, options: Partial<ConnectOptions> = {}): Promise<T> {
+async function withConnection<T>(
+  action: (connection: Connection) => Promise<T>,
+  options: Partial<ConnectOptions> = {},
+): Promise<T> {
   const connection = await connect({ side: 'source', name: 'shop', url: database.url, ...options })
   try {
     return await action(connection)
@@ -39,8 +42,22 @@ async function failure(promise: Promise<unknown>): Promise<{ error: ToteError; s
 
 test('P8: values are the text that the server prints', async () => {
   await withConnection(async (connection) => {
-    expect(await connection.query('ask', `select 1::bigint as n, 1.50::numeric(10,2) as amount, true as yes, null::text as nothing, '{1,2}'::int[] as list, '2026-11-20'::date as day, $1 as given`, ["a'b"])).toEqual([
-      { n: '1', amount: '1.50', yes: 't', nothing: null, list: '{1,2}', day: '2026-11-20', given: "a'b" },
+    expect(
+      await connection.query(
+        'ask',
+        `select 1::bigint as n, 1.50::numeric(10,2) as amount, true as yes, null::text as nothing, '{1,2}'::int[] as list, '2026-11-20'::date as day, $1 as given`,
+        ["a'b"],
+      ),
+    ).toEqual([
+      {
+        n: '1',
+        amount: '1.50',
+        yes: 't',
+        nothing: null,
+        list: '{1,2}',
+        day: '2026-11-20',
+        given: "a'b",
+      },
     ])
     expect(await connection.query('ask', 'select 1 as a; select 2 as b')).toEqual([{ b: '2' }])
     expect(connection.pid).toBeGreaterThan(0)
@@ -52,15 +69,31 @@ test('a port where nobody listens, or nobody answers, is unreachable within the 
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
   const { port } = silent.address() as AddressInfo
   try {
-    const slow = await failure(connect({ side: 'source', name: 'shop', url: `postgres://me:secret@127.0.0.1:${port}/db`, connectTimeoutMs: 200 }))
+    const slow = await failure(
+      connect({
+        side: 'source',
+        name: 'shop',
+        url: `postgres://me:secret@127.0.0.1:${port}/db`,
+        connectTimeoutMs: 200,
+      }),
+    )
     expect(slow.error).toMatchObject({ name: 'SourceUnreachable', retry: true })
     expect(slow.error.message).toContain('timeout')
     expect(slow.stored).not.toContain('secret')
   } finally {
     silent.close()
   }
-  const refused = await failure(connect({ side: 'warehouse', name: 'warehouse', url: `postgres://me:secret@127.0.0.1:${port}/db` }))
-  expect(refused.error).toMatchObject({ name: 'WarehouseUnreachable', facts: { where: `me@127.0.0.1:${port}/db` } })
+  const refused = await failure(
+    connect({
+      side: 'warehouse',
+      name: 'warehouse',
+      url: `postgres://me:secret@127.0.0.1:${port}/db`,
+    }),
+  )
+  expect(refused.error).toMatchObject({
+    name: 'WarehouseUnreachable',
+    facts: { where: `me@127.0.0.1:${port}/db` },
+  })
   expect(refused.error.message).toContain('ECONNREFUSED')
   expect(refused.stored).not.toContain('secret')
 })
@@ -74,9 +107,18 @@ test('an abort while connecting ends it at once, with its own reason', async () 
     const reason = new ToteError('RunCancelled', 'stop')
     const startedAt = performance.now()
     setTimeout(() => controller.abort(reason), 100)
-    await expect(connect({ side: 'source', name: 'shop', url: `postgres://me@127.0.0.1:${port}/db`, signal: controller.signal })).rejects.toBe(reason)
+    await expect(
+      connect({
+        side: 'source',
+        name: 'shop',
+        url: `postgres://me@127.0.0.1:${port}/db`,
+        signal: controller.signal,
+      }),
+    ).rejects.toBe(reason)
     expect(performance.now() - startedAt).toBeLessThan(2_000)
-    await expect(connect({ side: 'source', name: 'shop', url: database.url, signal: controller.signal })).rejects.toBe(reason)
+    await expect(
+      connect({ side: 'source', name: 'shop', url: database.url, signal: controller.signal }),
+    ).rejects.toBe(reason)
   } finally {
     silent.close()
   }
@@ -84,8 +126,17 @@ test('an abort while connecting ends it at once, with its own reason', async () 
 
 test('a missing database and a missing role are refused with their SQLSTATE and no retry', async () => {
   const server = await testServer()
-  expect((await failure(connect({ side: 'source', name: 'shop', url: server.url('no such database') }))).error).toMatchObject({ name: 'SourceRefused', retry: false, facts: { sqlstate: '3D000' } })
-  const login = await failure(connect({ side: 'warehouse', name: 'warehouse', url: server.url(database.name, 'no_such_role') }))
+  expect(
+    (await failure(connect({ side: 'source', name: 'shop', url: server.url('no such database') })))
+      .error,
+  ).toMatchObject({ name: 'SourceRefused', retry: false, facts: { sqlstate: '3D000' } })
+  const login = await failure(
+    connect({
+      side: 'warehouse',
+      name: 'warehouse',
+      url: server.url(database.name, 'no_such_role'),
+    }),
+  )
   expect(login.error).toMatchObject({ name: 'WarehouseRefused', retry: false })
   expect(login.error.facts.sqlstate).toMatch(/^28/)
 })
@@ -105,11 +156,21 @@ test('P10: no error shows a value, whatever the server says of it', async () => 
     [`insert into u values ('${planted}')`, 'P0001'],
     [`select repeat('${planted}', 1)::date`, '22007'],
   ] as const) {
-    const { error, stored } = await failure(withConnection(async (connection) => connection.query('try it', statement)))
-    expect(error.facts.sqlstate, statement).toBe(sqlstate)
-    expect(stored, statement).not.toContain('4711')
+    const { error, stored } = await failure(
+      withConnection(async (connection) => connection.query('try it', statement)),
+    )
+    expect(error.facts.sqlstate, `${statement}`).toBe(sqlstate)
+    expect(stored, `${statement}`).not.toContain('4711')
   }
-  const copied = await failure(withConnection(async (connection) => connection.copyIn('load', 'copy t from stdin', chunks(`${planted}\tnot a number ${planted}\n`))))
+  const copied = await failure(
+    withConnection(async (connection) =>
+      connection.copyIn(
+        'load',
+        'copy t from stdin',
+        chunks(`${planted}\tnot a number ${planted}\n`),
+      ),
+    ),
+  )
   expect(copied.error.facts.sqlstate).toBe('22P02')
   expect(copied.stored).not.toContain('4711')
 })
@@ -124,8 +185,13 @@ async function* chunks(...texts: string[]): AsyncIterable<Uint8Array> {
 test('rows copied in are counted; a refused row, or chunks that fail, leave none, and the connection is good', async () => {
   await database.query('create table copied (id integer primary key)')
   await withConnection(async (connection) => {
-    expect(await connection.copyIn('load', 'copy copied from stdin', chunks('1\n2', '\n3\n'))).toBe(3)
-    expect((await failure(connection.copyIn('load', 'copy copied from stdin', chunks('4\n1\n')))).error.facts.sqlstate).toBe('23505')
+    expect(await connection.copyIn('load', 'copy copied from stdin', chunks('1\n2', '\n3\n'))).toBe(
+      3,
+    )
+    expect(
+      (await failure(connection.copyIn('load', 'copy copied from stdin', chunks('4\n1\n')))).error
+        .facts.sqlstate,
+    ).toBe('23505')
     const own = new Error('the lake is gone')
     await expect(
       connection.copyIn(
@@ -137,9 +203,23 @@ test('rows copied in are counted; a refused row, or chunks that fail, leave none
         })(),
       ),
     ).rejects.toBe(own)
-    expect((await failure(connection.copyIn('load', 'copy nowhere from stdin', chunks('1\n')))).error.facts.sqlstate).toBe('42P01')
-    expect((await failure(connection.copyOut('read', 'copy nowhere to stdout', { row: () => undefined, ready: () => undefined }))).error.facts.sqlstate).toBe('42P01')
-    expect(await connection.query('count', 'select count(*)::text as n from copied')).toEqual([{ n: '3' }])
+    expect(
+      (await failure(connection.copyIn('load', 'copy nowhere from stdin', chunks('1\n')))).error
+        .facts.sqlstate,
+    ).toBe('42P01')
+    expect(
+      (
+        await failure(
+          connection.copyOut('read', 'copy nowhere to stdout', {
+            row: () => undefined,
+            ready: () => undefined,
+          }),
+        )
+      ).error.facts.sqlstate,
+    ).toBe('42P01')
+    expect(await connection.query('count', 'select count(*)::text as n from copied')).toEqual([
+      { n: '3' },
+    ])
   })
 })
 
@@ -147,21 +227,25 @@ test('copied out, each call is one row, also when the reader is slow and rows ar
   await withConnection(async (connection) => {
     const lengths: number[] = []
     let open = 0
-    const sent = await connection.copyOut('read', `copy (select repeat('x', n * 100) from generate_series(1, 2000) n) to stdout (format csv)`, {
-      row: (row) => {
-        if (row.at(-1) === 10) lengths.push(row.length)
+    const sent = await connection.copyOut(
+      'read',
+      `copy (select repeat('x', n * 100) from generate_series(1, 2000) n) to stdout (format csv)`,
+      {
+        row: (row) => {
+          if (row.at(-1) === 10) lengths.push(row.length)
+        },
+        ready: () => {
+          if (lengths.length % 100 !== 0) return undefined
+          open += 1
+          return new Promise((resolve) =>
+            setTimeout(() => {
+              open -= 1
+              resolve()
+            }, 1),
+          )
+        },
       },
-      ready: () => {
-        if (lengths.length % 100 !== 0) return undefined
-        open += 1
-        return new Promise((resolve) =>
-          setTimeout(() => {
-            open -= 1
-            resolve()
-          }, 1),
-        )
-      },
-    })
+    )
     expect([sent, open]).toEqual([2000, 0])
     expect(lengths).toEqual(Array.from({ length: 2000 }, (_, index) => (index + 1) * 100 + 1))
   })
@@ -169,15 +253,45 @@ test('copied out, each call is one row, also when the reader is slow and rows ar
 
 test('a session leaves nothing at the server: after a reading transaction every setting is as before', async () => {
   await withConnection(async (connection) => {
-    const settings = async (): Promise<unknown> => connection.query('look', `select name, setting from pg_settings where source <> 'default' or setting <> reset_val order by name`)
+    const settings = async (): Promise<unknown> =>
+      connection.query(
+        'look',
+        `select name, setting from pg_settings where source <> 'default' or setting <> reset_val order by name`,
+      )
     await connection.query('set', `set datestyle = 'German'; set timezone = 'Asia/Kathmandu'`)
     const before = await settings()
-    await connection.query('begin', beginReading('repeatable read', { lockTimeoutMs: 1_234, statementTimeoutMs: 5_678 }))
-    expect(await connection.query('look', `select current_setting('timezone') as zone, current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_setting('transaction_read_only') as reading, current_setting('transaction_isolation') as isolation, current_setting('search_path') as path, now()::text ~ '[+]00$' as utc`)).toEqual([
-      { zone: 'UTC', lock: '1234ms', statement: '5678ms', reading: 'on', isolation: 'repeatable read', path: '""', utc: 't' },
+    await connection.query(
+      'begin',
+      beginReading('repeatable read', { lockTimeoutMs: 1_234, statementTimeoutMs: 5_678 }),
+    )
+    expect(
+      await connection.query(
+        'look',
+        `select current_setting('timezone') as zone, current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_setting('transaction_read_only') as reading, current_setting('transaction_isolation') as isolation, current_setting('search_path') as path, now()::text ~ '[+]00$' as utc`,
+      ),
+    ).toEqual([
+      {
+        zone: 'UTC',
+        lock: '1234ms',
+        statement: '5678ms',
+        reading: 'on',
+        isolation: 'repeatable read',
+        path: '""',
+        utc: 't',
+      },
     ])
-    expect((await failure(connection.query('write', 'create table written (a integer)'))).error.facts.sqlstate).toBe('25006')
+    expect(
+      (await failure(connection.query('write', 'create table written (a integer)'))).error.facts
+        .sqlstate,
+    ).toBe('25006')
     await connection.query('end', 'rollback')
+    expect(await settings()).toEqual(before)
+    // A pooler may hand the connection on after a commit, too.
+    await connection.query(
+      'begin',
+      beginReading('read committed', { lockTimeoutMs: 1_234, statementTimeoutMs: 5_678 }),
+    )
+    await connection.query('end', 'commit')
     expect(await settings()).toEqual(before)
   })
 })
@@ -185,10 +299,15 @@ test('a session leaves nothing at the server: after a reading transaction every 
 test('P10: quoted names and texts reach the server as they are', async () => {
   await withConnection(async (connection) => {
     for (const name of ['plain', 'select', 'a"b', "a'b", 'ÄÖÜ', ' ', 'a\\b', '--', 'a\nb', '$1']) {
-      const [row] = await connection.query('ask', `select ${quoteLiteral(name)} as ${quoteIdentifier(name)}`)
+      const [row] = await connection.query(
+        'ask',
+        `select ${quoteLiteral(name)} as ${quoteIdentifier(name)}`,
+      )
       expect(row).toEqual({ [name]: name })
       await connection.query('set', 'set standard_conforming_strings = off')
-      expect(await connection.query('ask', `select ${quoteLiteral(name)} as x`)).toEqual([{ x: name }])
+      expect(await connection.query('ask', `select ${quoteLiteral(name)} as x`)).toEqual([
+        { x: name },
+      ])
       await connection.query('set', 'set standard_conforming_strings = on')
     }
   })
@@ -196,8 +315,17 @@ test('P10: quoted names and texts reach the server as they are', async () => {
 
 test('a person’s query: one statement, at most so many rows, names and types; nothing else gets through', async () => {
   await withConnection(async (connection) => {
-    await connection.query('begin', beginReading('repeatable read', { lockTimeoutMs: 1_000, statementTimeoutMs: 5_000 }))
-    expect(await connection.read('answer', `select n as "N", n::text as t, null::numeric(10,2) as d from generate_series(1, 5) n`, 3)).toEqual({
+    await connection.query(
+      'begin',
+      beginReading('repeatable read', { lockTimeoutMs: 1_000, statementTimeoutMs: 5_000 }),
+    )
+    expect(
+      await connection.read(
+        'answer',
+        `select n as "N", n::text as t, null::numeric(10,2) as d from generate_series(1, 5) n`,
+        3,
+      ),
+    ).toEqual({
       columns: [
         { name: 'N', type: 'integer' },
         { name: 't', type: 'text' },
@@ -211,15 +339,27 @@ test('a person’s query: one statement, at most so many rows, names and types; 
       truncated: true,
     })
   })
-  for (const statement of ['select 1; commit; create table escaped ()', 'delete from copied', 'create table escaped ()', 'commit']) {
+  for (const statement of [
+    'select 1; commit; create table escaped ()',
+    'delete from copied',
+    'create table escaped ()',
+    'commit',
+  ]) {
     await failure(
       withConnection(async (connection) => {
-        await connection.query('begin', beginReading('repeatable read', { lockTimeoutMs: 1_000, statementTimeoutMs: 5_000 }))
+        await connection.query(
+          'begin',
+          beginReading('repeatable read', { lockTimeoutMs: 1_000, statementTimeoutMs: 5_000 }),
+        )
         return connection.read('answer', statement, 3)
       }),
     )
   }
-  expect(await database.query(`select to_regclass('escaped')::text as t, (select count(*)::text from copied) as n`)).toEqual([{ t: null, n: '3' }])
+  expect(
+    await database.query(
+      `select to_regclass('escaped')::text as t, (select count(*)::text from copied) as n`,
+    ),
+  ).toEqual([{ t: null, n: '3' }])
 })
 
 test('closing twice is fine, and an open transaction does not outlive it', async () => {
@@ -227,6 +367,10 @@ test('closing twice is fine, and an open transaction does not outlive it', async
   await connection.query('begin', 'begin; insert into copied values (99)')
   await Promise.all([connection.close(), connection.close()])
   await connection.close()
-  expect(await database.query('select count(*)::text as n from copied where id = 99')).toEqual([{ n: '0' }])
-  await expect(connection.query('ask', 'select 1')).rejects.toMatchObject({ name: 'SourceUnreachable' })
+  expect(await database.query('select count(*)::text as n from copied where id = 99')).toEqual([
+    { n: '0' },
+  ])
+  await expect(connection.query('ask', 'select 1')).rejects.toMatchObject({
+    name: 'SourceUnreachable',
+  })
 })

@@ -3,8 +3,21 @@ import { expect, test } from 'vitest'
 import { ToteError } from '../../src/errors.ts'
 import { isTransient, translateFailure, type Side } from '../../src/postgres/failure.ts'
 
-const peer = (side: Side): { side: Side; name: string; address: string } => ({ side, name: side === 'source' ? 'shop' : 'warehouse', address: 'me@db:5432/shop' })
-const server = (code: string, more: object = {}): object => ({ severity: 'ERROR', code, message: 'the server says', detail: 'SECRET', where: 'SECRET', hint: 'SECRET', internalQuery: 'SECRET', ...more })
+const peer = (side: Side): { side: Side; name: string; address: string } => ({
+  side,
+  name: side === 'source' ? 'shop' : 'warehouse',
+  address: 'me@db:5432/shop',
+})
+const server = (code: string, more: object = {}): object => ({
+  severity: 'ERROR',
+  code,
+  message: 'the server says',
+  detail: 'SECRET',
+  where: 'SECRET',
+  hint: 'SECRET',
+  internalQuery: 'SECRET',
+  ...more,
+})
 
 test.each([
   ['28P01', 'SourceRefused', 'WarehouseRefused', false],
@@ -20,30 +33,56 @@ test.each([
   ['57P03', 'SourceUnreachable', 'WarehouseUnreachable', true],
   ['08006', 'SourceUnreachable', 'WarehouseUnreachable', true],
   ['23505', 'SourceRefused', 'WarehouseRefused', false],
-] as const)('SQLSTATE %s is %s at a source, %s at the warehouse', (code, source, warehouse, retry) => {
-  for (const [side, name] of [['source', source], ['warehouse', warehouse]] as const) {
-    const error = translateFailure(server(code), peer(side), 'do it')
-    expect(error).toMatchObject({ name, retry, facts: { sqlstate: code, where: 'me@db:5432/shop' } })
-    expect(error.message).toContain(code)
-  }
-})
+] as const)(
+  'SQLSTATE %s is %s at a source, %s at the warehouse',
+  (code, source, warehouse, retry) => {
+    for (const [side, name] of [
+      ['source', source],
+      ['warehouse', warehouse],
+    ] as const) {
+      const error = translateFailure(server(code), peer(side), 'do it')
+      expect(error).toMatchObject({
+        name,
+        retry,
+        facts: { sqlstate: code, where: 'me@db:5432/shop' },
+      })
+      expect(error.message).toContain(code)
+    }
+  },
+)
 
 test('P10: detail, context and hint never pass, nor the message where it may quote a value', () => {
   for (const code of ['22P02', '22003', '23505', '23514', 'P0001', '38000', '39000']) {
-    const error = translateFailure(server(code, { message: 'invalid input: "SECRET"', table: 't', column: 'c', constraint: 'k' }), peer('source'), 'copy')
+    const error = translateFailure(
+      server(code, {
+        message: 'invalid input: "SECRET"',
+        table: 't',
+        column: 'c',
+        constraint: 'k',
+      }),
+      peer('source'),
+      'copy',
+    )
     expect(JSON.stringify(error.toJSON())).not.toContain('SECRET')
     expect(error.message).toContain('table "t", column "c", constraint "k"')
   }
-  expect(JSON.stringify(translateFailure(server('42703'), peer('source'), 'read').toJSON())).not.toContain('SECRET')
+  expect(
+    JSON.stringify(translateFailure(server('42703'), peer('source'), 'read').toJSON()),
+  ).not.toContain('SECRET')
 })
 
 test('P10: a driver’s message, which may quote a URL, is not shown', () => {
-  const shown = (error: object): string => JSON.stringify(translateFailure(error, peer('source'), 'connect').toJSON())
+  const shown = (error: object): string =>
+    JSON.stringify(translateFailure(error, peer('source'), 'connect').toJSON())
   expect(shown(new Error('postgres://me:SECRET@db went wrong'))).not.toContain('SECRET')
   expect(shown(Object.assign(new Error('x'), { code: 'ECONNREFUSED' }))).toContain('ECONNREFUSED')
   expect(shown(new Error('Connection terminated unexpectedly'))).toContain('connection lost')
   expect(shown(new Error('timeout expired'))).toContain('timeout')
-  expect(shown(new Error('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a non-empty string'))).toContain('asks for a password')
+  expect(
+    shown(
+      new Error('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a non-empty string'),
+    ),
+  ).toContain('asks for a password')
   expect(shown(Object.assign(new Error('x'), { code: 'EPIPE' }))).toContain('SourceUnreachable')
 })
 
@@ -53,6 +92,8 @@ test('an error that is ours already passes unchanged', () => {
 })
 
 test('only what a later try can cure is called transient', () => {
-  for (const code of ['08000', '53100', '40001', '57P01', '57P02', '57P03', '55P03', '55006']) expect(isTransient(code)).toBe(true)
-  for (const code of ['22P02', '23505', '28P01', '42501', '57014', 'XX000']) expect(isTransient(code)).toBe(false)
+  for (const code of ['08000', '53100', '40001', '57P01', '57P02', '57P03', '55P03', '55006'])
+    expect(isTransient(code)).toBe(true)
+  for (const code of ['22P02', '23505', '28P01', '42501', '57014', 'XX000'])
+    expect(isTransient(code)).toBe(false)
 })

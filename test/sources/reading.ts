@@ -1,10 +1,18 @@
 /** What the tests of the PostgreSQL source share: a source on a test database, and its rows as text. */
 import type { Context } from '../../src/events.ts'
-import { openPostgresSource, type PostgresSourceOptions } from '../../src/sources/source-postgres.ts'
+import {
+  openPostgresSource,
+  type PostgresSourceOptions,
+} from '../../src/sources/source-postgres.ts'
 import type { Source, SourceSnapshot, SourceTable } from '../../src/sources/source.ts'
 
 export function contextOf(signal: AbortSignal = new AbortController().signal): Context {
-  return { run: 'run', signal, now: () => new Date('2026-11-20T09:30:00.000Z'), emit: () => undefined }
+  return {
+    run: 'run',
+    signal,
+    now: () => new Date('2026-11-20T09:30:00.000Z'),
+    emit: () => undefined,
+  }
 }
 
 export function sourceOn(url: string, options: Partial<PostgresSourceOptions> = {}): Source {
@@ -19,7 +27,11 @@ export function sourceOn(url: string, options: Partial<PostgresSourceOptions> = 
 }
 
 /** Opens a snapshot, hands it over, and closes it whatever happens. */
-export async function withSnapshot<T>(source: Source, action: (snapshot: SourceSnapshot) => Promise<T>, context = contextOf()): Promise<T> {
+export async function withSnapshot<T>(
+  source: Source,
+  action: (snapshot: SourceSnapshot) => Promise<T>,
+  context = contextOf(),
+): Promise<T> {
   const snapshot = await source.snapshot(context)
   try {
     return await action(snapshot)
@@ -30,16 +42,21 @@ export async function withSnapshot<T>(source: Source, action: (snapshot: SourceS
 
 export function tableOf(snapshot: SourceSnapshot, name: string): SourceTable {
   const table = snapshot.tables.find((candidate) => candidate.name === name)
-  if (table === undefined) throw new Error(`no table ${name} among ${snapshot.tables.map((one) => one.name).join(', ')}`)
+  if (table === undefined)
+    throw new Error(`no table ${name} among ${snapshot.tables.map((one) => one.name).join(', ')}`)
   return table
 }
 
 /** A table's rows as the source wrote them. */
 export async function rowsOf(snapshot: SourceSnapshot, name: string): Promise<string[]> {
   const rows: string[] = []
-  const count = await snapshot.copy(tableOf(snapshot, name), { row: (csv) => rows.push(csv.toString()), ready: () => undefined })
+  const count = await snapshot.copy(tableOf(snapshot, name), {
+    row: (csv) => rows.push(csv.toString()),
+    ready: () => undefined,
+  })
   if (count !== rows.length) throw new Error(`${count} rows announced, ${rows.length} received`)
   return rows
 }
 
-export const pause = async (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+export const pause = async (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms))

@@ -39,17 +39,26 @@ afterEach(async () => {
 })
 
 const source = sourceOn
-const read = async (name: string): Promise<string[]> => withSnapshot(source(database.url), async (snapshot) => rowsOf(snapshot, name))
+const read = async (name: string): Promise<string[]> =>
+  withSnapshot(source(database.url), async (snapshot) => rowsOf(snapshot, name))
 
 /** Settled within that time, or still waiting. */
 async function state(promise: Promise<unknown>, ms = 300): Promise<'waiting' | 'done' | 'failed'> {
-  return Promise.race([pause(ms).then(() => 'waiting' as const), promise.then(() => 'done' as const, () => 'failed' as const)])
+  return Promise.race([
+    pause(ms).then(() => 'waiting' as const),
+    promise.then(
+      () => 'done' as const,
+      () => 'failed' as const,
+    ),
+  ])
 }
 
 test('P1: a transaction that touches two tables between our two reads is seen in neither', async () => {
   await withSnapshot(source(database.url), async (snapshot) => {
     expect(await rowsOf(snapshot, 'customer')).toEqual(['1,one\n'])
-    await writer.query(`begin; insert into customer values (2, 'two'); insert into sale values (2, 2); delete from sale where id = 1; commit`)
+    await writer.query(
+      `begin; insert into customer values (2, 'two'); insert into sale values (2, 2); delete from sale where id = 1; commit`,
+    )
     expect(await rowsOf(snapshot, 'sale')).toEqual(['1,1\n'])
     expect(await rowsOf(snapshot, 'customer')).toEqual(['1,one\n'])
   })
@@ -73,24 +82,31 @@ test('P2: what commits late, with an id and a time before others, is seen by the
 })
 
 test('P2: a transaction that was prepared, rolled back to a savepoint, or rolled back is seen as far as it is committed', async () => {
-  await writer.query(`begin; insert into customer values (7, 'kept'); savepoint s; insert into customer values (8, 'gone'); rollback to s; commit`)
+  await writer.query(
+    `begin; insert into customer values (7, 'kept'); savepoint s; insert into customer values (8, 'gone'); rollback to s; commit`,
+  )
   await writer.query(`begin; insert into customer values (9, 'never'); rollback`)
   expect(await read('customer')).toEqual(['1,one\n', '7,kept\n'])
 })
 
-test.each(['truncate sale', 'truncate parted', 'truncate parted_low', 'alter table parted_low add check (id >= 0)', 'drop table sale', 'vacuum full sale', 'cluster sale using sale_pkey'])(
-  'P1: %s waits until we have read, and we read what was there',
-  async (statement) => {
-    const table = statement.includes('parted') ? 'parted' : 'sale'
-    let waiting: Promise<unknown> = Promise.resolve()
-    await withSnapshot(source(database.url), async (snapshot) => {
-      waiting = writer.query(statement)
-      expect(await state(waiting)).toBe('waiting')
-      expect(await rowsOf(snapshot, table)).toEqual([table === 'sale' ? '1,1\n' : '1\n'])
-    })
-    await waiting.catch(() => undefined)
-  },
-)
+test.each([
+  'truncate sale',
+  'truncate parted',
+  'truncate parted_low',
+  'alter table parted_low add check (id >= 0)',
+  'drop table sale',
+  'vacuum full sale',
+  'cluster sale using sale_pkey',
+])('P1: %s waits until we have read, and we read what was there', async (statement) => {
+  const table = statement.includes('parted') ? 'parted' : 'sale'
+  let waiting: Promise<unknown> = Promise.resolve()
+  await withSnapshot(source(database.url), async (snapshot) => {
+    waiting = writer.query(statement)
+    expect(await state(waiting)).toBe('waiting')
+    expect(await rowsOf(snapshot, table)).toEqual([table === 'sale' ? '1,1\n' : '1\n'])
+  })
+  await waiting.catch(() => undefined)
+})
 
 test('P1: a table truncated while we wait for its lock is read empty, and every other table in the same later state', async () => {
   await writer.query(`begin; truncate sale; update customer set name = 'after the truncate'`)
@@ -102,20 +118,27 @@ test('P1: a table truncated while we wait for its lock is read empty, and every 
   const snapshot = await opening
   try {
     expect(await rowsOf(snapshot, 'sale')).toEqual([])
-    expect(await rowsOf(snapshot, 'customer')).toEqual(['1,after the truncate\n', '3,while we wait\n'])
+    expect(await rowsOf(snapshot, 'customer')).toEqual([
+      '1,after the truncate\n',
+      '3,while we wait\n',
+    ])
   } finally {
     await snapshot.close()
   }
 })
 
 test('P1: a table re-created or swapped by rename while we wait is read as the new one, with its catalogue', async () => {
-  await writer.query(`begin; alter table sale rename to sale_old; create table sale (id integer primary key, total text); insert into sale values (9, 'new'); drop table sale_old`)
+  await writer.query(
+    `begin; alter table sale rename to sale_old; create table sale (id integer primary key, total text); insert into sale values (9, 'new'); drop table sale_old`,
+  )
   const opening = source(database.url).snapshot(contextOf())
   expect(await state(opening)).toBe('waiting')
   await writer.query('commit')
   const snapshot = await opening
   try {
-    expect(snapshot.tables.find(({ name }) => name === 'sale')?.columns.map(({ name }) => name)).toEqual(['id', 'total'])
+    expect(
+      snapshot.tables.find(({ name }) => name === 'sale')?.columns.map(({ name }) => name),
+    ).toEqual(['id', 'total'])
     expect(await rowsOf(snapshot, 'sale')).toEqual(['9,new\n'])
   } finally {
     await snapshot.close()
@@ -127,7 +150,11 @@ test('P11: a lock that is not given in time is SourceBusy, soon, and nothing sta
   try {
     const startedAt = performance.now()
     const limits = { lockTimeoutMs: 300, statementTimeoutMs: 60_000 }
-    await expect(source(database.url, { limits }).snapshot(contextOf())).rejects.toMatchObject({ name: 'SourceBusy', retry: true, facts: { sqlstate: '55P03' } })
+    await expect(source(database.url, { limits }).snapshot(contextOf())).rejects.toMatchObject({
+      name: 'SourceBusy',
+      retry: true,
+      facts: { sqlstate: '55P03' },
+    })
     expect(performance.now() - startedAt).toBeLessThan(2_000)
   } finally {
     await writer.query('rollback')
@@ -136,16 +163,39 @@ test('P11: a lock that is not given in time is SourceBusy, soon, and nothing sta
   expect(await sessions()).toBe(0)
 })
 
+test.each([100, 1_500])(
+  'P11: a migration that holds one of our tables and, %i ms later, wants another is not the victim of a deadlock',
+  async (later) => {
+    await writer.query('begin; lock table sale in access exclusive mode')
+    const opening = source(database.url, {
+      limits: { lockTimeoutMs: 10_000, statementTimeoutMs: 60_000 },
+    }).snapshot(contextOf())
+    expect(await state(opening, later)).toBe('waiting')
+    await writer.query('alter table customer add column note text; commit')
+    const snapshot = await opening
+    expect(
+      snapshot.tables.find(({ name }) => name === 'customer')?.columns.map(({ name }) => name),
+    ).toContain('note')
+    await snapshot.close()
+  },
+)
+
 test('P11: a statement that takes too long is ended by the server', async () => {
-  await database.query('insert into customer select n, repeat(md5(n::text), 20) from generate_series(2, 60000) n')
+  await database.query(
+    'insert into customer select n, repeat(md5(n::text), 20) from generate_series(2, 60000) n',
+  )
   const limits = { lockTimeoutMs: 2_000, statementTimeoutMs: 20 }
-  const reading = withSnapshot(source(database.url, { limits }), async (snapshot) => rowsOf(snapshot, 'customer'))
+  const reading = withSnapshot(source(database.url, { limits }), async (snapshot) =>
+    rowsOf(snapshot, 'customer'),
+  )
   await expect(reading).rejects.toMatchObject({ facts: { sqlstate: '57014' } })
 })
 
 /** Our sessions at the server. */
 async function sessions(): Promise<number> {
-  const [row] = await database.query(`select count(*)::text as n from pg_stat_activity where datname = current_database() and application_name = 'tote'`)
+  const [row] = await database.query(
+    `select count(*)::text as n from pg_stat_activity where datname = current_database() and application_name = 'tote'`,
+  )
   return Number(row?.['n'])
 }
 
@@ -169,15 +219,22 @@ test('P11: an ALTER TABLE that waits for us ends the batch with SourceBusy, and 
 })
 
 test('P11: a migration of a partition, in the middle of one long read, is given way to as well', async () => {
-  await database.query('insert into customer select n, repeat(md5(n::text), 20) from generate_series(2, 60000) n')
+  await database.query(
+    'insert into customer select n, repeat(md5(n::text), 20) from generate_series(2, 60000) n',
+  )
   const snapshot = await source(database.url, { giveWayAfterMs: 600 }).snapshot(contextOf())
   const startedAt = performance.now()
-  const migration = writer.query('alter table parted_low alter column id set statistics 10; alter table parted_low add check (id < 1000)')
+  const migration = writer.query(
+    'alter table parted_low alter column id set statistics 10; alter table parted_low add check (id < 1000)',
+  )
   // A reader whose disk is slow: the server waits for it in the middle of COPY.
-  const reading = snapshot.copy(snapshot.tables.find(({ name }) => name === 'customer') ?? (undefined as never), {
-    row: () => undefined,
-    ready: () => pause(200),
-  })
+  const reading = snapshot.copy(
+    snapshot.tables.find(({ name }) => name === 'customer') ?? (undefined as never),
+    {
+      row: () => undefined,
+      ready: () => pause(200),
+    },
+  )
   await expect(reading).rejects.toMatchObject({ name: 'SourceBusy' })
   await migration
   expect(performance.now() - startedAt).toBeLessThan(2_100)
@@ -203,16 +260,24 @@ test('P11: who waits for somebody else does not end the batch', async () => {
 })
 
 test('P4: a connection ended by the server in the middle of COPY is SourceUnreachable, and no row count is believed', async () => {
-  await database.query('insert into customer select n, repeat(md5(n::text), 20) from generate_series(2, 60000) n')
+  await database.query(
+    'insert into customer select n, repeat(md5(n::text), 20) from generate_series(2, 60000) n',
+  )
   const snapshot = await source(database.url).snapshot(contextOf())
   let received = 0
-  const reading = snapshot.copy(snapshot.tables.find(({ name }) => name === 'customer') ?? (undefined as never), {
-    row: () => {
-      received += 1
-      if (received === 1_000) void other.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'tote'`)
+  const reading = snapshot.copy(
+    snapshot.tables.find(({ name }) => name === 'customer') ?? (undefined as never),
+    {
+      row: () => {
+        received += 1
+        if (received === 1_000)
+          void other.query(
+            `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'tote'`,
+          )
+      },
+      ready: () => (received === 1_000 ? pause(300) : undefined),
     },
-    ready: () => (received === 1_000 ? pause(300) : undefined),
-  })
+  )
   await expect(reading).rejects.toMatchObject({ name: 'SourceUnreachable', retry: true })
   expect(received).toBeGreaterThanOrEqual(1_000)
   expect(received).toBeLessThan(60_000)
@@ -222,14 +287,19 @@ test('P4: a connection ended by the server in the middle of COPY is SourceUnreac
 })
 
 test('P4: an abort ends a read at once, with its own reason, and leaves no session', async () => {
-  await database.query('insert into customer select n, repeat(md5(n::text), 20) from generate_series(2, 60000) n')
+  await database.query(
+    'insert into customer select n, repeat(md5(n::text), 20) from generate_series(2, 60000) n',
+  )
   const controller = new AbortController()
   const snapshot = await source(database.url).snapshot(contextOf(controller.signal))
   const reason = new Error('stop')
-  const reading = snapshot.copy(snapshot.tables.find(({ name }) => name === 'customer') ?? (undefined as never), {
-    row: () => controller.abort(reason),
-    ready: () => undefined,
-  })
+  const reading = snapshot.copy(
+    snapshot.tables.find(({ name }) => name === 'customer') ?? (undefined as never),
+    {
+      row: () => controller.abort(reason),
+      ready: () => undefined,
+    },
+  )
   await expect(reading).rejects.toBe(reason)
   await snapshot.close()
   await pause(100)
@@ -240,7 +310,9 @@ test('a sink that throws is thrown on as it is, and the connection is still good
   await withSnapshot(source(database.url), async (snapshot) => {
     const table = snapshot.tables.find(({ name }) => name === 'customer') ?? (undefined as never)
     const broken = new Error('disk full')
-    await expect(snapshot.copy(table, { row: () => undefined, ready: () => Promise.reject(broken) })).rejects.toBe(broken)
+    await expect(
+      snapshot.copy(table, { row: () => undefined, ready: () => Promise.reject(broken) }),
+    ).rejects.toBe(broken)
     await expect(
       snapshot.copy(table, {
         row: () => {

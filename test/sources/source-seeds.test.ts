@@ -24,8 +24,10 @@ const context: Context = {
   now: () => new Date('2026-11-20T09:30:00.123Z'),
   emit: () => undefined,
 }
-const seed = async (name: string, body: string | Buffer): Promise<void> => writeFile(join(folder, name), body)
-const open = async (): Promise<SourceSnapshot> => openSeedsSource({ name: 'seeds', folder, tempFolder: join(folder, 'tmp') }).snapshot(context)
+const seed = async (name: string, body: string | Buffer): Promise<void> =>
+  writeFile(join(folder, name), body)
+const open = async (): Promise<SourceSnapshot> =>
+  openSeedsSource({ name: 'seeds', folder, tempFolder: join(folder, 'tmp') }).snapshot(context)
 
 /** The rows of one table as CSV, each told to be whole. */
 async function rowsOf(name: string): Promise<string[]> {
@@ -34,7 +36,10 @@ async function rowsOf(name: string): Promise<string[]> {
     const table = snapshot.tables.find((candidate) => candidate.name === name)
     if (table === undefined) throw new Error(`no table ${name}`)
     const rows: string[] = []
-    const count = await snapshot.copy(table, { row: (csv) => rows.push(csv.toString()), ready: () => undefined })
+    const count = await snapshot.copy(table, {
+      row: (csv) => rows.push(csv.toString()),
+      ready: () => undefined,
+    })
     expect(count).toBe(rows.length)
     return rows
   } finally {
@@ -63,8 +68,17 @@ test('each file is a table: text columns, the first the key, the sha256 its fing
 })
 
 test('P8: values are kept as written, empty is not NULL, rows come in the order of their key', async () => {
-  await seed('t.csv', 'id,value\n2,"a ""quoted"", value\nof two lines"\n10,""\n1,\n03,  spaces  \n4,0044.50\n')
-  expect(await rowsOf('t')).toEqual(['"03","  spaces  "\n', '"1",\n', '"10",""\n', '"2","a ""quoted"", value\nof two lines"\n', '"4","0044.50"\n'])
+  await seed(
+    't.csv',
+    'id,value\n2,"a ""quoted"", value\nof two lines"\n10,""\n1,\n03,  spaces  \n4,0044.50\n',
+  )
+  expect(await rowsOf('t')).toEqual([
+    '"03","  spaces  "\n',
+    '"1",\n',
+    '"10",""\n',
+    '"2","a ""quoted"", value\nof two lines"\n',
+    '"4","0044.50"\n',
+  ])
 })
 
 test('P8: Windows line ends, a byte order mark and no last line end change no value', async () => {
@@ -83,7 +97,13 @@ test('every header that cannot be used is said at once', async () => {
   await seed('c.csv', '')
   await expect(open()).rejects.toMatchObject({
     name: 'SeedInvalid',
-    facts: { problems: [{ where: join(folder, 'a.csv') }, { where: join(folder, 'b.csv'), message: 'has column "id" twice in its header' }, { where: join(folder, 'c.csv') }] },
+    facts: {
+      problems: [
+        { where: join(folder, 'a.csv') },
+        { where: join(folder, 'b.csv'), message: 'has column "id" twice in its header' },
+        { where: join(folder, 'c.csv') },
+      ],
+    },
   })
 })
 

@@ -2,7 +2,16 @@
 import { spawn } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { appendFile, mkdtemp, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -36,7 +45,10 @@ async function startChild(code: string): Promise<ReturnType<typeof spawn>> {
 test('P3: of many that create one key at once, exactly one does, and its bytes stay', async () => {
   const results = await Promise.all(
     Array.from({ length: 20 }, async (_, index) => {
-      const outcome = await openFolderStore(folder).create('chain/_manifests/1.json', Buffer.from(`body ${index}`))
+      const outcome = await openFolderStore(folder).create(
+        'chain/_manifests/1.json',
+        Buffer.from(`body ${index}`),
+      )
       return { index, outcome }
     }),
   )
@@ -44,8 +56,12 @@ test('P3: of many that create one key at once, exactly one does, and its bytes s
   expect(created).toHaveLength(1)
   const kept = await openFolderStore(folder).read('chain/_manifests/1.json')
   expect(kept?.toString()).toBe(`body ${created[0]?.index}`)
-  expect(await openFolderStore(folder).create('chain/_manifests/1.json', Buffer.from('later'))).toBe('exists')
-  expect((await openFolderStore(folder).read('chain/_manifests/1.json'))?.toString()).toBe(`body ${created[0]?.index}`)
+  expect(
+    await openFolderStore(folder).create('chain/_manifests/1.json', Buffer.from('later')),
+  ).toBe('exists')
+  expect((await openFolderStore(folder).read('chain/_manifests/1.json'))?.toString()).toBe(
+    `body ${created[0]?.index}`,
+  )
   expect(await readdir(join(folder, 'chain/_manifests'))).toEqual(['1.json'])
 })
 
@@ -69,7 +85,8 @@ test('P3: of processes that create the same keys at once, each key has exactly o
   )
   expect(won.flat().toSorted((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, n) => n))
   for (const [self, numbers] of won.entries()) {
-    for (const n of numbers) expect(await readFile(join(folder, 'c', String(n)), 'utf8')).toBe(String(self))
+    for (const n of numbers)
+      expect(await readFile(join(folder, 'c', String(n)), 'utf8')).toBe(String(self))
   }
 })
 
@@ -106,12 +123,19 @@ test('P3: kill -9 at any moment leaves a name free or its whole object under it'
 
 test('a written file is told by size and sha256, in folders made for it, and found again', async () => {
   const store = openFolderStore(join(folder, 'not', 'yet', 'there'))
-  const stored = await store.writeFile('a/2026/11/20/file.parquet', async (path) => writeFile(path, 'content'))
-  expect(stored).toEqual({ bytes: 7, sha256: sha256('content') })
-  expect(await readFile(await store.localPath('a/2026/11/20/file.parquet', stored), 'utf8')).toBe('content')
-  expect(await openFolderStore(join(folder, 'not', 'yet', 'there')).localPath('a/2026/11/20/file.parquet', stored)).toBe(
-    join(folder, 'not/yet/there/a/2026/11/20/file.parquet'),
+  const stored = await store.writeFile('a/2026/11/20/file.parquet', async (path) =>
+    writeFile(path, 'content'),
   )
+  expect(stored).toEqual({ bytes: 7, sha256: sha256('content') })
+  expect(await readFile(await store.localPath('a/2026/11/20/file.parquet', stored), 'utf8')).toBe(
+    'content',
+  )
+  expect(
+    await openFolderStore(join(folder, 'not', 'yet', 'there')).localPath(
+      'a/2026/11/20/file.parquet',
+      stored,
+    ),
+  ).toBe(join(folder, 'not/yet/there/a/2026/11/20/file.parquet'))
   expect(await store.has('a/2026/11/20/file.parquet')).toBe(true)
   expect(await store.has('a/2026/11/20/other.parquet')).toBe(false)
   expect(await store.read('a/2026/11/20/other.parquet')).toBeUndefined()
@@ -119,27 +143,47 @@ test('a written file is told by size and sha256, in folders made for it, and fou
 
 test('a producer that throws is heard, and nothing is called stored', async () => {
   const store = openFolderStore(folder)
-  await expect(store.writeFile('a/b', async () => Promise.reject(new Error('no rows')))).rejects.toThrow('no rows')
-  await expect(store.writeFile('a/c', async () => undefined)).rejects.toMatchObject({ name: 'LakeUnreachable' })
+  await expect(
+    store.writeFile('a/b', async () => Promise.reject(new Error('no rows'))),
+  ).rejects.toThrow('no rows')
+  await expect(store.writeFile('a/c', async () => undefined)).rejects.toMatchObject({
+    name: 'LakeUnreachable',
+  })
 })
 
 test('P3: a file that is missing, cut, or changed in place is LakeCorrupt, and is named', async () => {
   const key = 'chain/table/file.parquet'
-  const stored = await openFolderStore(folder).writeFile(key, async (path) => writeFile(path, 'content'))
+  const stored = await openFolderStore(folder).writeFile(key, async (path) =>
+    writeFile(path, 'content'),
+  )
   const check = async (): Promise<unknown> => openFolderStore(folder).localPath(key, stored)
   const path = join(folder, key)
   await writeFile(path, 'CONTENT')
-  await expect(check()).rejects.toMatchObject({ name: 'LakeCorrupt', message: expect.stringContaining('sha256') as string, facts: { where: path } })
+  await expect(check()).rejects.toMatchObject({
+    name: 'LakeCorrupt',
+    message: expect.stringContaining('sha256') as string,
+    facts: { where: path },
+  })
   await appendFile(path, '!')
-  await expect(check()).rejects.toMatchObject({ name: 'LakeCorrupt', message: expect.stringContaining('has 8 bytes where its manifest says 7') as string })
+  await expect(check()).rejects.toMatchObject({
+    name: 'LakeCorrupt',
+    message: expect.stringContaining('has 8 bytes where its manifest says 7') as string,
+  })
   await unlink(path)
-  await expect(check()).rejects.toMatchObject({ name: 'LakeCorrupt', message: expect.stringContaining('is missing') as string })
+  await expect(check()).rejects.toMatchObject({
+    name: 'LakeCorrupt',
+    message: expect.stringContaining('is missing') as string,
+  })
 })
 
 test('what the system refuses is LakeUnreachable with its code, at every call', async () => {
   await writeFile(join(folder, 'file'), '')
   const store = openFolderStore(join(folder, 'file'))
-  const refused = { name: 'LakeUnreachable', retry: true, message: expect.stringMatching(/\((ENOTDIR|EEXIST)\)/) as string }
+  const refused = {
+    name: 'LakeUnreachable',
+    retry: true,
+    message: expect.stringMatching(/\((ENOTDIR|EEXIST)\)/) as string,
+  }
   await expect(store.create('a/b', Buffer.from(''))).rejects.toMatchObject(refused)
   await expect(store.writeFile('a/b', async () => undefined)).rejects.toMatchObject(refused)
   await expect(store.read('a/b')).rejects.toMatchObject(refused)
@@ -147,12 +191,18 @@ test('what the system refuses is LakeUnreachable with its code, at every call', 
   await expect(store.localPath('a/b', { bytes: 0, sha256: '' })).rejects.toMatchObject(refused)
 })
 
-test.skipIf(process.platform !== 'linux')('a full disk is LakeUnreachable and says so', async () => {
-  const store = openFolderStore(folder)
-  // Every write to this device answers ENOSPC, as a full disk does.
-  const written = store.writeFile('a/b', async () => writeFile('/dev/full', 'x'))
-  await expect(written).rejects.toMatchObject({ name: 'LakeUnreachable', facts: { fix: 'free some disk space, then run again' } })
-})
+test.skipIf(process.platform !== 'linux')(
+  'a full disk is LakeUnreachable and says so',
+  async () => {
+    const store = openFolderStore(folder)
+    // Every write to this device answers ENOSPC, as a full disk does.
+    const written = store.writeFile('a/b', async () => writeFile('/dev/full', 'x'))
+    await expect(written).rejects.toMatchObject({
+      name: 'LakeUnreachable',
+      facts: { fix: 'free some disk space, then run again' },
+    })
+  },
+)
 
 test('durable means synced: the file, its folder and every folder that was made, before anyone may name it', async () => {
   const trace = join(folder, 'trace.json')
@@ -175,16 +225,34 @@ test('durable means synced: the file, its folder and every folder that was made,
     writeFileSync(${JSON.stringify(trace)}, JSON.stringify(synced))
   `)
   await once(child, 'close')
-  const synced = (JSON.parse(await readFile(trace, 'utf8')) as string[]).map((path) => path.replace(folder, ''))
-  const [file, manifest] = [synced.slice(0, synced.indexOf('|')), synced.slice(synced.indexOf('|') + 1)]
-  expect(new Set(file)).toEqual(new Set(['', '/made', '/made/zone', '/made/zone/c', '/made/zone/c/t', '/made/zone/c/t/f.parquet']))
+  const synced = (JSON.parse(await readFile(trace, 'utf8')) as string[]).map((path) =>
+    path.replace(folder, ''),
+  )
+  const [file, manifest] = [
+    synced.slice(0, synced.indexOf('|')),
+    synced.slice(synced.indexOf('|') + 1),
+  ]
+  expect(new Set(file)).toEqual(
+    new Set([
+      '',
+      '/made',
+      '/made/zone',
+      '/made/zone/c',
+      '/made/zone/c/t',
+      '/made/zone/c/t/f.parquet',
+    ]),
+  )
+  // The entry of a file is durable only once its folder is synced after it.
+  expect(file.slice(-2)).toEqual(['/made/zone/c/t/f.parquet', '/made/zone/c/t'])
   expect(manifest.at(-1)).toBe('/made/zone/c/_manifests')
   expect(manifest.at(-2)).toMatch(/1\.json\..*\.tmp/)
   expect(manifest).toContain('/made/zone/c')
 })
 
 test('a bucket is refused for now, by name; a folder is not', async () => {
-  expect(() => openStore('s3://bucket/prefix')).toThrow(expect.objectContaining({ name: 'NotSupportedYet' }) as Error)
+  expect(() => openStore('s3://bucket/prefix')).toThrow(
+    expect.objectContaining({ name: 'NotSupportedYet' }) as Error,
+  )
   expect(openStore(folder).url).toBe(folder)
   expect((await stat(folder)).isDirectory()).toBe(true)
 })

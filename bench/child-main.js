@@ -1,0 +1,58 @@
+// The process in which Tote is measured: plain JavaScript on dist/, so that no transpiler is in the
+// figures, and one of its own, so that its peak of memory is Tote's. Takes one task at a time from its
+// parent (child.ts) and answers with seconds.
+const load = async (module) => import(new URL(`../dist/${module}`, import.meta.url).href)
+const signal = new AbortController().signal
+let project
+
+const tasks = {
+  // A project opened, one run, the project closed.
+  whole: async ({ cwd, options }) => {
+    const { openProject } = await load('index.js')
+    const opened = await openProject({ cwd })
+    try {
+      return await runOn(opened, options)
+    } finally {
+      await opened.close()
+    }
+  },
+  // A run in a project that stays open.
+  run: async ({ cwd, options }) => {
+    const { openProject } = await load('index.js')
+    project ??= await openProject({ cwd })
+    return runOn(project, options)
+  },
+  // What is received is thrown away.
+  copyOut: async ({ url, text }) => {
+    const { connect } = await load('postgres/connection.js')
+    const connection = await connect({ side: 'source', name: 'bench', url })
+    try {
+      await connection.copyOut('copy', text, { row: () => undefined, ready: () => undefined })
+    } finally {
+      await connection.close()
+    }
+  },
+}
+
+async function runOn(opened, options) {
+  const { run } = await load('index.js')
+  const context = { run: 'bench', signal, now: () => new Date(), emit: () => undefined }
+  const { summary, error } = await run(opened, options, context)
+  if (error !== undefined) throw error
+  return { summary }
+}
+
+process.on('message', async ({ task, ...given }) => {
+  const startedAt = performance.now()
+  try {
+    const answer = await tasks[task](given)
+    const seconds = (performance.now() - startedAt) / 1000
+    process.send({ seconds, peakMb: process.resourceUsage().maxRSS / 1024, ...answer })
+  } catch (error) {
+    process.send({ error: String(error?.stack ?? error) })
+  }
+})
+process.on('disconnect', async () => {
+  await project?.close()
+  process.exit()
+})

@@ -1,0 +1,79 @@
+/**
+ * `npm run bench`: measures what docs/benchmarks.md publishes, prints it as one table, and keeps it in
+ * bench/history. Exit code 1 when a goal is not met.
+ */
+import { parseArgs } from 'node:util'
+import type { Measured, Sizes } from './benchmark.ts'
+import { measureDemo, measureHelp, measureInstallAndDemo } from './commands.ts'
+import { judge } from './figures.ts'
+import { appendHistory, readCircumstances } from './history.ts'
+import { measureLargeTable } from './large-table.ts'
+import { openPlace, type Place } from './place.ts'
+import { renderFigures, renderMarkdown } from './table.ts'
+import { measureTotesys } from './totesys.ts'
+
+const USAGE = `npm run bench -- [options]
+
+  --only NAME    one of commands, totesys, large; may be given several times
+  --install      also npm ci && npm run demo, in a checkout without node_modules
+  --rounds N     of what takes seconds (3); --pairs N of what does not (20)
+  --rows N       of the larger table (1000000)
+  --markdown     the table as Markdown
+  --no-history   keep no record
+`
+const OPTIONS = {
+  only: { type: 'string', multiple: true },
+  install: { type: 'boolean', default: false },
+  rounds: { type: 'string', default: '3' },
+  pairs: { type: 'string', default: '20' },
+  rows: { type: 'string', default: '1000000' },
+  markdown: { type: 'boolean', default: false },
+  history: { type: 'boolean', default: true },
+  help: { type: 'boolean', default: false },
+} as const
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: OPTIONS, allowNegative: true })
+  if (values.help) {
+    console.log(USAGE)
+    return 0
+  }
+  const sizes: Sizes = {
+    pairs: Number(values.pairs),
+    rounds: Number(values.rounds),
+    years: 2,
+    scales: [1, 10],
+    days: 5,
+    rows: Number(values.rows),
+  }
+  const measures: Readonly<Record<string, (place: Place) => Promise<Measured>>> = {
+    commands: async (place) => ({
+      figures: [
+        await measureHelp(sizes.pairs),
+        await measureDemo(place),
+        ...(values.install ? [await measureInstallAndDemo(place)] : []),
+      ],
+      compared: [],
+    }),
+    totesys: async (place) => measureTotesys(place, sizes),
+    large: async (place) => measureLargeTable(place, sizes),
+  }
+  const place = await openPlace(process.env['TEST_PG'])
+  try {
+    const measured: Measured[] = []
+    for (const [name, measure] of Object.entries(measures)) {
+      if (values.only?.includes(name) === false) continue
+      console.error(`measuring ${name} …`)
+      measured.push(await measure(place))
+    }
+    const figures = measured.flatMap((each) => each.figures).map(judge)
+    console.log((values.markdown ? renderMarkdown : renderFigures)(figures).join('\n'))
+    const circumstances = readCircumstances(place.server, new Date())
+    if (values.history) await appendHistory(circumstances, figures)
+    return figures.some(({ met }) => met === false) ? 1 : 0
+  } finally {
+    await place.close()
+  }
+}
+
+process.exitCode = await main()

@@ -1,0 +1,48 @@
+/** A process, timed from its start to its end. One that fails is no figure but an error. */
+import { spawn } from 'node:child_process'
+import { open, type FileHandle } from 'node:fs/promises'
+
+export interface TimedOptions {
+  readonly cwd?: string
+  /** The whole environment. */
+  readonly env?: NodeJS.ProcessEnv
+  /** Standard input. */
+  readonly input?: string
+  /** Where standard output goes; thrown away when not given. */
+  readonly output?: string
+}
+
+/** Returns seconds. Throws, with the end of standard error, unless it exits with 0. */
+export async function timeProcess(
+  command: string,
+  args: readonly string[],
+  options: TimedOptions = {},
+): Promise<number> {
+  const input = await openAt(options.input, 'r')
+  const output = await openAt(options.output, 'w')
+  try {
+    const startedAt = performance.now()
+    const child = spawn(command, args, {
+      cwd: options.cwd,
+      env: options.env,
+      stdio: [input?.fd ?? 'ignore', output?.fd ?? 'ignore', 'pipe'],
+    })
+    let complaint = ''
+    child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('exit', resolve)
+    })
+    const seconds = (performance.now() - startedAt) / 1000
+    if (code !== 0)
+      throw new Error(`${command} ended with ${code ?? 'a signal'}: ${complaint.slice(-2000)}`)
+    return seconds
+  } finally {
+    await input?.close()
+    await output?.close()
+  }
+}
+
+async function openAt(path: string | undefined, flags: 'r' | 'w'): Promise<FileHandle | undefined> {
+  return path === undefined ? undefined : open(path, flags)
+}

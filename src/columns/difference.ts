@@ -33,7 +33,8 @@ export function differenceTable(options: {
     return isKey.has(name) ? `coalesce(n.${quoted}, o.${quoted}) as ${quoted}` : `n.${quoted}`
   })
   const differs = columns
-    .filter(({ name }) => !isKey.has(name))
+    // 0 and -0 join as one key; their texts tell them apart.
+    .filter(({ name, carried }) => !isKey.has(name) || isFloat(carried))
     .map(({ name, carried }) => `${exact(`o.${quoteName(name)}`, carried)} is distinct from ${exact(`n.${quoteName(name)}`, carried)}`)
   const on = key.map((name) => `o.${quoteName(name)} = n.${quoteName(name)}`).join(' and ')
   const where = [`o.${first} is null`, `n.${first} is null`, ...differs].join(' or ')
@@ -67,5 +68,9 @@ export async function countChanges(engine: Engine, table: string): Promise<Chang
 
 /** Floats compare as text: 0 equals -0 otherwise, and a changed sign would be missed. */
 function exact(column: string, carried: string): string {
-  return carried === 'DOUBLE' || carried === 'FLOAT' ? `cast(${column} as varchar)` : column
+  return isFloat(carried) ? `cast(${column} as varchar)` : column
+}
+
+function isFloat(carried: string): boolean {
+  return carried === 'DOUBLE' || carried === 'FLOAT'
 }

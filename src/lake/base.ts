@@ -6,7 +6,7 @@ import type { Engine } from '../columns/engine.ts'
 import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
-import type { CommittedManifest, TableEntry } from './manifest.ts'
+import { tableEntries, type CommittedManifest, type TableEntry } from './manifest.ts'
 import { rowsAsOf } from './read.ts'
 import { writeRows } from './write.ts'
 import type { Zone } from './zone.ts'
@@ -55,7 +55,7 @@ async function writeBases(
   const due = Object.entries(manifest.tables).filter(([, entry]) => wantsBase(entry, options))
   if (due.length === 0) return manifest
   const { format: _format, name, number, parent: _parent, sha256: _sha256, ...draft } = manifest
-  const tables: Record<string, TableEntry> = { ...manifest.tables }
+  const tables = tableEntries(Object.entries(manifest.tables))
   for (const [table, entry] of due) {
     const rows = await rowsAsOf(zone, manifest, table, manifest.batch)
     const base = await writeRows(zone, engine, {

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto'
 import { ToteError } from '../errors.ts'
 import type { Store } from '../storage/store.ts'
 import { formatManifestKey } from './keys.ts'
-import { LAKE_FORMAT, type CommittedManifest, type Manifest } from './manifest.ts'
+import { LAKE_FORMAT, tableEntries, type CommittedManifest, type Manifest } from './manifest.ts'
 
 export type ManifestDraft = Omit<Manifest, 'format' | 'name' | 'number' | 'parent'>
 
@@ -128,7 +128,8 @@ function parseManifest(body: Buffer, expected: { key: string; name: string; numb
   if (parsed.name !== expected.name || parsed.number !== expected.number) {
     throw corrupt(expected.key, `belongs to chain "${parsed.name}", number ${parsed.number}`)
   }
-  return { ...(parsed as Manifest), sha256: sha256(body) }
+  const manifest = parsed as Manifest
+  return { ...manifest, tables: tableEntries(Object.entries(manifest.tables)), sha256: sha256(body) }
 }
 
 function sha256(body: Uint8Array): string {

@@ -78,6 +78,13 @@ export interface Manifest {
   readonly tables: Readonly<Record<string, TableEntry>>
 }
 
+/** Tables by name, also for names such as `constructor` and `__proto__`. */
+export function tableEntries(entries: Iterable<readonly [string, TableEntry]> = []): Record<string, TableEntry> {
+  const tables = Object.create(null) as Record<string, TableEntry>
+  for (const [name, entry] of entries) tables[name] = entry
+  return tables
+}
+
 /** A manifest as it was read, with the sha256 of its bytes. */
 export interface CommittedManifest extends Manifest {
   readonly sha256: string

@@ -56,6 +56,7 @@ let measure: ((text: string) => number) | undefined
 function textWidth(text: string): number {
   // Measuring graphemes is slow, and most cells are plain: then not even its tables are loaded.
   if (/^[\x20-\x7e]*$/.test(text)) return text.length
-  measure ??= (createRequire(import.meta.url)('string-width') as typeof import('string-width')).default
+  measure ??= (createRequire(import.meta.url)('string-width') as typeof import('string-width'))
+    .default
   return measure(text)
 }

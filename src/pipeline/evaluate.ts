@@ -5,7 +5,7 @@ import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import { TerminalOnly, type Context, type ModelSummary } from '../events.ts'
 import { continueIds } from '../lake/column-ids.ts'
-import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
+import { tableEntries, type CommittedManifest, type TableEntry } from '../lake/manifest.ts'
 import { filesBetween, rowsAsOf } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
 import { checkFailure, modelFailed, runChecks, type CheckResult } from '../models/checks.ts'
@@ -35,7 +35,7 @@ export async function evaluatePoint(project: Project, work: PointToEvaluate, con
   const { models, parent } = work
   const changedInputs = await attachInputs(project, work)
   const changedModels = new Set<string>()
-  const tables: Record<string, TableEntry> = {}
+  const tables = tableEntries()
   const differences: Difference[] = []
   const unsound: Model[] = []
   for (const model of models) {

@@ -16,7 +16,7 @@ import { writeDueBases } from '../lake/base.ts'
 import { continueIds } from '../lake/column-ids.ts'
 import { untilCommitted } from '../lake/conflict.ts'
 import { nextInstant } from '../lake/instant.ts'
-import { WRITER, type CommittedManifest, type DataFile, type TableEntry } from '../lake/manifest.ts'
+import { tableEntries, WRITER, type CommittedManifest, type DataFile, type TableEntry } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
 import type { Column } from '../types.ts'
@@ -58,7 +58,7 @@ async function extractOnce(project: Project, from: ProjectSource, options: Extra
       compared.push(await compare(project, engine, parent, table, `changes_${index}`))
     }
     refuseShrinking(from, compared, options.acceptShrink)
-    const tables: Record<string, TableEntry> = {}
+    const tables = tableEntries()
     for (const one of compared) {
       const file = await writeChanges(project, engine, { source: source.name, batch, instant, one })
       if (file !== null) emitFile(context, source.name, one.read.table.name, file)
@@ -152,7 +152,11 @@ async function explainFailure(
       where: `${read.table.name}.${column.name}`,
       message: `${counts?.[column.name]} values of type ${column.type} cannot be carried as ${column.carried}`,
     }))
-  if (problems.length === 0) return new ToteError('Bug', `Table "${read.table.name}" could not be compared.`, { cause })
+  if (problems.length === 0) {
+    const notText = /unicode|utf-?8/i.test(cause.message)
+    if (!notText) return new ToteError('Bug', `Table "${read.table.name}" could not be compared.`, { terminal: [cause.message], cause })
+    problems.push({ where: read.table.name, message: 'some text is not UTF-8: the source does not check its encoding (SQL_ASCII)' })
+  }
   return new ToteError('ValueNotCarried', `Table "${read.table.name}" has values that cannot be carried exactly.`, {
     problems,
     why: 'changing them silently is not an option, so nothing was committed',

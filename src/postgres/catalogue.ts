@@ -38,6 +38,12 @@ export interface ServerIdentity {
   readonly version: string
 }
 
+/** The server's version as a number: 150018 is 15.18. */
+export async function serverVersion(connection: Connection): Promise<number> {
+  const [row] = await connection.query('ask for the version', `select current_setting('server_version_num') as version`)
+  return Number(row?.['version'])
+}
+
 /** All tables and table-like relations outside the server's own schemas, partitions left to their parents. */
 export async function listRelations(connection: Connection): Promise<Relation[]> {
   const rows = await connection.query(

@@ -8,6 +8,8 @@ import { quoteLiteral } from './identifiers.ts'
 export interface SessionLimits {
   readonly lockTimeoutMs: number
   readonly statementTimeoutMs: number
+  /** The server's version number, where it is known: a setting that a server does not have cannot be set. */
+  readonly version?: number | undefined
 }
 
 /**
@@ -34,6 +36,7 @@ export function beginReading(isolation: 'repeatable read' | 'read committed', li
     // Rows hidden by a policy raise an error instead of being missed.
     ['row_security', 'off'],
     ['synchronize_seqscans', 'off'],
+    ...((limits.version ?? 0) >= 170_000 ? ([['transaction_timeout', '0']] as const) : []),
   ]
   const pinned = settings.map(([name, value]) => `set local ${name} = ${quoteLiteral(value)}`)
   return [`begin isolation level ${isolation} read only`, ...pinned].join('; ')

@@ -2,25 +2,34 @@
  * Whether another session waits for a table lock that ours holds: a migration of the application,
  * and behind it every query that comes after. Any role may read `pg_locks`.
  */
-import { ToteError } from '../errors.ts'
+import { toToteError, ToteError } from '../errors.ts'
 import { connect, type ConnectOptions } from './connection.ts'
 
 const POLL_MS = 500
+
+export interface WaitTold {
+  /** Called once, with SourceBusy, when some session has waited too long. */
+  onBusy(error: ToteError): void
+  /** Called once when the watch itself cannot go on; the batch does. */
+  onBlind(error: ToteError): void
+}
 
 export interface WaitWatch {
   stop(): Promise<void>
 }
 
 /**
- * Looks every half second, from `afterMs` on (a quick batch never opens this second connection), and
- * calls `onBusy` once with SourceBusy when some session has waited for `afterMs`.
+ * Looks every half second, from `afterMs` on (a quick batch never opens this second connection), for
+ * sessions that have waited for `afterMs`.
  */
 export function watchWaiting(
   options: ConnectOptions & { readonly pid: number; readonly afterMs: number },
-  onBusy: (error: ToteError) => void,
+  tell: WaitTold,
 ): WaitWatch {
   const stopping = new AbortController()
-  const watching = watch(options, onBusy, stopping.signal).catch(() => undefined)
+  const watching = watch(options, tell, stopping.signal).catch((error: unknown) => {
+    if (!stopping.signal.aborted) tell.onBlind(toToteError(error))
+  })
   return {
     stop: async () => {
       stopping.abort()
@@ -31,7 +40,7 @@ export function watchWaiting(
 
 async function watch(
   options: ConnectOptions & { readonly pid: number; readonly afterMs: number },
-  onBusy: (error: ToteError) => void,
+  { onBusy }: WaitTold,
   stop: AbortSignal,
 ): Promise<void> {
   await pause(Math.max(0, options.afterMs - POLL_MS), stop)

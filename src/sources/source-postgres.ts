@@ -9,7 +9,7 @@
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { carriedType } from '../postgres/carried.ts'
-import { describeRelations, identifyServer, listRelations, type Relation, type RelationDetail } from '../postgres/catalogue.ts'
+import { describeRelations, identifyServer, listRelations, serverVersion, type Relation, type RelationDetail } from '../postgres/catalogue.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import { beginReading, type SessionLimits } from '../postgres/session.ts'
@@ -56,7 +56,14 @@ async function takeSnapshot(options: PostgresSourceOptions, context: Context): P
   try {
     const tables = await lockTables(options, connection)
     const server = await identifyServer(connection)
-    watch = watchWaiting({ ...target, pid: server.pid, afterMs: options.giveWayAfterMs }, (error) => busy.abort(error))
+    watch = watchWaiting(
+      { ...target, pid: server.pid, afterMs: options.giveWayAfterMs },
+      {
+        onBusy: (error) => busy.abort(error),
+        onBlind: (error) =>
+          context.emit({ type: 'note', level: 'warn', text: `whether others wait for the tables of "${options.name}" cannot be seen: ${error.message}` }),
+      },
+    )
     const details = await describeRelations(connection, tables.map((table) => table.oid))
     const described = describeTables(options, tables, details)
     return {
@@ -90,10 +97,11 @@ async function lockTables(options: PostgresSourceOptions, connection: Connection
   const { lockTimeoutMs } = options.limits
   for (let attempt = 0, waitedMs = 0; ; ) {
     await connection.query('begin', beginReading('read committed', options.limits))
+    const version = await serverVersion(connection)
     const listed = chosen(options, connection.peer.address, await listRelations(connection))
     await connection.query('commit', 'commit')
     const tryMs = Math.min(LOCK_TRY_MS, lockTimeoutMs - waitedMs)
-    await connection.query('begin', beginReading('repeatable read', { ...options.limits, lockTimeoutMs: tryMs }))
+    await connection.query('begin', beginReading('repeatable read', { ...options.limits, lockTimeoutMs: tryMs, version }))
     if (listed.length === 0) return listed
     const names = listed.map((table) => quoteQualified(table.schema, table.name)).join(', ')
     try {
@@ -194,7 +202,9 @@ function oddities(relation: Relation, { columns }: RelationDetail): string[] {
 
 /** Another system or database is SourceReplaced; the same one in an older state is SourceBehind. */
 function follow(source: string, snapshot: SourceSnapshot, memory: SourceMemory): void {
-  const changed = (['system', 'database'] as const).filter((part) => snapshot.identity[part] !== memory.identity[part])
+  // A right granted or lost since makes the system unknown on one side, not another.
+  const known = (part: string): boolean => snapshot.identity[part] !== null && memory.identity[part] !== null
+  const changed = (['system', 'database'] as const).filter((part) => known(part) && snapshot.identity[part] !== memory.identity[part])
   if (changed.length > 0) {
     const what = changed.map((part) => (part === 'system' ? 'system identifier' : 'database name')).join(' and ')
     throw new ToteError('SourceReplaced', `Source "${source}" is another database than the last batch saw: its ${what} differs.`, {

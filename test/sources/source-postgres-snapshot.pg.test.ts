@@ -81,7 +81,7 @@ test('P2: what commits late, with an id and a time before others, is seen by the
   })
 })
 
-test('P2: a transaction that was prepared, rolled back to a savepoint, or rolled back is seen as far as it is committed', async () => {
+test('P2: a transaction that was rolled back to a savepoint, or rolled back is seen as far as it is committed', async () => {
   await writer.query(
     `begin; insert into customer values (7, 'kept'); savepoint s; insert into customer values (8, 'gone'); rollback to s; commit`,
   )

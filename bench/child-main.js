@@ -42,12 +42,19 @@ async function runOn(opened, options) {
   return { summary }
 }
 
+/** Whether DuckDB's library is in this process: a run with nothing to do must not have paid for it. */
+function isEngineLoaded() {
+  process.report.excludeNetwork = true
+  return process.report.getReport().sharedObjects.some((path) => path.includes('duckdb'))
+}
+
 process.on('message', async ({ task, ...given }) => {
   const startedAt = performance.now()
   try {
     const answer = await tasks[task](given)
     const seconds = (performance.now() - startedAt) / 1000
-    process.send({ seconds, peakMb: process.resourceUsage().maxRSS / 1024, ...answer })
+    const peakMb = process.resourceUsage().maxRSS / 1024
+    process.send({ seconds, peakMb, engineLoaded: isEngineLoaded(), ...answer })
   } catch (error) {
     process.send({ error: String(error?.stack ?? error) })
   }

@@ -10,6 +10,8 @@ export interface Answer {
   readonly seconds: number
   /** The most memory that the process has had so far. */
   readonly peakMb: number
+  /** DuckDB's library is in the process. */
+  readonly engineLoaded: boolean
   /** Of a run. */
   readonly summary?: RunSummary
 }

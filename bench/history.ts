@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { appendFile } from 'node:fs/promises'
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { medianOf, type Judged } from './figures.ts'
 
@@ -11,7 +11,10 @@ const round = (value: number): number => Math.round(value * 1000) / 1000
 
 export interface Circumstances {
   readonly date: string
+  /** With a `+` when the checkout differs from it. */
   readonly commit: string
+  /** Processes that wanted a core, over the minute before: above 0 the machine was not ours alone. */
+  readonly load: number
   readonly machine: Readonly<Record<string, string | number>>
   readonly versions: Readonly<Record<string, string>>
   readonly server: Readonly<Record<string, string | null>>
@@ -25,6 +28,7 @@ export function readCircumstances(server: Circumstances['server'], date: Date): 
   return {
     date: date.toISOString(),
     commit: commitHere(),
+    load: round(loadavg()[0] ?? 0),
     machine: {
       cpu: cpus()[0]?.model ?? 'unknown',
       cores: cpus().length,
@@ -38,6 +42,18 @@ export function readCircumstances(server: Circumstances['server'], date: Date): 
     },
     server,
   }
+}
+
+/** One line of text: on what the figures were measured. */
+export function renderCircumstances({ date, commit, load, ...given }: Circumstances): string {
+  const { machine, versions, server } = given
+  const parts = [
+    `${machine['cores']} cores of ${machine['cpu']}, ${machine['memoryGb']} GB, ${machine['system']}`,
+    `Node ${versions['node']}, DuckDB ${versions['duckdb']}, PostgreSQL ${server['server_version']}`,
+    `load ${load.toFixed(1)} before`,
+    `${date.slice(0, 10)}, commit ${commit}`,
+  ]
+  return parts.join('; ')
 }
 
 export async function appendHistory(
@@ -63,7 +79,6 @@ export async function appendHistory(
   await appendFile(file, `${JSON.stringify({ ...circumstances, figures: kept })}\n`)
 }
 
-/** `+` when the checkout differs from it. */
 function commitHere(): string {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8', stdio: 'pipe' }).trim()

@@ -70,6 +70,8 @@ async function measureNothing(
   { folder: cwd, env }: Installation,
   { pairs }: Sizes,
 ): Promise<Figure[]> {
+  const fresh = await inFreshProcess(env, { task: 'whole', cwd, options: {} })
+  if (fresh.engineLoaded) throw new Error('a run with nothing to do has loaded DuckDB')
   const child = startChild(env)
   const open: number[] = []
   const reopened: number[] = []
@@ -116,6 +118,12 @@ async function measureNothing(
       samples: commands,
       limit: { what: 'node -e 0', samples: nodes, as: 'times' },
       goal: { of: 'ratio', is: 'at most', bound: 10 },
+    },
+    {
+      name: 'nothing-memory',
+      what: '  the same, peak memory of our process',
+      unit: 'MB',
+      samples: [fresh.peakMb],
     },
   ]
 }

@@ -10,8 +10,10 @@ import { ToteError } from '../errors.ts'
 
 const BYTE_ORDER_MARK = Buffer.from('\uFEFF')
 const BLOCK_BYTES = 1 << 20
-/** Blocks kept in memory before the first file is begun. */
-const SPILL_BLOCKS = 8
+// Each further one is twice as large: most tables are small, and unused memory, too, sets off the collector.
+const FIRST_BLOCK_BYTES = 1 << 16
+/** Kept in memory before the first file is begun. */
+const SPILL_BYTES = 8 << 20
 /** Each piece is read by one thread, so many small ones keep all threads at work. */
 const PIECE_BYTES = 16 << 20
 
@@ -42,8 +44,10 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
   const hash = createHash('sha256')
   const paths: string[] = []
   let blocks: Buffer[] = []
-  let block = Buffer.allocUnsafe(BLOCK_BYTES)
+  let block = Buffer.allocUnsafe(0)
+  let blockBytes = FIRST_BLOCK_BYTES
   let used = 0
+  let heldBytes = 0
   let rows = 0
   let bytes = 0
   let longestRow = 0
@@ -57,22 +61,27 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
     const full = block.subarray(0, used)
     hash.update(full)
     blocks.push(full)
-    block = Buffer.allocUnsafe(BLOCK_BYTES)
+    heldBytes += used
     used = 0
   }
   const spill = async (): Promise<void> => {
     const taken = blocks
     blocks = []
+    heldBytes = 0
     if (taken.length === 0) return
     try {
       await append(taken)
     } catch (error) {
       const code = String((error as NodeJS.ErrnoException).code ?? 'no space left')
-      throw new ToteError('LakeUnreachable', `Temporary files in "${folder}" could not be written (${code}).`, {
-        where: folder,
-        fix: 'free some disk space, or check the folder and its rights, then run again',
-        cause: error,
-      })
+      throw new ToteError(
+        'LakeUnreachable',
+        `Temporary files in "${folder}" could not be written (${code}).`,
+        {
+          where: folder,
+          fix: 'free some disk space, or check the folder and its rights, then run again',
+          cause: error,
+        },
+      )
     }
   }
   const append = async (taken: Buffer[]): Promise<void> => {
@@ -83,7 +92,8 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
       file = await open(path, 'w')
       fileBytes = 0
       // DuckDB takes a byte order mark at the beginning for its own, also when it is a value's.
-      if (taken[0]?.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) === true) await file.write(BYTE_ORDER_MARK)
+      if (taken[0]?.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) === true)
+        await file.write(BYTE_ORDER_MARK)
     }
     const size = taken.reduce((sum, buffer) => sum + buffer.length, 0)
     // On a full disk a part may be written without an error.
@@ -113,15 +123,16 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
       rows += 1
       bytes += csv.length
       if (csv.length > longestRow) longestRow = csv.length
-      if (csv.length > BLOCK_BYTES - used) {
+      if (csv.length > block.length - used) {
         seal()
-        if (csv.length > BLOCK_BYTES) block = Buffer.allocUnsafe(csv.length)
+        block = Buffer.allocUnsafe(Math.max(blockBytes, csv.length))
+        blockBytes = Math.min(2 * blockBytes, BLOCK_BYTES)
       }
       used += csv.copy(block, used)
     },
     ready: () => {
       if (failure !== undefined) return Promise.reject(failure as Error)
-      if (blocks.length < SPILL_BLOCKS) return undefined
+      if (heldBytes < SPILL_BYTES) return undefined
       writing ??= spill()
         .catch((error: unknown) => {
           failure = error

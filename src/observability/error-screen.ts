@@ -4,7 +4,7 @@
  * `terminal` lines only on a person's own terminal (P10).
  */
 import { redactText } from '../config/secret.ts'
-import { ERRORS, type ToteError } from '../errors.ts'
+import { ERRORS, ToteError } from '../errors.ts'
 import { MARKS, printable, type Style } from './style.ts'
 
 export interface ErrorScreenOptions {
@@ -86,7 +86,7 @@ function renderProblem(where: string, message: string, style: Style): string[] {
 /** Kept as it was laid out: a caret under a source line must stay where it points. */
 function renderExcerpt(lines: readonly string[]): string[] {
   const indent = lines.every((line) => line.startsWith('  ')) ? '' : '  '
-  return lines.map((line) => indent + line.split('\t').map(printable).join('\t'))
+  return lines.map((line) => indent + redactText(line).split('\t').map(printable).join('\t'))
 }
 
 function fact(label: string, text: string | undefined, style: Style): string[] {
@@ -95,7 +95,7 @@ function fact(label: string, text: string | undefined, style: Style): string[] {
   return [`  ${style.dim(label.padEnd(6))}  ${first}`, ...rest.map((line) => `          ${line}`)]
 }
 
-function causes(error: ToteError, { verbosity }: ErrorScreenOptions): string[] {
+function causes(error: ToteError, { verbosity, ownTerminal }: ErrorScreenOptions): string[] {
   const isBug = error.name === 'Bug'
   const stacks = isBug || verbosity > 1
   // A bug that wraps what was thrown has nothing to add to it.
@@ -104,7 +104,7 @@ function causes(error: ToteError, { verbosity }: ErrorScreenOptions): string[] {
   let cause: unknown = error.facts.cause
   // A chain that leads back to itself must not be followed for ever.
   for (let depth = 0; cause !== undefined && depth < 10; depth++) {
-    const [first = '', ...rest] = clean(describeCause(cause))
+    const [first = '', ...rest] = clean(describeCause(cause, ownTerminal))
     lines.push(`  cause   ${first}`, ...rest.map((line) => `          ${line}`))
     if (stacks && cause instanceof Error) lines.push(...stackOf(cause))
     cause = cause instanceof Error ? cause.cause : undefined
@@ -112,9 +112,15 @@ function causes(error: ToteError, { verbosity }: ErrorScreenOptions): string[] {
   return lines
 }
 
-function describeCause(cause: unknown): string {
-  if (cause instanceof Error) return `${cause.name}: ${cause.message}`
-  return typeof cause === 'string' ? cause : `a thrown ${typeof cause}`
+/** What others say may quote a value: as with `terminal`, only a person's own terminal shows it (P10). */
+function describeCause(cause: unknown, ownTerminal: boolean): string {
+  if (!(cause instanceof Error)) {
+    return ownTerminal && typeof cause === 'string' ? cause : `a thrown ${typeof cause}`
+  }
+  const isShown = ownTerminal || cause instanceof ToteError
+  return isShown
+    ? `${cause.name}: ${cause.message}`
+    : `${cause.name}, whose message a terminal shows`
 }
 
 function stackOf(error: Error): string[] {

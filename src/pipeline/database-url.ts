@@ -3,6 +3,7 @@
  * started when first asked for.
  */
 import type { Database } from '../config/reference.ts'
+import { ToteError } from '../errors.ts'
 import type { EmbeddedDatabase } from '../embedded/database.ts'
 import type { EmbeddedServer } from '../embedded/server.ts'
 
@@ -31,7 +32,11 @@ export function openDatabaseUrls(stateFolder: string, log: (text: string) => voi
       ...(reader === null ? {} : { reader }),
       setup: async (ownerUrl) => {
         if (setup !== null) log(`filling the embedded database "${database.database}"`)
-        await setup?.(ownerUrl)
+        try {
+          await setup?.(ownerUrl)
+        } catch (error) {
+          throw setupFailed(database.database, error)
+        }
       },
     })
   }
@@ -53,4 +58,15 @@ export function openDatabaseUrls(stateFolder: string, log: (text: string) => voi
       await (await server?.catch(() => undefined))?.release()
     },
   }
+}
+
+/** The project's own code failed; what it says may quote a value, so only a terminal sees it (P10). */
+function setupFailed(database: string, cause: unknown): ToteError {
+  if (cause instanceof ToteError) return cause
+  return new ToteError('ConfigInvalid', `The setup of the embedded database "${database}" failed.`, {
+    where: `tote.config.ts: embedded({ database: '${database}' }).setup`,
+    fix: 'correct it; the next command runs it again',
+    terminal: [cause instanceof Error ? cause.message : String(cause)],
+    cause,
+  })
 }

@@ -150,7 +150,7 @@ async function explainFailure(
     .filter((column) => Number(counts?.[column.name] ?? 0) > 0)
     .map((column) => ({
       where: `${read.table.name}.${column.name}`,
-      message: `${counts?.[column.name]} values of type ${column.type} cannot be carried as ${column.carried}`,
+      message: `values of type ${column.type} that cannot be carried as ${column.carried}: ${counts?.[column.name]}`,
     }))
   if (problems.length === 0) {
     const notText = /unicode|utf-?8/i.test(cause.message)

@@ -19,8 +19,9 @@ export interface Loaded {
 
 /** Applies all pending batches. Throws LedgerMismatch, WarehouseShapeMismatch, CountMismatch, Warehouse*. */
 export async function load(project: Project, context: Context): Promise<Loaded> {
-  const newest = await project.processed.chain(project.name).newest()
+  // The lake after the ledger: another run may commit and load meanwhile, and the lake is never behind.
   const last = await project.warehouse.last(project.name)
+  const newest = await project.processed.chain(project.name).newest()
   await refuseForeignLedger(project, newest, last)
   if (newest === null || newest.batch === (last?.batch ?? 0)) return { batches: 0, tables: [], last }
   await project.warehouse.check(starOf(newest))

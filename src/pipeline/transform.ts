@@ -34,8 +34,9 @@ export async function transform(project: Project, context: Context): Promise<Tra
 
 async function passPoints(project: Project, context: Context): Promise<Transformed> {
   const chain = project.processed.chain(project.name)
-  const inputs = await newestInputs(project)
+  // The inputs after what was made of them: another run may commit both meanwhile.
   let newest = await chain.newest()
+  const inputs = await newestInputs(project)
   if (inputs === null) return { manifest: newest, batches: 0, models: [] }
   refuseForeignInputs(project, newest, inputs)
   const texts = await readModels(project.settings.models, relative(project.folder, project.settings.models) || '.')
@@ -144,7 +145,7 @@ function refuseEdited(project: Project, newest: CommittedManifest | null, texts:
   if (problems.length === 0) return
   throw new ToteError('ModelEdited', `The models are not those that the processed zone was made with.`, {
     problems,
-    why: 'restating a versioned table is not supported yet, so nothing was written',
+    why: 'restating a versioned table is not supported yet, so no model was evaluated',
     fix: `undo the edit, or begin anew: remove ${project.processed.store.url} and drop the warehouse tables and the schema "tote"`,
   })
 }

@@ -33,8 +33,14 @@ export const commentLedger = `comment on table ${LEDGER} is 'Every batch that wa
 const COLUMNS = `pipeline, chain, batch, manifest, manifest_sha256, run,
   to_char(instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as instant`
 
-/** Whether there is a ledger, as `oid`; asking for a table that is not there would break the transaction. */
-export const findLedger = `select to_regclass('${LEDGER}')::oid::text as oid`
+/**
+ * Whether there is a ledger, as `oid`; asking for a table that is not there would break the
+ * transaction. From the catalogue's own rows: `to_regclass` answers from a cache, which does not
+ * know of a ledger that another loader created while we waited for its lock.
+ */
+export const findLedger = `select c.oid::text as oid
+from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = '${LEDGER_SCHEMA}' and c.relname = '${LEDGER_TABLE}'`
 
 /** Parameter: the pipeline. */
 export const selectLast = `select ${COLUMNS} from ${LEDGER} where pipeline = $1 order by batch desc limit 1`

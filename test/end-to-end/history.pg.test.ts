@@ -69,7 +69,9 @@ describe('facts', () => {
       version(11, 'past'),
       version(10, 'deleted'),
     ])
-    expect(await project.warehouse.query('select 1 from fact_sale_current where sale_id = 8800101')).toEqual([])
+    expect(
+      await project.warehouse.query('select 1 from fact_sale_current where sale_id = 8800101'),
+    ).toEqual([])
     const back = await batch(
       `insert into sale select 8800101, created_at, last_updated, 1, 1, 12, 2.10, null from sale where sale_id = 8800102`,
     )
@@ -115,7 +117,9 @@ describe('facts', () => {
   })
   test('P2, pitfall 4: ties to the millisecond, on both sides of a run', async () => {
     const tie = "timestamp '2024-11-05 07:55:10.001'"
-    await batch(`update sale set units = 91, last_updated = ${tie} where sale_id in (8800102, 8800103)`)
+    await batch(
+      `update sale set units = 91, last_updated = ${tie} where sale_id in (8800102, 8800103)`,
+    )
     const summary = await batch(
       `update sale set units = 92, last_updated = ${tie} where sale_id in (8800103, 8800104)`,
     )
@@ -139,8 +143,12 @@ describe('facts', () => {
 
 describe('dimensions', () => {
   test('P7, pitfall 12: a look-up that changed alone reaches every row that is joined to it', async () => {
-    const address = await batch("update address set line = '7, O''Connell Qx7' where address_id = 1")
-    expect(address.models.map(({ model, updated }) => `${model} ${updated}`)).toEqual(['dim_customer 2'])
+    const address = await batch(
+      "update address set line = '7, O''Connell Qx7' where address_id = 1",
+    )
+    expect(address.models.map(({ model, updated }) => `${model} ${updated}`)).toEqual([
+      'dim_customer 2',
+    ])
     const department = await batch(
       "update department set location = null, department_name = 'Qx7 ''new''' where department_id = 1",
     )
@@ -149,7 +157,9 @@ describe('dimensions', () => {
     await batch(
       "insert into department values (3, 'Qx7', 'Qx7'); update staff set department_id = 3 where staff_id = 2",
     )
-    await batch("insert into address values (9, 'Qx7', 'Qx7', '0', ''); update customer set legal_address_id = 9 where customer_id = 2")
+    await batch(
+      "insert into address values (9, 'Qx7', 'Qx7', '0', ''); update customer set legal_address_id = 9 where customer_id = 2",
+    )
   })
   test('P6: a row that is gone stays, marked, for the versions that refer to it; and comes back', async () => {
     await batch(
@@ -158,7 +168,9 @@ describe('dimensions', () => {
     )
     await batch('delete from sale where sale_id = 8800401; delete from staff where staff_id = 4')
     const marked = async (): Promise<unknown> =>
-      project.warehouse.query('select staff_id, last_name, is_deleted from dim_staff where staff_id = 4')
+      project.warehouse.query(
+        'select staff_id, last_name, is_deleted from dim_staff where staff_id = 4',
+      )
     expect(await marked()).toEqual([{ staff_id: '4', last_name: 'Qx7', is_deleted: 't' }])
     expect(
       await project.warehouse.query(
@@ -175,17 +187,20 @@ test('P3, pitfalls 6, 7 and 16: a table of one row, a name that begins another, 
   const before = await files()
   await batch('update payment set paid = true')
   const added = (await files()).filter((name) => !before.includes(name))
-  expect(added.filter((name) => name.endsWith('.parquet')).map((name) => name.split('/').slice(0, 3).join('/'))).toEqual([
-    'ingestion/shop/payment',
-    'processed/shop/fact_payment',
-  ])
+  expect(
+    added
+      .filter((name) => name.endsWith('.parquet'))
+      .map((name) => name.split('/').slice(0, 3).join('/')),
+  ).toEqual(['ingestion/shop/payment', 'processed/shop/fact_payment'])
   // Nothing that was there was written again or removed.
   expect((await files()).filter((name) => before.includes(name))).toEqual(before)
   await batch("insert into payment_type values (2, 'CASH')")
   await batch('delete from payment')
   await batch('insert into payment values (2, 8800102, 2, 0.01, false)')
   expect(
-    await project.warehouse.query('select payment_id, paid, is_deleted from fact_payment order by payment_record_id'),
+    await project.warehouse.query(
+      'select payment_id, paid, is_deleted from fact_payment order by payment_record_id',
+    ),
   ).toEqual([
     { payment_id: '1', paid: 'f', is_deleted: 'f' },
     { payment_id: '1', paid: 't', is_deleted: 't' },

@@ -26,7 +26,11 @@ describe('severity error', () => {
     await update('units = -1', 8800102)
     await expectRefusal(project, {
       name: 'CheckFailed',
-      says: ['Check units >= 0 failed on fact_sale: 1 row.', 'Nothing was committed', 'where fact_sale'],
+      says: [
+        'Check units >= 0 failed on fact_sale: 1 row.',
+        'Nothing was committed',
+        'where fact_sale',
+      ],
       moves: 'ingestion',
     })
     const { stderr, exit } = await project.onTerminal('run')
@@ -106,7 +110,10 @@ test('P10: severity warn reports, counts, and lets the rows through', async () =
   await update('units = 5000', 8800104)
   const told = await project.tote('run', '--json')
   expect(told.exit).toBe(0)
-  const lines = told.stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
+  const lines = told.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
   expect(lines).toContainEqual(
     expect.objectContaining({
       type: 'check.failed',

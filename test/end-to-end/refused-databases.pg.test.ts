@@ -1,4 +1,5 @@
 /** Databases that cannot be reached, refuse us, or hold what cannot be carried yet: said clearly, nothing lost. */
+import { chmod } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createProject, withPassword, type TestProject } from '../support/project.ts'
 import { SECRET } from '../support/project-shop.ts'
@@ -31,8 +32,7 @@ const stranger = (url: string): string =>
   altered(url, (parsed) => {
     parsed.username = 'stranger'
   })
-const nowhere = (url: string): string =>
-  url.replace(new URL(url).pathname, '/no_such_database')
+const nowhere = (url: string): string => url.replace(new URL(url).pathname, '/no_such_database')
 
 describe('a database that does not answer, or refuses the login, is named with role, place and SQLSTATE', () => {
   test('P10: the source is unreachable', async () => {
@@ -66,7 +66,9 @@ describe('a database that does not answer, or refuses the login, is named with r
     })
     expect(told.stderr).toMatch(/✔ extract.*1 row changed[^]*✔ transform[^]*✖ load/)
     await project.environment({})
-    expect((await project.good()).warehouse.find(({ table }) => table === 'fact_sale')).toMatchObject({
+    expect(
+      (await project.good()).warehouse.find(({ table }) => table === 'fact_sale'),
+    ).toMatchObject({
       rowsLoaded: 1,
       rowsTotal: 7,
     })
@@ -101,7 +103,8 @@ describe('a source that does not let us read, or has not what was asked for', ()
     await expectRefusal(project, {
       name: 'SourceForbidden',
       says: ['Source "shop"', '"public.address"', 'SELECT is missing', `${grant};`],
-    }).finally(async () => project.source.query(grant))
+    })
+    await project.source.query(grant)
     expect((await project.good()).outcome).toBe('nothing to do')
   })
   test('a table that the config names and the source has not: the nearest name', async () => {
@@ -122,7 +125,11 @@ describe('a source that does not let us read, or has not what was asked for', ()
     const exclude = "exclude: ['public.log_a', 'public.log_b']"
     await expectRefusal(project, {
       name: 'NotSupportedYet',
-      says: ['public.log_a has no primary key', 'public.log_b has no primary key', `sources.shop.tables.${exclude}`],
+      says: [
+        'public.log_a has no primary key',
+        'public.log_b has no primary key',
+        `sources.shop.tables.${exclude}`,
+      ],
     })
     await project.configure({ source: `tables: { ${exclude} }` })
     expect((await project.good()).outcome).toBe('nothing to do')
@@ -146,8 +153,37 @@ test('until a later issue: what the config wishes for too early is listed at onc
 
 test.each([
   ["format: 'json'", 'lake.format cannot be "json" yet'],
-  ["processed: 's3://bucket/processed'", 'lake.processed is an S3 bucket, which is not there yet; for now: a folder'],
+  [
+    "processed: 's3://bucket/processed'",
+    'lake.processed is an S3 bucket, which is not there yet; for now: a folder',
+  ],
 ])('until a later issue: lake: { %s }', async (lake, words) => {
   await project.configure({ lake })
   await expectRefusal(project, { name: 'NotSupportedYet', says: [words] })
+})
+
+test('P10: the setup of an embedded database that throws is the project’s own fault, and its words are for a terminal', async () => {
+  // As root, the server's user must pass through the folder; else its files would lie outside, and stay.
+  await chmod(project.folder, 0o755)
+  await project.write(
+    'tote.config.ts',
+    `import { defineProject, embedded, env } from 'totedata'
+export default defineProject({
+  name: 'shop',
+  sources: { shop: { type: 'postgres', url: embedded({ database: 'own', owner: 'own_owner', setup }) } },
+  lake: { ingestion: 'lake/ingestion', processed: 'lake/processed' },
+  warehouse: { url: env('SHOP_WAREHOUSE_URL') },
+})
+function setup(url: string): void {
+  throw new Error('no row Qx7 in ' + url)
+}
+`,
+  )
+  await expectRefusal(project, {
+    name: 'ConfigInvalid',
+    says: ['The setup of the embedded database "own" failed', 'tote.config.ts: embedded({'],
+  })
+  const { stderr } = await project.onTerminal('run')
+  expect(stderr).toContain('no row Qx7 in postgres')
+  expect(stderr).not.toMatch(/own_owner:(?!\*)[^@]+@/)
 })

@@ -99,7 +99,9 @@ describe('a manifest', () => {
     })
   })
   test('P3: whose parent was edited', async () => {
-    await edit(newest.replace('2.json', '1.json'), (text) => text.replace('"batch":1', '"batch": 1'))
+    await edit(newest.replace('2.json', '1.json'), (text) =>
+      text.replace('"batch":1', '"batch": 1'),
+    )
     await expectRefusal(project, {
       name: 'LakeCorrupt',
       says: ['shop/_manifests/0000000002.json', 'names a parent 1 of another content'],
@@ -155,7 +157,11 @@ describe('a zone', () => {
     await rm(join(lake, 'ingestion'), { recursive: true })
     await expectRefusal(project, {
       name: 'LakeCorrupt',
-      says: ['which the ingestion zone does not hold', 'source "shop"', 'restore the ingestion zone'],
+      says: [
+        'which the ingestion zone does not hold',
+        'source "shop"',
+        'restore the ingestion zone',
+      ],
       moves: 'ingestion',
     })
   })

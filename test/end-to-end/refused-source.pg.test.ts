@@ -37,12 +37,7 @@ describe('until a later issue: a changed schema', () => {
       'alter table staff rename column surname to last_name',
       'staff.surname is new (text) staff.last_name is no longer there',
     ],
-    [
-      'a table goes',
-      'alter table payment set schema pg_catalog',
-      '',
-      'payment is no longer there',
-    ],
+    ['a table goes', 'alter table payment set schema pg_catalog', '', 'payment is no longer there'],
     [
       'a table is renamed',
       'alter table payment rename to payments',
@@ -55,23 +50,36 @@ describe('until a later issue: a changed schema', () => {
       'alter table payment_type drop constraint payment_type_pkey, add primary key (payment_type_id)',
       'payment_type had the key (payment_type_id) and has (payment_type_id, payment_type_name)',
     ],
-  ])('%s: SourceChanged, nothing is written, and undoing it is enough', async (_, change, undo, words) => {
-    // A table that "goes" is moved where no pattern looks, so that it can come back.
-    const moved = change.includes('pg_catalog')
-    await project.source.query(moved ? 'create schema aside; alter table payment set schema aside' : change)
-    await project.source.query("update address set city = 'Qx7 changed as well' where address_id = 2")
-    if (moved) await project.configure({ source: "tables: { include: ['public.*'] }" })
-    await expectRefusal(project, {
-      name: 'SourceChanged',
-      says: ['source "shop"', words, 'before anything was written', 'undo the change'],
-    })
-    await project.source.query(moved ? 'alter table aside.payment set schema public; drop schema aside' : undo)
-    await project.source.query("update address set city = 'Qx7 ''Pyongyang''' where address_id = 2")
-    const { outcome, tables } = await project.good()
-    // A new column that goes again leaves every row as it was.
-    expect(tables.every(({ inserted, updated, deleted }) => inserted + updated + deleted === 0)).toBe(true)
-    expect(outcome).toBe('nothing to do')
-  })
+  ])(
+    '%s: SourceChanged, nothing is written, and undoing it is enough',
+    async (_, change, undo, words) => {
+      // A table that "goes" is moved where no pattern looks, so that it can come back.
+      const moved = change.includes('pg_catalog')
+      await project.source.query(
+        moved ? 'create schema aside; alter table payment set schema aside' : change,
+      )
+      await project.source.query(
+        "update address set city = 'Qx7 changed as well' where address_id = 2",
+      )
+      if (moved) await project.configure({ source: "tables: { include: ['public.*'] }" })
+      await expectRefusal(project, {
+        name: 'SourceChanged',
+        says: ['source "shop"', words, 'before anything was written', 'undo the change'],
+      })
+      await project.source.query(
+        moved ? 'alter table aside.payment set schema public; drop schema aside' : undo,
+      )
+      await project.source.query(
+        "update address set city = 'Qx7 ''Pyongyang''' where address_id = 2",
+      )
+      const { outcome, tables } = await project.good()
+      // A new column that goes again leaves every row as it was.
+      expect(
+        tables.every(({ inserted, updated, deleted }) => inserted + updated + deleted === 0),
+      ).toBe(true)
+      expect(outcome).toBe('nothing to do')
+    },
+  )
   test('a column that is dropped, and comes back at the end without its values: null is what the lake then says', async () => {
     await project.source.query('alter table address drop column phone')
     await expectRefusal(project, {
@@ -205,9 +213,9 @@ describe('another database behind the same URL', () => {
   test('back at the first, which is now the other one', async () => {
     await expectRefusal(project, { name: 'SourceReplaced', says: ['database name differs'] })
     await project.good({ acceptSource: true })
-    expect(await project.warehouse.query('select payment_type_name from dim_payment_type')).toEqual([
-      { payment_type_name: 'CARD' },
-    ])
+    expect(await project.warehouse.query('select payment_type_name from dim_payment_type')).toEqual(
+      [{ payment_type_name: 'CARD' }],
+    )
   })
   test('P2: dropped and made anew under its name: no digest counts, every row is compared', async () => {
     const other = await anotherShop()

@@ -14,7 +14,10 @@ const change = async (): Promise<unknown> =>
 describe('the ledger', () => {
   test('P4: a warehouse ahead of the lake, which was put back: LedgerMismatch, also when the lake catches up', async () => {
     project = await createProject()
-    const [lake, old] = ['lake', 'old'].map((name) => join(project.folder, name)) as [string, string]
+    const [lake, old] = ['lake', 'old'].map((name) => join(project.folder, name)) as [
+      string,
+      string,
+    ]
     await project.good()
     await cp(lake, old, { recursive: true })
     await change()
@@ -113,6 +116,27 @@ describe('the tables', () => {
       says: ['public.dim_staff.is_deleted the column is missing, and SELECT is, too'],
     })
   })
+  test('P10: what a trigger of theirs says may be a value: on a terminal only, and not with -vv into a file', async () => {
+    project = await createProject()
+    await project.good()
+    await project.warehouse.query(`
+      create function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'no %, thank you', new.note using detail = new::text; end $$;
+      create trigger refuse before insert on fact_sale for each row execute function refuse()`)
+    await change()
+    for (const args of [
+      ['run'],
+      ['run', '-vv'],
+      ['run', '-vv', '--json'],
+      ['run', '--log-format', 'json'],
+    ]) {
+      const told = await project.tote(...args)
+      expect(told.exit).toBe(3)
+      expect(told.stdout + told.stderr).toMatch(/WarehouseRefused[^]*SQLSTATE P0001/)
+    }
+    const { stderr } = await project.onTerminal('run', '-v')
+    expect(stderr).toContain('no Qx7 1, thank you')
+  })
   test('a name that is taken by something else', async () => {
     project = await createProject()
     await project.warehouse.query('create view dim_staff as select 1 as staff_id')
@@ -134,7 +158,9 @@ describe('the tables', () => {
         units int not null, unit_price numeric(10,2) not null, note text);
       comment on table fact_sale is 'theirs'`)
     const summary = await project.good()
-    expect(summary.warehouse.map(({ table, rowsTotal }) => `${table} ${rowsTotal}`).toSorted()).toEqual([
+    expect(
+      summary.warehouse.map(({ table, rowsTotal }) => `${table} ${rowsTotal}`).toSorted(),
+    ).toEqual([
       'dim_customer 2',
       'dim_payment_type 1',
       'dim_staff 3',

@@ -4,24 +4,60 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createProject, type TestProject } from '../support/project.ts'
+import { expectRefusal } from '../support/refusal.ts'
 
 /** A column each: its type, and the values of its rows. */
 const COLUMNS: readonly (readonly [type: string, ...values: string[]])[] = [
   ['numeric(10,2)', '0.10', '-99999999.99', 'null', '2.10', '0'],
   ['numeric(38,10)', '1234567890123456789012345678.0000000001', '-0.0000000001', 'null', '0', '1'],
-  ['numeric', "'NaN'", "'1e-120'", "'12345678901234567890123456789012345678901234567890.5'", '1.10', 'null'],
+  [
+    'numeric',
+    "'NaN'",
+    "'1e-120'",
+    "'12345678901234567890123456789012345678901234567890.5'",
+    '1.10',
+    'null',
+  ],
   ['bigint', '9007199254740993', '-9223372036854775808', 'null', '0', '1'],
   ['double precision', '0.1', "'NaN'", "'-Infinity'", '1e-310', 'null'],
   ['text', "'None'", "'NULL'", "''", 'null', "'08841'"],
-  ['text', "'O''Keefe, \"Democratic People''s\"'", "E'a\\tb\\r\\nc'", "'\\N'", "'Łódź 😀 e\u0301'", "' x '"],
+  [
+    'text',
+    "'O''Keefe, \"Democratic People''s\"'",
+    "E'a\\tb\\r\\nc'",
+    "'\\N'",
+    "'Łódź 😀 e\u0301'",
+    "' x '",
+  ],
   ['varchar(5)', "'00100'", "''", 'null', "'\\.'", "'a,b'"],
   ['char(3)', "'a'", "'abc'", 'null', "''", "' b'"],
-  ['timestamp(3)', "'2024-02-29 07:55:10.001'", "'infinity'", 'null', "'1969-12-31 23:59:59.999'", "'0044-03-15 BC'"],
-  ['timestamptz', "'2024-03-31 02:30:00.123456+02'", "'-infinity'", 'null', "'1900-01-01 00:00+00'", "'9999-12-31 23:59:59.999999+00'"],
+  [
+    'timestamp(3)',
+    "'2024-02-29 07:55:10.001'",
+    "'infinity'",
+    'null',
+    "'1969-12-31 23:59:59.999'",
+    "'290000-01-01 00:00:00.001'",
+  ],
+  [
+    'timestamptz',
+    "'2024-03-31 02:30:00.123456+02'",
+    "'-infinity'",
+    'null',
+    "'1900-01-01 00:00+00'",
+    "'9999-12-31 23:59:59.999999+00'",
+  ],
   ['date', "'2024-02-29'", "'infinity'", 'null', "'0001-01-01'", "'9999-12-31'"],
   ['time', "'23:59:59.999999'", "'00:00'", 'null', "'07:55:10.001'", "'12:00'"],
   ['boolean', 'true', 'false', 'null', 'true', 'false'],
-  ['uuid', "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'", 'null', "'7f000000-0000-0000-0000-000000000001'", "'80000000-0000-0000-0000-000000000000'"],
+  [
+    'uuid',
+    "'00000000-0000-0000-0000-000000000000'",
+    "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
+    'null',
+    "'7f000000-0000-0000-0000-000000000001'",
+    "'80000000-0000-0000-0000-000000000000'",
+  ],
   ['bytea', "'\\x00ff0a0d22'", "'\\x'", 'null', "'\\x5c'", "'\\x27'"],
   ['jsonb', `'{"a": [1, null, "x"]}'`, "'null'", 'null', "'1.10'", `'"\\u00e9"'`],
   ['json', `'{"b": 1,  "a":2}'`, "'[]'", 'null', `'""'`, "'0'"],
@@ -36,7 +72,9 @@ const names = COLUMNS.map((_, index) => `c${index}`)
 function rowsOf(shift: number): string {
   return [0, 1, 2, 3, 4]
     .map((row) => {
-      const values = COLUMNS.map(([type, ...all]) => `${all[(row + shift) % all.length]}::${type}`)
+      const values = COLUMNS.map(
+        ([type, ...all]) => `cast(${all[(row + shift) % all.length]} as ${type})`,
+      )
       return `select ${row + 1} as id, ${values.map((value, index) => `${value} as c${index}`).join(', ')}`
     })
     .join(' union all ')
@@ -49,7 +87,8 @@ beforeAll(async () => {
       insert into trap ${rowsOf(0)}`,
     models: {
       table_trap: '-- kind: table\n-- key: id\n-- nullable: all\nselect * from shop.trap\n',
-      dim_trap: '-- kind: dimension\n-- key: id\n-- nullable: all\nselect t.* from shop.trap as t\n',
+      dim_trap:
+        '-- kind: dimension\n-- key: id\n-- nullable: all\nselect t.* from shop.trap as t\n',
       fact_trap: `-- kind: fact\n-- key: id\n-- record id: record_id\n-- nullable: all\nwith all_of_them as (select * from shop.trap)\nselect id, ${names.join(', ')} from all_of_them\n`,
     },
   })
@@ -74,8 +113,8 @@ test('P8, pitfall 14: every value arrives as it is, in a table of the type that 
   const types = await project.source.query(formats('trap'))
   const rows = await project.source.query(`${texts} from trap order by id`)
   for (const model of MODELS) {
-    expect(await project.warehouse.query(formats(model)), model).toEqual(types)
-    expect(await inTheWarehouse(model), model).toEqual(rows)
+    expect([model, await project.warehouse.query(formats(model))]).toEqual([model, types])
+    expect([model, await inTheWarehouse(model)]).toEqual([model, rows])
   }
 })
 
@@ -85,21 +124,20 @@ test('P8, pitfall 14: and again when rows change in place; equal rows are no cha
   const { tables } = await project.good()
   expect(tables).toMatchObject([{ inserted: 0, updated: 5, deleted: 0 }])
   const rows = await project.source.query(`${texts} from trap order by id`)
-  for (const model of MODELS) expect(await inTheWarehouse(model), model).toEqual(rows)
+  for (const model of MODELS) expect([model, await inTheWarehouse(model)]).toEqual([model, rows])
   expect((await project.good({ fullRefresh: true })).outcome).toBe('nothing to do')
 })
 
-test('P8: a value that cannot be carried is counted, with its column and its type; nothing is written', async () => {
-  await project.source.query("update trap set c9 = '290000-01-01' where id <= 2; update trap set c10 = '4713-01-01 BC' where id = 1")
-  const before = await project.standing()
-  const told = await project.tote('run')
-  // Either it is carried exactly, or it is refused by name: never altered.
-  if (told.exit === 0) {
-    expect(await inTheWarehouse('table_trap')).toEqual(await project.source.query(`${texts} from trap order by id`))
-  } else {
-    expect(told.stderr).toMatch(/ValueNotCarried {2}/)
-    expect(told.stderr).toMatch(/trap\.c9 {2}2 values of type timestamp\(3\) without time zone/)
-    expect(told.stderr).not.toContain('290000')
-    expect(await project.standing()).toEqual(before)
-  }
+test('P8: values that cannot be carried are counted, with column and type; nothing is written or altered', async () => {
+  await project.source.query(
+    "update trap set c9 = '0044-03-15 BC' where id <= 2; update trap set c10 = '4713-01-01 BC' where id = 1",
+  )
+  await expectRefusal(project, {
+    name: 'ValueNotCarried',
+    says: [
+      /trap\.c9 2 values of type timestamp\(3\) without time zone/,
+      /trap\.c10 1 values? of type timestamp with time zone/,
+      'correct the values at the source, or exclude the table',
+    ],
+  })
 })

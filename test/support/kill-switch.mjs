@@ -1,8 +1,11 @@
 // Preloaded into the built CLI (`node --import`): counts the effects that a run has on the world
-// outside its process, and kills that process with SIGKILL at one of them. Nothing in the product
-// knows of it; it wraps what lies below: node:fs, the PostgreSQL protocol, DuckDB's own statements.
+// outside its process, and kills that process at one of them. Nothing in the product knows of it; it
+// wraps what lies below: node:fs, the PostgreSQL protocol, DuckDB's own statements.
 //
 //   KILL_AT      2k for before the k-th effect, 2k + 1 for after it; nothing is killed without one
+//   KILL_ON      instead: a regular expression for "<stage> <effect>", killed before the first that fits
+//   KILL_WITH    SIGKILL, or SIGSTOP: then it goes on when it is told to
+//   KILL_LOOKS   when set, looking at a manifest of the lake counts as an effect, too
 //   KILL_REPORT  a file: one JSON line for each effect that began, and one for the kill
 //
 // After an effect on a server means: the bytes are on their way, its answer is not read. After one of
@@ -11,17 +14,21 @@ import { createRequire, syncBuiltinESMExports } from 'node:module'
 import fs from 'node:fs'
 
 const at = Number(process.env['KILL_AT'] ?? -1)
+const on = process.env['KILL_ON'] === undefined ? undefined : new RegExp(process.env['KILL_ON'])
+const signal = process.env['KILL_WITH'] ?? 'SIGKILL'
 const report = fs.openSync(process.env['KILL_REPORT'] ?? '/dev/null', 'a')
 // Taken before they are wrapped.
 const { writeSync } = fs
 let count = 0
 let stage = 'start'
+let killed = false
 
 /** An effect begins: `n` for `ended`. Kills when its time has come. */
 function begins(effect) {
   count += 1
   note({ n: count, stage, effect })
-  if (at === 2 * count) kill('before', effect)
+  if (at === 2 * count || (!killed && on?.test(`${stage} ${effect}`) === true))
+    kill('before', effect)
   return count
 }
 
@@ -30,10 +37,11 @@ function ended(n, effect) {
 }
 
 function kill(when, effect) {
+  killed = true
   note({ killed: when, n: count, stage, effect })
-  process.kill(process.pid, 'SIGKILL')
-  // The signal is on its way; nothing more may happen.
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  process.kill(process.pid, signal)
+  // The signal is on its way; nothing more may happen before it is there.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, signal === 'SIGKILL' ? Infinity : 50)
 }
 
 function note(fact) {
@@ -80,10 +88,19 @@ function wrapFiles() {
       return result
     }
   }
-  const onPath = (name) => ([path]) => (outside(path) ? `fs.${name} ${keyOf(path)}` : undefined)
+  const onPath =
+    (name) =>
+    ([path]) =>
+      outside(path) ? `fs.${name} ${keyOf(path)}` : undefined
   const { promises } = fs
   for (const name of ['mkdir', 'rm', 'unlink', 'rename', 'writeFile', 'appendFile', 'truncate'])
     promised(promises, name, onPath(name))
+  if (process.env['KILL_LOOKS'] !== undefined) {
+    for (const name of ['readFile', 'access'])
+      promised(promises, name, ([path]) =>
+        String(path).includes('_manifests') ? `fs.${name} ${keyOf(path)}` : undefined,
+      )
+  }
   promised(promises, 'link', ([, path]) => (outside(path) ? `fs.link ${keyOf(path)}` : undefined))
   for (const name of ['mkdirSync', 'rmSync', 'unlinkSync', 'renameSync', 'writeFileSync'])
     synchronous(name, onPath(name))

@@ -3,21 +3,21 @@
  * project folder that the test owns; and the switch (kill-switch.mjs) that ends one with SIGKILL at
  * its n-th effect on the world.
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildWhenStale } from '../../scripts/build.js'
 import type { RunEvent, RunSummary } from '../../src/events.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const cli = join(root, 'dist', 'cli.js')
 const killSwitch = fileURLToPath(new URL('kill-switch.mjs', import.meta.url))
 
-/** Builds what the tests run, when it is not built yet. */
+/** Builds what the tests run, when it is not built yet. Throws when src/ does not build. */
 export function buildCli(): void {
-  const built = spawnSync(process.execPath, [join(root, 'scripts', 'build.js'), '--when-stale'], { stdio: 'inherit' })
-  if (built.status !== 0) throw new Error('src/ could not be built')
+  if (!buildWhenStale()) throw new Error('dist/ is not built: see above')
 }
 
 export interface Site {
@@ -29,14 +29,22 @@ export interface Site {
 }
 
 /** A checkout of the example, without its simulator: the databases are given by URL. */
-export function checkOut(folder: string, lakeFolder: string, urls: { source: string; warehouse: string }): Site {
+export function checkOut(
+  folder: string,
+  lakeFolder: string,
+  { source, warehouse }: { source: string; warehouse: string },
+): Site {
   for (const part of ['tote.config.ts', 'models', 'seeds']) {
     cpSync(join(root, 'examples', 'totesys', part), join(folder, part), { recursive: true })
   }
   return {
     folder,
-    lake: { ingestion: join(lakeFolder, 'lake', 'ingestion'), processed: join(lakeFolder, 'lake', 'processed') },
-    ...urls,
+    lake: {
+      ingestion: join(lakeFolder, 'lake', 'ingestion'),
+      processed: join(lakeFolder, 'lake', 'processed'),
+    },
+    source,
+    warehouse,
   }
 }
 
@@ -55,12 +63,30 @@ export interface StartedRun {
   readonly ended: Promise<Ended>
 }
 
+export interface Switch {
+  /** killAt says it for a point. */
+  readonly at?: number
+  /** Or before the first effect that fits, as `<stage> <effect>`. */
+  readonly on?: RegExp
+  /** SIGSTOP suspends the run there, until the test sends SIGCONT. */
+  readonly signal?: 'SIGKILL' | 'SIGSTOP'
+  /** Counts looking at manifests, too. */
+  readonly looks?: boolean
+  readonly report?: string
+}
+
 /** Starts `tote run --json`. */
-export function startRun(site: Site, options: { args?: readonly string[]; kill?: { at: number; report: string } } = {}): StartedRun {
-  const { args = [], kill } = options
+export function startRun(site: Site, kill?: Switch): StartedRun {
   const child = spawn(
     process.execPath,
-    [...(kill === undefined ? [] : ['--import', killSwitch]), cli, 'run', '--json', '-C', site.folder, ...args],
+    [
+      ...(kill === undefined ? [] : ['--import', killSwitch]),
+      cli,
+      'run',
+      '--json',
+      '-C',
+      site.folder,
+    ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -70,7 +96,12 @@ export function startRun(site: Site, options: { args?: readonly string[]; kill?:
         TOTE_LAKE_INGESTION: site.lake.ingestion,
         TOTE_LAKE_PROCESSED: site.lake.processed,
         NODE_OPTIONS: '',
-        ...(kill === undefined ? {} : { KILL_AT: String(kill.at), KILL_REPORT: kill.report }),
+        ...(kill === undefined
+          ? {}
+          : { KILL_AT: String(kill.at ?? NEVER), KILL_WITH: kill.signal ?? 'SIGKILL' }),
+        ...(kill?.on === undefined ? {} : { KILL_ON: kill.on.source }),
+        ...(kill?.report === undefined ? {} : { KILL_REPORT: kill.report }),
+        ...(kill?.looks === true ? { KILL_LOOKS: 'yes' } : {}),
       },
     },
   )
@@ -91,7 +122,13 @@ export function startRun(site: Site, options: { args?: readonly string[]; kill?:
   const ended = new Promise<Ended>((resolve) => {
     child.on('close', (exit, signal) => {
       const last = events.at(-1)
-      resolve({ exit, signal, events, summary: last?.type === 'run.finished' ? last.summary : undefined, stderr })
+      resolve({
+        exit,
+        signal,
+        events,
+        summary: last?.type === 'run.finished' ? last.summary : undefined,
+        stderr,
+      })
       for (const listener of listeners) listener(undefined)
     })
   })
@@ -106,7 +143,8 @@ export function startRun(site: Site, options: { args?: readonly string[]; kill?:
           listeners.delete(listener)
           resolve(event)
         }
-        if (seen !== undefined || child.exitCode !== null || child.signalCode !== null) resolve(seen)
+        if (seen !== undefined || child.exitCode !== null || child.signalCode !== null)
+          resolve(seen)
         else listeners.add(listener)
       }),
   }
@@ -123,17 +161,31 @@ export interface KillPoint extends Effect {
   readonly killed: 'before' | 'after'
 }
 
+/** A switch that only counts. */
+export const NEVER = -1
+
 /** What KILL_AT is for a point. */
 export function killAt(n: number, when: 'before' | 'after'): number {
   return 2 * n + (when === 'after' ? 1 : 0)
 }
 
-/** Runs with the switch at `at`: how it ended, where it was killed, and the effects that began. */
-export async function runWithSwitch(site: Site, at: number): Promise<{ ended: Ended; point: KillPoint | undefined; effects: readonly Effect[] }> {
+export interface Watched {
+  readonly ended: Ended
+  /** Where it was killed; undefined when it came to its end. */
+  readonly point: KillPoint | undefined
+  /** Those that began. */
+  readonly effects: readonly Effect[]
+}
+
+/** Runs with the switch to the end, whichever it is. */
+export async function runWithSwitch(site: Site, kill: Switch): Promise<Watched> {
   const report = join(site.folder, `${randomUUID()}.report`)
-  const ended = await startRun(site, { kill: { at, report } }).ended
+  const ended = await startRun(site, { ...kill, report }).ended
   const facts = existsSync(report)
-    ? readFileSync(report, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Effect | KillPoint)
+    ? readFileSync(report, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Effect | KillPoint)
     : []
   rmSync(report, { force: true })
   const point = facts.find((fact) => 'killed' in fact)

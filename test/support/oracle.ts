@@ -93,7 +93,9 @@ export async function currentRows(warehouse: Queryable): Promise<Contents> {
     `select table_name, string_agg(column_name, ', ' order by ordinal_position) as columns
      from information_schema.columns
      where table_schema = 'public' and column_name not in ('valid_from', 'valid_to', 'is_deleted', 'batch')
-       and column_name not in (${Object.values(FACTS).map(({ recordId }) => `'${recordId}'`).join(', ')})
+       and column_name not in (${Object.values(FACTS)
+         .map(({ recordId }) => `'${recordId}'`)
+         .join(', ')})
      group by table_name`,
   )
   const columns = new Map(found.map((row) => [row['table_name'], row['columns']]))
@@ -111,7 +113,9 @@ export async function wholeRows(warehouse: Queryable): Promise<Contents> {
   const [ledger] = await warehouse.query("select to_regclass('tote.ledger') as name")
   // One transaction creates it with all tables.
   if (ledger?.['name'] === null) {
-    const found = await warehouse.query("select relname from pg_class where relnamespace = 'public'::regnamespace")
+    const found = await warehouse.query(
+      "select relname from pg_class where relnamespace = 'public'::regnamespace",
+    )
     return new Map(found.map((row) => [row['relname'] ?? '', ['there without a ledger']]))
   }
   return readRows(warehouse, (table) =>
@@ -169,19 +173,46 @@ export async function historyProblems(warehouse: Queryable): Promise<string[]> {
     const versions = `select f.*, ${values} as own, lead(valid_from) over w as next_from, lag(valid_to) over w as last_to,
       lag(${values}) over w as last_own from public.${table} f window w as (partition by ${key} order by valid_from)`
     return [
-      found('open versions beside another', `select from public.${table} where valid_to is null group by ${key} having count(*) > 1`),
-      found('versions that end before they begin', `select from public.${table} where valid_to <= valid_from`),
-      found('versions that no other and no deletion follows', `select from (${versions}) v where valid_to is not null and not is_deleted and next_from is distinct from valid_to`),
-      found('versions that overlap the next', `select from (${versions}) v where next_from < coalesce(valid_to, 'infinity')`),
-      found('open versions marked as deleted', `select from public.${table} where valid_to is null and is_deleted`),
-      found('versions that repeat the one before', `select from (${versions}) v where own = last_own and last_to = valid_from`),
-      found('versions that are not of their batch', `select from public.${table} f left join tote.ledger l using (batch) where l.instant is distinct from f.valid_from`),
-      found('versions that no batch closed', `select from public.${table} f where valid_to is not null and not exists (select from tote.ledger l where l.instant = f.valid_to)`),
+      found(
+        'open versions beside another',
+        `select from public.${table} where valid_to is null group by ${key} having count(*) > 1`,
+      ),
+      found(
+        'versions that end before they begin',
+        `select from public.${table} where valid_to <= valid_from`,
+      ),
+      found(
+        'versions that no other and no deletion follows',
+        `select from (${versions}) v where valid_to is not null and not is_deleted and next_from is distinct from valid_to`,
+      ),
+      found(
+        'versions that overlap the next',
+        `select from (${versions}) v where next_from < coalesce(valid_to, 'infinity')`,
+      ),
+      found(
+        'open versions marked as deleted',
+        `select from public.${table} where valid_to is null and is_deleted`,
+      ),
+      found(
+        'versions that repeat the one before',
+        `select from (${versions}) v where own = last_own and last_to = valid_from`,
+      ),
+      found(
+        'versions that are not of their batch',
+        `select from public.${table} f left join tote.ledger l using (batch) where l.instant is distinct from f.valid_from`,
+      ),
+      found(
+        'versions that no batch closed',
+        `select from public.${table} f where valid_to is not null and not exists (select from tote.ledger l where l.instant = f.valid_to)`,
+      ),
       `select '${table}: record ids run from ' || min(${recordId}) || ' to ' || max(${recordId}) || ' for ' || count(*) || ' rows'
         from public.${table} having min(${recordId}) <> 1 or max(${recordId}) <> count(*)`,
-      found('rows in which the view is not what is current', `select from (select ${recordId} from public.${table}_current) c
+      found(
+        'rows in which the view is not what is current',
+        `select from (select ${recordId} from public.${table}_current) c
         full join (select ${recordId} from public.${table} where valid_to is null) t using (${recordId})
-        where c is null or t is null`),
+        where c is null or t is null`,
+      ),
     ]
   })
   const ledger = `select 'ledger: batches run from ' || min(batch) || ' to ' || max(batch) || ' in ' || count(*) || ' entries'
@@ -191,7 +222,9 @@ export async function historyProblems(warehouse: Queryable): Promise<string[]> {
 }
 
 /** Sessions, locks, temporary tables and prepared transactions that a run left; waits a little for servers to notice a death. */
-export async function leftBehind(...databases: readonly (Queryable & { name: string })[]): Promise<string[]> {
+export async function leftBehind(
+  ...databases: readonly (Queryable & { name: string })[]
+): Promise<string[]> {
   const query = (name: string): string => `
     select 'session ' || pid || ': ' || state || ' ' || left(query, 60) as left from pg_stat_activity
       where datname = '${name}' and application_name = 'tote'
@@ -212,7 +245,9 @@ interface ManifestText {
   readonly number: number
   readonly batch: number
   readonly parent: { readonly number: number; readonly sha256: string } | null
-  readonly tables: Readonly<Record<string, { readonly base: readonly FileText[]; readonly files: readonly FileText[] }>>
+  readonly tables: Readonly<
+    Record<string, { readonly base: readonly FileText[]; readonly files: readonly FileText[] }>
+  >
 }
 
 interface FileText {
@@ -226,23 +261,31 @@ interface FileText {
  * parent's sha256, each file that one names there with its sha256; and the ledger's entries are
  * manifests of this very lake, the last one being the newest batch. Files that no manifest names count for nothing.
  */
-export async function lakeProblems(lake: { ingestion: string; processed: string }, warehouse: Queryable): Promise<string[]> {
+export async function lakeProblems(
+  lake: { ingestion: string; processed: string },
+  warehouse: Queryable,
+): Promise<string[]> {
   const problems: string[] = []
   for (const zone of [lake.ingestion, lake.processed]) {
     for (const chain of readdirSync(zone)) problems.push(...chainProblems(zone, chain))
   }
-  const ledger = await warehouse.query('select pipeline, batch, manifest, manifest_sha256 from tote.ledger order by batch')
+  const ledger = await warehouse.query(
+    'select pipeline, batch, manifest, manifest_sha256 from tote.ledger order by batch',
+  )
   for (const { pipeline, batch, manifest, manifest_sha256: sha } of ledger) {
     const read = readManifest(lake.processed, pipeline ?? '', Number(manifest))
-    if (read === undefined) problems.push(`ledger: batch ${batch} is of manifest ${manifest}, which is not there`)
-    else if (read.sha256 !== sha || read.manifest.batch !== Number(batch)) problems.push(`ledger: batch ${batch} is of another manifest ${manifest}`)
+    if (read === undefined)
+      problems.push(`ledger: batch ${batch} is of manifest ${manifest}, which is not there`)
+    else if (read.sha256 !== sha || read.manifest.batch !== Number(batch))
+      problems.push(`ledger: batch ${batch} is of another manifest ${manifest}`)
   }
   const last = ledger.at(-1)
   const chains = existsSync(lake.processed) ? readdirSync(lake.processed) : []
   for (const chain of chains) {
     const newest = manifestNumbers(lake.processed, chain).at(-1) ?? 0
     const batch = readManifest(lake.processed, chain, newest)?.manifest.batch ?? 0
-    if (Number(last?.['batch'] ?? 0) !== batch) problems.push(`ledger: ends at batch ${last?.['batch']}, the lake at ${batch}`)
+    if (Number(last?.['batch'] ?? 0) !== batch)
+      problems.push(`ledger: ends at batch ${last?.['batch']}, the lake at ${batch}`)
   }
   return problems
 }
@@ -253,8 +296,10 @@ function chainProblems(zone: string, chain: string): string[] {
   const seen = new Set<string>()
   for (const [index, number] of manifestNumbers(zone, chain).entries()) {
     const read = readManifest(zone, chain, number)
-    if (read === undefined || number !== index + 1 || read.manifest.number !== number) return [`${chain}: manifest ${number} is not number ${index + 1}`]
-    if (JSON.stringify(read.manifest.parent) !== JSON.stringify(parent)) problems.push(`${chain}: manifest ${number} has another parent than ${number - 1}`)
+    if (read === undefined || number !== index + 1 || read.manifest.number !== number)
+      return [`${chain}: manifest ${number} is not number ${index + 1}`]
+    if (JSON.stringify(read.manifest.parent) !== JSON.stringify(parent))
+      problems.push(`${chain}: manifest ${number} has another parent than ${number - 1}`)
     parent = { number, sha256: read.sha256 }
     for (const { base, files } of Object.values(read.manifest.tables)) {
       for (const { key, bytes, sha256 } of [...base, ...files]) {
@@ -262,8 +307,10 @@ function chainProblems(zone: string, chain: string): string[] {
         seen.add(key)
         const path = join(zone, ...key.split('/'))
         const body = existsSync(path) ? readFileSync(path) : undefined
-        if (body === undefined) problems.push(`${chain}: manifest ${number} names ${key}, which is not there`)
-        else if (body.length !== bytes || sha256Of(body) !== sha256) problems.push(`${chain}: ${key} is not what manifest ${number} says`)
+        if (body === undefined)
+          problems.push(`${chain}: manifest ${number} names ${key}, which is not there`)
+        else if (body.length !== bytes || sha256Of(body) !== sha256)
+          problems.push(`${chain}: ${key} is not what manifest ${number} says`)
       }
     }
   }
@@ -273,10 +320,16 @@ function chainProblems(zone: string, chain: string): string[] {
 function manifestNumbers(zone: string, chain: string): number[] {
   const folder = join(zone, chain, '_manifests')
   const names = existsSync(folder) ? readdirSync(folder) : []
-  return names.flatMap((name) => (/^\d{10}\.json$/.test(name) ? [Number.parseInt(name, 10)] : [])).sort((a, b) => a - b)
+  return names
+    .flatMap((name) => (/^\d{10}\.json$/.test(name) ? [Number.parseInt(name, 10)] : []))
+    .sort((a, b) => a - b)
 }
 
-function readManifest(zone: string, chain: string, number: number): { manifest: ManifestText; sha256: string } | undefined {
+function readManifest(
+  zone: string,
+  chain: string,
+  number: number,
+): { manifest: ManifestText; sha256: string } | undefined {
   const path = join(zone, chain, '_manifests', `${String(number).padStart(10, '0')}.json`)
   if (!existsSync(path)) return undefined
   const body = readFileSync(path)

@@ -14,12 +14,16 @@ type Counts = Readonly<Record<string, Readonly<Record<string, number>>>>
 
 /** Keeps a copy of every source table, out of Tote's sight, for the next `changesSince`. */
 export async function remember(source: TestDatabase): Promise<void> {
-  const copies = Object.keys(TABLES).map((table) => `create table before.${table} as table public.${table}`)
-  await source.query(`drop schema if exists before cascade; create schema before; ${copies.join(';')}`)
+  const copies = Object.keys(TABLES).map(
+    (table) => `create table before.${table} as table public.${table}`,
+  )
+  await source.query(
+    `drop schema if exists before cascade; create schema before; ${copies.join(';')}`,
+  )
 }
 
 /** By table: rows, and what changed since `remember`, found by whole rows as text. */
-export async function countSource(source: TestDatabase): Promise<Counts> {
+async function countSource(source: TestDatabase): Promise<Counts> {
   const parts = Object.entries(TABLES).map(
     ([table, key]) => `select '${table}' as name,
       (select count(*) from public.${table}) as "rowsInSource",
@@ -31,7 +35,7 @@ export async function countSource(source: TestDatabase): Promise<Counts> {
 }
 
 /** By table of both zones: current rows, from the files that the newest manifests name. */
-export async function countLake(folder: string): Promise<Counts> {
+async function countLake(folder: string): Promise<Counts> {
   const engine = await openEngine({ tempFolder: folder, threads: 1 })
   const counts: Record<string, Record<string, number>> = {}
   try {
@@ -57,7 +61,7 @@ export async function countLake(folder: string): Promise<Counts> {
 }
 
 /** By table of the star: what a batch brought, and what there is. */
-export async function countWarehouse(warehouse: TestDatabase, batch: number): Promise<Counts> {
+async function countWarehouse(warehouse: TestDatabase, batch: number): Promise<Counts> {
   const parts = Object.keys(ORACLE).map((table) =>
     table.startsWith('fact')
       ? `select '${table}' as name, count(*) as "rowsTotal", count(*) filter (where valid_to is null) as "rowsCurrent",
@@ -75,14 +79,29 @@ export async function untruths(project: TestProject, summary: RunSummary): Promi
   const lake = await countLake(project.folder)
   const star = await countWarehouse(project.warehouse, summary.batches.warehouse?.batch ?? 0)
   const claims = [
-    ...summary.tables.map((claim) => ({ ...claim, name: claim.table, counts: { ...source[claim.table], ...lake[claim.table] } })),
-    ...summary.models.map((claim) => ({ ...claim, name: claim.model, counts: lake[claim.model] ?? {} })),
-    ...summary.warehouse.map((claim) => ({ ...claim, name: claim.table, counts: star[claim.table] ?? {} })),
+    ...summary.tables.map((claim) => ({
+      ...claim,
+      name: claim.table,
+      counts: { ...source[claim.table], ...lake[claim.table] },
+    })),
+    ...summary.models.map((claim) => ({
+      ...claim,
+      name: claim.model,
+      counts: lake[claim.model] ?? {},
+    })),
+    ...summary.warehouse.map((claim) => ({
+      ...claim,
+      name: claim.table,
+      counts: star[claim.table] ?? {},
+    })),
   ]
   const lies = claims.flatMap(({ name, counts, ...claim }) =>
     Object.entries(counts)
       .filter(([what, count]) => (claim as Record<string, unknown>)[what] !== count)
-      .map(([what, count]) => `${name}.${what}: ${String((claim as Record<string, unknown>)[what])}, counted ${count}`),
+      .map(
+        ([what, count]) =>
+          `${name}.${what}: ${String((claim as Record<string, unknown>)[what])}, counted ${count}`,
+      ),
   )
   const silent = Object.keys(TABLES).filter((table) => !claims.some(({ name }) => name === table))
   return [...lies, ...silent.map((table) => `${table}: not in the summary`)]
@@ -96,15 +115,25 @@ export async function starDifferences({ source, warehouse }: TestProject): Promi
     const columns = Object.keys(expected[0] ?? { '*': '' }).join(', ')
     const current = model.startsWith('fact') ? 'valid_to is null' : 'not is_deleted'
     const actual = await rowsOf(warehouse, `select ${columns} from ${model} where ${current}`)
-    const [wanted, got] = [expected, actual].map((rows) => rows.map((row) => JSON.stringify(row)).toSorted())
-    found.push(...(wanted ?? []).filter((row) => !got?.includes(row)).map((row) => `${model} lacks ${row}`))
-    found.push(...(got ?? []).filter((row) => !wanted?.includes(row)).map((row) => `${model} has ${row}`))
-    if (wanted?.length !== got?.length) found.push(`${model}: ${got?.length} rows, not ${wanted?.length}`)
+    const [wanted, got] = [expected, actual].map((rows) =>
+      rows.map((row) => JSON.stringify(row)).toSorted(),
+    )
+    found.push(
+      ...(wanted ?? []).filter((row) => !got?.includes(row)).map((row) => `${model} lacks ${row}`),
+    )
+    found.push(
+      ...(got ?? []).filter((row) => !wanted?.includes(row)).map((row) => `${model} has ${row}`),
+    )
+    if (wanted?.length !== got?.length)
+      found.push(`${model}: ${got?.length} rows, not ${wanted?.length}`)
   }
   return found
 }
 
-async function rowsOf(database: TestDatabase, sql: string): Promise<Record<string, string | null>[]> {
+async function rowsOf(
+  database: TestDatabase,
+  sql: string,
+): Promise<Record<string, string | null>[]> {
   return database.query(sql)
 }
 
@@ -113,7 +142,9 @@ function byName(rows: readonly Record<string, string | null>[]): Counts {
     rows.map(({ name, ...counts }) => [
       name ?? '',
       Object.fromEntries(
-        Object.entries(counts).flatMap(([what, count]) => (count === null ? [] : [[what, Number(count)]])),
+        Object.entries(counts).flatMap(([what, count]) =>
+          count === null ? [] : [[what, Number(count)]],
+        ),
       ),
     ]),
   )

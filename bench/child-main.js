@@ -23,11 +23,12 @@ const tasks = {
     return runOn(project, options)
   },
   // What is received is thrown away.
-  copyOut: async ({ url, text }) => {
+  copyOut: async ({ url, texts }) => {
     const { connect } = await load('postgres/connection.js')
     const connection = await connect({ side: 'source', name: 'bench', url })
     try {
-      await connection.copyOut('copy', text, { row: () => undefined, ready: () => undefined })
+      const sink = { row: () => undefined, ready: () => undefined }
+      for (const text of texts) await connection.copyOut('copy', text, sink)
     } finally {
       await connection.close()
     }

@@ -4,7 +4,7 @@ import type { RunOptions, RunSummary } from 'totedata'
 
 export type Task =
   | { readonly task: 'whole' | 'run'; readonly cwd: string; readonly options: RunOptions }
-  | { readonly task: 'copyOut'; readonly url: string; readonly text: string }
+  | { readonly task: 'copyOut'; readonly url: string; readonly texts: readonly string[] }
 
 export interface Answer {
   readonly seconds: number

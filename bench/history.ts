@@ -13,8 +13,6 @@ export interface Circumstances {
   readonly date: string
   /** With a `+` when the checkout differs from it. */
   readonly commit: string
-  /** Processes that wanted a core, over the minute before: above 0 the machine was not ours alone. */
-  readonly load: number
   readonly machine: Readonly<Record<string, string | number>>
   readonly versions: Readonly<Record<string, string>>
   readonly server: Readonly<Record<string, string | null>>
@@ -28,7 +26,6 @@ export function readCircumstances(server: Circumstances['server'], date: Date): 
   return {
     date: date.toISOString(),
     commit: commitHere(),
-    load: round(loadavg()[0] ?? 0),
     machine: {
       cpu: cpus()[0]?.model ?? 'unknown',
       cores: cpus().length,
@@ -44,20 +41,24 @@ export function readCircumstances(server: Circumstances['server'], date: Date): 
   }
 }
 
+/** How busy the machine is: processes that want a core, over the last minute. */
+export function readLoad(): number {
+  return round(loadavg()[0] ?? 0)
+}
+
 /** One line of text: on what the figures were measured. */
-export function renderCircumstances({ date, commit, load, ...given }: Circumstances): string {
+export function renderCircumstances({ date, commit, ...given }: Circumstances): string {
   const { machine, versions, server } = given
   const parts = [
     `${machine['cores']} cores of ${machine['cpu']}, ${machine['memoryGb']} GB, ${machine['system']}`,
     `Node ${versions['node']}, DuckDB ${versions['duckdb']}, PostgreSQL ${server['server_version']}`,
-    `load ${load.toFixed(1)} before`,
     `${date.slice(0, 10)}, commit ${commit}`,
   ]
   return parts.join('; ')
 }
 
 export async function appendHistory(
-  circumstances: Circumstances,
+  circumstances: Circumstances & { readonly load: readonly number[] },
   figures: readonly Judged[],
 ): Promise<void> {
   const kept = figures.map(

@@ -154,7 +154,7 @@ async function measureRound({
 async function timeReading(url: string, env: NodeJS.ProcessEnv): Promise<number> {
   const text = 'copy sales_order to stdout (format csv)'
   if (hasPsql()) return timePsql(url, [text])
-  return (await inFreshProcess(env, { task: 'copyOut', url, text })).seconds
+  return (await inFreshProcess(env, { task: 'copyOut', url, texts: [text] })).seconds
 }
 
 /** The rows that ours has loaded, once more, by the server's own means into a table of the same shape. */

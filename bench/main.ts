@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import type { Measured, Sizes } from './benchmark.ts'
 import { measureDemo, measureHelp, measureInstallAndDemo } from './commands.ts'
 import { judge } from './figures.ts'
-import { appendHistory, readCircumstances, renderCircumstances } from './history.ts'
+import { appendHistory, readCircumstances, readLoad, renderCircumstances } from './history.ts'
 import { measureLargeTable } from './large-table.ts'
 import { openPlace, type Place } from './place.ts'
 import { renderFigures, renderMarkdown } from './table.ts'
@@ -61,16 +61,19 @@ async function main(): Promise<number> {
   const place = await openPlace(process.env['TEST_PG'])
   try {
     const circumstances = readCircumstances(place.server, new Date())
+    // Before, and after each part: our own work counts in all but the first.
+    const load = [readLoad()]
     const measured: Measured[] = []
     for (const [name, measure] of Object.entries(measures)) {
       if (values.only?.includes(name) === false) continue
       console.error(`measuring ${name} …`)
       measured.push(await measure(place))
+      load.push(readLoad())
     }
     const figures = measured.flatMap((each) => each.figures).map(judge)
     console.log((values.markdown ? renderMarkdown : renderFigures)(figures).join('\n'))
-    console.log(`\n${renderCircumstances(circumstances)}`)
-    if (values.history) await appendHistory(circumstances, figures)
+    console.log(`\n${renderCircumstances(circumstances)}; load ${load.join(', ')}`)
+    if (values.history) await appendHistory({ ...circumstances, load }, figures)
     return figures.some(({ met }) => met === false) ? 1 : 0
   } finally {
     await place.close()

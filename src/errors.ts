@@ -7,35 +7,99 @@
  */
 export const ERRORS = {
   UsageInvalid: { exit: 2, retry: false, means: 'The command line was not understood.' },
-  ConfigNotFound: { exit: 2, retry: false, means: 'There is no tote.config.ts where one was looked for.' },
-  ConfigInvalid: { exit: 2, retry: false, means: 'tote.config.ts, or the environment it reads, has problems.' },
-  DependencyMissing: { exit: 2, retry: false, means: 'An optional package is needed and not installed.' },
-  NotSupportedYet: { exit: 2, retry: false, means: 'The project asks for something that this version cannot do.' },
+  ConfigNotFound: {
+    exit: 2,
+    retry: false,
+    means: 'There is no tote.config.ts where one was looked for.',
+  },
+  ConfigInvalid: {
+    exit: 2,
+    retry: false,
+    means: 'tote.config.ts, or the environment it reads, has problems.',
+  },
+  DependencyMissing: {
+    exit: 2,
+    retry: false,
+    means: 'An optional package is needed and not installed.',
+  },
+  NotSupportedYet: {
+    exit: 2,
+    retry: false,
+    means: 'The project asks for something that this version cannot do.',
+  },
   EmbeddedFailed: { exit: 3, retry: false, means: 'The embedded PostgreSQL could not be started.' },
-  SourceUnreachable: { exit: 3, retry: true, means: 'The source did not answer, or the connection broke.' },
+  SourceUnreachable: {
+    exit: 3,
+    retry: true,
+    means: 'The source did not answer, or the connection broke.',
+  },
   SourceRefused: { exit: 3, retry: false, means: 'The source refused us, or a statement of ours.' },
   SourceForbidden: { exit: 3, retry: false, means: 'A right is missing on a table of the source.' },
-  SourceBusy: { exit: 3, retry: true, means: 'Another session waited for our locks, so the batch gave way.' },
-  SourceBehind: { exit: 3, retry: true, means: 'The source shows an older state than the last batch saw.' },
+  SourceBusy: {
+    exit: 3,
+    retry: true,
+    means: 'Another session waited for our locks, so the batch gave way.',
+  },
+  SourceBehind: {
+    exit: 3,
+    retry: true,
+    means: 'The source shows an older state than the last batch saw.',
+  },
   SourceReplaced: { exit: 1, retry: false, means: 'Another database answers behind the same URL.' },
   SourceChanged: { exit: 1, retry: false, means: 'The shape of a source table changed.' },
-  SourceTableUnknown: { exit: 2, retry: false, means: 'A table or pattern names nothing in the source.' },
+  SourceTableUnknown: {
+    exit: 2,
+    retry: false,
+    means: 'A table or pattern names nothing in the source.',
+  },
   SeedInvalid: { exit: 2, retry: false, means: 'A seed file cannot be used as it is.' },
-  ValueNotCarried: { exit: 1, retry: false, means: 'A value of the source cannot be carried exactly.' },
-  ShrinkRefused: { exit: 1, retry: false, means: 'A batch would delete more of a table than the limit allows.' },
+  ValueNotCarried: {
+    exit: 1,
+    retry: false,
+    means: 'A value of the source cannot be carried exactly.',
+  },
+  ShrinkRefused: {
+    exit: 1,
+    retry: false,
+    means: 'A batch would delete more of a table than the limit allows.',
+  },
   LakeConflict: { exit: 1, retry: true, means: 'Another run committed first.' },
-  LakeCorrupt: { exit: 1, retry: false, means: 'A file of the lake is not what its manifest says.' },
+  LakeCorrupt: {
+    exit: 1,
+    retry: false,
+    means: 'A file of the lake is not what its manifest says.',
+  },
   LakeNewer: { exit: 2, retry: false, means: 'The lake was written by a newer version.' },
   LakeUnreachable: { exit: 3, retry: true, means: 'The lake could not be read or written.' },
   ModelInvalid: { exit: 2, retry: false, means: 'A model cannot be used as it is written.' },
   ModelCycle: { exit: 2, retry: false, means: 'Models refer to each other in a circle.' },
-  ModelEdited: { exit: 2, retry: false, means: 'A model was edited after its versioned table was begun.' },
+  ModelEdited: {
+    exit: 2,
+    retry: false,
+    means: 'A model was edited after its versioned table was begun.',
+  },
   ModelFailed: { exit: 1, retry: false, means: 'A model failed while it was evaluated.' },
   CheckFailed: { exit: 1, retry: false, means: 'A check with severity error found rows.' },
-  WarehouseUnreachable: { exit: 3, retry: true, means: 'The warehouse did not answer, or the connection broke.' },
-  WarehouseRefused: { exit: 3, retry: false, means: 'The warehouse refused us, or a statement of ours.' },
-  WarehouseShapeMismatch: { exit: 1, retry: false, means: 'A warehouse table has another shape than its model.' },
-  LedgerMismatch: { exit: 1, retry: false, means: "The warehouse's ledger does not belong to this lake." },
+  WarehouseUnreachable: {
+    exit: 3,
+    retry: true,
+    means: 'The warehouse did not answer, or the connection broke.',
+  },
+  WarehouseRefused: {
+    exit: 3,
+    retry: false,
+    means: 'The warehouse refused us, or a statement of ours.',
+  },
+  WarehouseShapeMismatch: {
+    exit: 1,
+    retry: false,
+    means: 'A warehouse table has another shape than its model.',
+  },
+  LedgerMismatch: {
+    exit: 1,
+    retry: false,
+    means: "The warehouse's ledger does not belong to this lake.",
+  },
   CountMismatch: { exit: 5, retry: false, means: 'Counts that must be equal differ.' },
   QueryInvalid: { exit: 2, retry: false, means: 'A query was not understood, or is not allowed.' },
   RunLocked: { exit: 4, retry: true, means: 'Another run of this project is under way.' },
@@ -126,9 +190,15 @@ export interface ErrorJson {
 export function toToteError(thrown: unknown): ToteError {
   if (thrown instanceof ToteError) return thrown
   const name = thrown instanceof Error ? thrown.name : typeof thrown
-  if (name === 'AbortError') return new ToteError('RunCancelled', 'The run was interrupted; nothing is half done.', { cause: thrown })
+  if (name === 'AbortError')
+    return new ToteError('RunCancelled', 'The run was interrupted; nothing is half done.', {
+      cause: thrown,
+    })
   const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return new ToteError('Bug', `Something failed that should not (${name}).`, { terminal: [message], cause: thrown })
+  return new ToteError('Bug', `Something failed that should not (${name}).`, {
+    terminal: [message],
+    cause: thrown,
+  })
 }
 
 /** The nearest of `names` to a mistyped one, or undefined when none is near. Levenshtein distance. */

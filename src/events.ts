@@ -57,7 +57,11 @@ export interface RunSummary {
   readonly outcome: 'succeeded' | 'nothing to do' | 'failed' | 'cancelled'
   readonly startedAt: string
   readonly ms: number
-  readonly stages: readonly { readonly stage: Stage; readonly ms: number; readonly outcome: 'done' | 'nothing to do' | 'failed' }[]
+  readonly stages: readonly {
+    readonly stage: Stage
+    readonly ms: number
+    readonly outcome: 'done' | 'nothing to do' | 'failed'
+  }[]
   readonly tables: readonly SourceTableSummary[]
   readonly models: readonly ModelSummary[]
   readonly warehouse: readonly WarehouseTableSummary[]
@@ -75,12 +79,40 @@ export type NewEvent =
   | { readonly type: 'run.started'; readonly project: string; readonly command: string }
   | { readonly type: 'run.finished'; readonly summary: RunSummary }
   | { readonly type: 'stage.started'; readonly stage: Stage }
-  | { readonly type: 'stage.finished'; readonly stage: Stage; readonly ms: number; readonly outcome: 'done' | 'nothing to do' | 'failed' }
-  | { readonly type: 'table.progress'; readonly stage: Stage; readonly table: string; readonly rows: number; readonly bytes: number }
+  | {
+      readonly type: 'stage.finished'
+      readonly stage: Stage
+      readonly ms: number
+      readonly outcome: 'done' | 'nothing to do' | 'failed'
+    }
+  | {
+      readonly type: 'table.progress'
+      readonly stage: Stage
+      readonly table: string
+      readonly rows: number
+      readonly bytes: number
+    }
   | ({ readonly type: 'table.extracted'; readonly ms: number } & SourceTableSummary)
-  | { readonly type: 'file.written'; readonly chain: string; readonly table: string; readonly key: string; readonly rows: number; readonly bytes: number }
-  | { readonly type: 'manifest.committed'; readonly chain: string; readonly number: number; readonly batch: number; readonly instant: Instant }
-  | ({ readonly type: 'model.evaluated'; readonly ms: number; readonly batch: number } & ModelSummary)
+  | {
+      readonly type: 'file.written'
+      readonly chain: string
+      readonly table: string
+      readonly key: string
+      readonly rows: number
+      readonly bytes: number
+    }
+  | {
+      readonly type: 'manifest.committed'
+      readonly chain: string
+      readonly number: number
+      readonly batch: number
+      readonly instant: Instant
+    }
+  | ({
+      readonly type: 'model.evaluated'
+      readonly ms: number
+      readonly batch: number
+    } & ModelSummary)
   | {
       readonly type: 'check.failed'
       readonly model: string
@@ -89,7 +121,11 @@ export type NewEvent =
       readonly rows: number
       readonly keys: TerminalOnly<readonly string[]>
     }
-  | ({ readonly type: 'table.loaded'; readonly batch: number; readonly ms: number } & WarehouseTableSummary)
+  | ({
+      readonly type: 'table.loaded'
+      readonly batch: number
+      readonly ms: number
+    } & WarehouseTableSummary)
   | { readonly type: 'note'; readonly level: 'info' | 'warn'; readonly text: string }
 
 export type RunEvent = NewEvent & { readonly v: 1; readonly run: string; readonly at: string }

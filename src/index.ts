@@ -22,11 +22,20 @@ export async function openProject(options: OpenOptions): Promise<Project> {
 }
 
 /** One run: extract, transform, load. Throws nothing: the result says how it went. */
-export async function run(project: Project, options: RunOptions, context: Context): Promise<RunResult> {
+export async function run(
+  project: Project,
+  options: RunOptions,
+  context: Context,
+): Promise<RunResult> {
   return (await import('./pipeline/run.ts')).run(project, options, context)
 }
 
 /** Answers one `select` on the lake or the warehouse. Throws QueryInvalid. */
-export async function query(project: Project, sql: string, options: QueryOptions, context: Context): Promise<QueryResult> {
+export async function query(
+  project: Project,
+  sql: string,
+  options: QueryOptions,
+  context: Context,
+): Promise<QueryResult> {
   return (await import('./pipeline/query.ts')).query(project, sql, options, context)
 }

@@ -3,7 +3,13 @@
  * are files and columns (DESIGN.md 9), so what travels in JavaScript is names, positions and counts.
  */
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json }
 
 export type Stage = 'extract' | 'transform' | 'load'
 

@@ -15,9 +15,15 @@ const pages = [
   'ARCHITECTURE.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
-  ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
+  ...(await readdir(join(root, 'docs')))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ]
-const texts = new Map(await Promise.all(pages.map(async (page) => [page, await readFile(join(root, page), 'utf8')] as const)))
+const texts = new Map(
+  await Promise.all(
+    pages.map(async (page) => [page, await readFile(join(root, page), 'utf8')] as const),
+  ),
+)
 const folders: string[] = []
 
 afterAll(async () => {
@@ -33,7 +39,9 @@ function blocks(page: string, language: string): string[] {
 /** Every `tote …` command line, fenced or in a line of code. */
 function commands(page: string): string[] {
   const text = texts.get(page) ?? ''
-  const fenced = [...text.matchAll(/^(?:.*&& )?npx (tote [^#\n>]*)/gm)].map((match) => match[1] ?? '')
+  const fenced = [...text.matchAll(/^(?:.*&& )?npx (tote [^#\n>]*)/gm)].map(
+    (match) => match[1] ?? '',
+  )
   const inline = [...text.matchAll(/`(tote [^`]+)`/g)].map((match) => match[1] ?? '')
   return [...fenced, ...inline].map((command) => command.trim())
 }
@@ -46,12 +54,16 @@ describe('every command line in the docs is understood', () => {
       const cwd = await mkdtemp(join(tmpdir(), 'tote-docs-'))
       folders.push(cwd)
       await mkdir(join(cwd, 'shop'))
-      const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2] ?? '')
+      const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(
+        (match) => match[1] ?? match[2] ?? '',
+      )
       const reached = new ToteError('ConfigNotFound', 'the command line was understood')
       const openProject = async (): Promise<never> => {
         throw reached
       }
-      const argv = words.slice(1).map((word) => (word === 'NAME' ? 'ConfigInvalid' : word === 'STAGE' ? 'load' : word))
+      const argv = words
+        .slice(1)
+        .map((word) => (word === 'NAME' ? 'ConfigInvalid' : word === 'STAGE' ? 'load' : word))
       const { exit, stderr } = await play(argv, { pipeline: { openProject }, surface: { cwd } })
       if (argv[0] === 'explain') expect(exit).toBe(0)
       else expect(stderr).toContain('ConfigNotFound')
@@ -60,8 +72,12 @@ describe('every command line in the docs is understood', () => {
 })
 
 test('every npm script that the docs name is there', async () => {
-  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
-  const named = [...texts.values()].flatMap((text) => [...text.matchAll(/npm run ([a-z:-]+)/g)].map((match) => match[1] ?? ''))
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>
+  }
+  const named = [...texts.values()].flatMap((text) =>
+    [...text.matchAll(/npm run ([a-z:-]+)/g)].map((match) => match[1] ?? ''),
+  )
   expect(named.length).toBeGreaterThan(3)
   for (const name of named) expect(Object.keys(scripts)).toContain(name)
 })
@@ -70,13 +86,21 @@ test('every link leads to a file', async () => {
   for (const [page, text] of texts) {
     for (const match of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
       const target = join(root, dirname(page), match[1] ?? '')
-      expect(await stat(target).then(() => true, () => false), `${page} links to ${match[1]}`).toBe(true)
+      expect(
+        await stat(target).then(
+          () => true,
+          () => false,
+        ),
+        `${page} links to ${match[1]}`,
+      ).toBe(true)
     }
   }
 })
 
 test('every config in the docs loads', async () => {
-  const configs = pages.flatMap((page) => blocks(page, 'ts').filter((block) => block.includes('defineProject')))
+  const configs = pages.flatMap((page) =>
+    blocks(page, 'ts').filter((block) => block.includes('defineProject')),
+  )
   expect(configs.length).toBeGreaterThan(0)
   for (const config of configs) {
     const folder = await mkdtemp(join(tmpdir(), 'tote-docs-'))
@@ -85,7 +109,10 @@ test('every config in the docs loads', async () => {
     await writeFile(join(folder, 'tote.config.ts'), config)
     const project = await loadProject({
       cwd: folder,
-      environment: { SHOP_URL: 'postgres://r:p@localhost/shop', WAREHOUSE_URL: 'postgres://r:p@localhost/warehouse' },
+      environment: {
+        SHOP_URL: 'postgres://r:p@localhost/shop',
+        WAREHOUSE_URL: 'postgres://r:p@localhost/warehouse',
+      },
     })
     expect(project.name).toBe('shop')
   }
@@ -94,7 +121,8 @@ test('every config in the docs loads', async () => {
 test('every model in README parses', () => {
   const models = blocks('README.md', 'sql').filter((block) => block.startsWith('-- kind'))
   expect(models.length).toBe(1)
-  for (const model of models) expect(parseModelText('dim_customer', 'models/dim_customer.sql', model).problems).toEqual([])
+  for (const model of models)
+    expect(parseModelText('dim_customer', 'models/dim_customer.sql', model).problems).toEqual([])
 })
 
 test('docs/errors.md is as `npm run docs` writes it', () => {

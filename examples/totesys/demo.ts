@@ -18,8 +18,13 @@ async function main(): Promise<number> {
   process.once('SIGINT', () => interrupted.abort(new Error('interrupted')))
   say('Tote demo: totesys, from its database to three star schemas\n')
   // The demo lives in its own databases, whatever the environment names.
-  for (const name of ['TOTESYS_URL', 'WAREHOUSE_URL', 'TOTE_LAKE_INGESTION', 'TOTE_LAKE_PROCESSED']) delete process.env[name]
-  const project = await openProject({ cwd: folder, signal: interrupted.signal, log: (text) => say(`  … ${text}`) })
+  for (const name of ['TOTESYS_URL', 'WAREHOUSE_URL', 'TOTE_LAKE_INGESTION', 'TOTE_LAKE_PROCESSED'])
+    delete process.env[name]
+  const project = await openProject({
+    cwd: folder,
+    signal: interrupted.signal,
+    log: (text) => say(`  … ${text}`),
+  })
   try {
     return await demonstrate(project, interrupted.signal)
   } finally {
@@ -28,10 +33,17 @@ async function main(): Promise<number> {
 }
 
 async function demonstrate(project: Project, signal: AbortSignal): Promise<number> {
-  const source = await timed('a PostgreSQL with the source, two years of business in it', async () => project.embedded('totesys'))
-  await timed('an empty PostgreSQL database for the warehouse', async () => project.embedded('warehouse'))
+  const source = await timed(
+    'a PostgreSQL with the source, two years of business in it',
+    async () => project.embedded('totesys'),
+  )
+  await timed('an empty PostgreSQL database for the warehouse', async () =>
+    project.embedded('warehouse'),
+  )
   if (source === null) throw new Error('the demo needs the embedded source')
-  const simulation = await openSimulation(source.ownerUrl, { journal: join(project.stateFolder, 'journal.jsonl') })
+  const simulation = await openSimulation(source.ownerUrl, {
+    journal: join(project.stateFolder, 'journal.jsonl'),
+  })
   try {
     // Stamped before the first run's snapshot and committed after it: what a watermark never sees.
     const late = await simulation.lateCommit()
@@ -42,13 +54,22 @@ async function demonstrate(project: Project, signal: AbortSignal): Promise<numbe
     say('')
     const second = await carry(project, signal, 'Second run')
     const context = contextOf(signal, 'demo')
-    const batches = { from: first.batches.ingestion['totesys']?.batch ?? 0, to: second.batches.ingestion['totesys']?.batch ?? 0 }
-    const comparison = compareWithJournal(netChanges(happened), await foundChanges(project, batches, context))
+    const batches = {
+      from: first.batches.ingestion['totesys']?.batch ?? 0,
+      to: second.batches.ingestion['totesys']?.batch ?? 0,
+    }
+    const comparison = compareWithJournal(
+      netChanges(happened),
+      await foundChanges(project, batches, context),
+    )
     const counts = await countEverywhere(project, source.ownerUrl, context)
     print(renderTables(first, second, counts))
     print(renderChanges(comparison))
     print(renderCounts(counts))
-    const proven = comparison.missing.length === 0 && comparison.extra.length === 0 && counts.every((count) => count.equal)
+    const proven =
+      comparison.missing.length === 0 &&
+      comparison.extra.length === 0 &&
+      counts.every((count) => count.equal)
     print(renderNext(proven))
     return proven ? 0 : 1
   } finally {
@@ -57,7 +78,11 @@ async function demonstrate(project: Project, signal: AbortSignal): Promise<numbe
 }
 
 async function carry(project: Project, signal: AbortSignal, title: string): Promise<RunSummary> {
-  const { summary, error } = await run(project, {}, contextOf(signal, `demo-${Date.now().toString(36)}`))
+  const { summary, error } = await run(
+    project,
+    {},
+    contextOf(signal, `demo-${Date.now().toString(36)}`),
+  )
   if (error !== undefined) throw error
   print(renderRun(title, summary))
   return summary
@@ -69,7 +94,8 @@ function contextOf(signal: AbortSignal, id: string): Context {
     signal,
     now: () => new Date(),
     emit: (event) => {
-      if (event.type === 'check.failed') say(`  ! ${event.model}: ${event.check} (${event.severity}) for ${event.rows} rows`)
+      if (event.type === 'check.failed')
+        say(`  ! ${event.model}: ${event.check} (${event.severity}) for ${event.rows} rows`)
     },
   }
 }

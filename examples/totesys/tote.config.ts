@@ -24,5 +24,7 @@ export default defineProject({
     ingestion: env('TOTE_LAKE_INGESTION', '.tote/lake/ingestion'),
     processed: env('TOTE_LAKE_PROCESSED', '.tote/lake/processed'),
   },
-  warehouse: { url: env('WAREHOUSE_URL', embedded({ database: 'warehouse', owner: 'tote_loader' })) },
+  warehouse: {
+    url: env('WAREHOUSE_URL', embedded({ database: 'warehouse', owner: 'tote_loader' })),
+  },
 })

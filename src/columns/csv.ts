@@ -14,15 +14,26 @@ export interface CsvColumn {
 const DEFAULT_MAX_ROW = 2_000_000
 
 /** A `select` over the piece files, with the columns cast. A value that cannot be cast raises. */
-export function csvRelation(files: readonly string[], columns: readonly CsvColumn[], longestRow: number): string {
-  const casts = columns.map((column, index) => `${castText(`c${index}`, column.carried)} as ${quoteName(column.name)}`)
+export function csvRelation(
+  files: readonly string[],
+  columns: readonly CsvColumn[],
+  longestRow: number,
+): string {
+  const casts = columns.map(
+    (column, index) => `${castText(`c${index}`, column.carried)} as ${quoteName(column.name)}`,
+  )
   return `select ${casts.join(', ')} from ${readCsv(files, columns.length, longestRow)}`
 }
 
 /** A `select` of one row: per column, how many values cannot be carried. Values themselves are not shown. */
-export function uncarriedCounts(files: readonly string[], columns: readonly CsvColumn[], longestRow: number): string {
+export function uncarriedCounts(
+  files: readonly string[],
+  columns: readonly CsvColumn[],
+  longestRow: number,
+): string {
   const counts = columns.map(
-    (column, index) => `count(*) filter (where c${index} is not null and ${tryCast(`c${index}`, column.carried)}) as ${quoteName(column.name)}`,
+    (column, index) =>
+      `count(*) filter (where c${index} is not null and ${tryCast(`c${index}`, column.carried)}) as ${quoteName(column.name)}`,
   )
   return `select ${counts.join(', ')} from ${readCsv(files, columns.length, longestRow)}`
 }
@@ -54,7 +65,8 @@ function castText(column: string, carried: string): string {
   if (carried === 'VARCHAR') return column
   if (carried === 'BLOB') return `from_hex(substr(${column}, 3))`
   // DuckDB reads '0044-03-15 BC' as a date of our era, silently.
-  if (carried === 'DATE') return `case when ${column} like '%BC' then error('BC') else cast(${column} as DATE) end`
+  if (carried === 'DATE')
+    return `case when ${column} like '%BC' then error('BC') else cast(${column} as DATE) end`
   return `cast(${column} as ${carried})`
 }
 

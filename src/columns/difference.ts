@@ -35,7 +35,10 @@ export function differenceTable(options: {
   const differs = columns
     // 0 and -0 join as one key; their texts tell them apart.
     .filter(({ name, carried }) => !isKey.has(name) || isFloat(carried))
-    .map(({ name, carried }) => `${exact(`o.${quoteName(name)}`, carried)} is distinct from ${exact(`n.${quoteName(name)}`, carried)}`)
+    .map(
+      ({ name, carried }) =>
+        `${exact(`o.${quoteName(name)}`, carried)} is distinct from ${exact(`n.${quoteName(name)}`, carried)}`,
+    )
   const on = key.map((name) => `o.${quoteName(name)} = n.${quoteName(name)}`).join(' and ')
   const where = [`o.${first} is null`, `n.${first} is null`, ...differs].join(' or ')
   return (
@@ -48,7 +51,11 @@ export function differenceTable(options: {
 }
 
 /** Creates table `into` as differenceTable does when there was nothing before: every row is an insert. */
-export function insertTable(options: { readonly into: string; readonly next: string; readonly columns: readonly DifferenceColumn[] }): string {
+export function insertTable(options: {
+  readonly into: string
+  readonly next: string
+  readonly columns: readonly DifferenceColumn[]
+}): string {
   const { into, next, columns } = options
   return (
     `create temp table ${quoteName(into)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)},` +
@@ -63,7 +70,11 @@ export async function countChanges(engine: Engine, table: string): Promise<Chang
     `select count(*) filter (where ${kind} = 'i') as inserted, count(*) filter (where ${kind} = 'u') as updated,` +
       ` count(*) filter (where ${kind} = 'd') as deleted from ${quoteName(table)}`,
   )
-  return { inserted: Number(row?.['inserted']), updated: Number(row?.['updated']), deleted: Number(row?.['deleted']) }
+  return {
+    inserted: Number(row?.['inserted']),
+    updated: Number(row?.['updated']),
+    deleted: Number(row?.['deleted']),
+  }
 }
 
 /** Floats compare as text: 0 equals -0 otherwise, and a changed sign would be missed. */

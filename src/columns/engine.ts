@@ -100,26 +100,43 @@ function diskFailure(message: string): ToteError | undefined {
   if (!full && refused === null) return undefined
   const path = refused?.[1]
   const what = path === undefined ? 'Temporary files' : `The file "${path}"`
-  return new ToteError('LakeUnreachable', `${what} could not be read or written (${full ? 'no space left' : refused?.[2]}).`, {
-    where: path,
-    fix: full ? 'free some disk space, then run again' : 'check the folder and its rights',
-  })
+  return new ToteError(
+    'LakeUnreachable',
+    `${what} could not be read or written (${full ? 'no space left' : refused?.[2]}).`,
+    {
+      where: path,
+      fix: full ? 'free some disk space, then run again' : 'check the folder and its rights',
+    },
+  )
 }
 
-const PINNED = "set timezone = 'UTC'; set default_collation = 'binary'; set default_null_order = 'nulls_last'; set default_order = 'asc'"
+const PINNED =
+  "set timezone = 'UTC'; set default_collation = 'binary'; set default_null_order = 'nulls_last'; set default_order = 'asc'"
 
-async function readRows(connection: DuckDBConnection, sql: string): Promise<Record<string, EngineValue>[]> {
+async function readRows(
+  connection: DuckDBConnection,
+  sql: string,
+): Promise<Record<string, EngineValue>[]> {
   const reader = await connection.runAndReadAll(sql)
   const names = reader.deduplicatedColumnNames()
-  return reader.getRows().map((row) => Object.fromEntries(row.map((value, index) => [names[index] ?? '', plain(value)])))
+  return reader
+    .getRows()
+    .map((row) => Object.fromEntries(row.map((value, index) => [names[index] ?? '', plain(value)])))
 }
 
-async function readTable(connection: DuckDBConnection, sql: string, limit: number): Promise<EngineTable> {
+async function readTable(
+  connection: DuckDBConnection,
+  sql: string,
+  limit: number,
+): Promise<EngineTable> {
   const reader = await connection.streamAndReadUntil(sql, limit + 1)
   const types = reader.columnTypes()
   return {
     columns: reader.columnNames().map((name, index) => ({ name, type: String(types[index]) })),
-    rows: reader.getRows().slice(0, limit).map((row) => row.map(plain)),
+    rows: reader
+      .getRows()
+      .slice(0, limit)
+      .map((row) => row.map(plain)),
     truncated: reader.currentRowCount > limit,
   }
 }

@@ -1,5 +1,12 @@
 /** Parquet files of the lake: written with field ids, so that a renamed column stays the same column. */
-import { BATCH_COLUMN, BATCH_FIELD_ID, OP_COLUMN, OP_FIELD_ID, quoteName, quoteText } from './sql.ts'
+import {
+  BATCH_COLUMN,
+  BATCH_FIELD_ID,
+  OP_COLUMN,
+  OP_FIELD_ID,
+  quoteName,
+  quoteText,
+} from './sql.ts'
 
 export interface FileColumn {
   readonly id: number
@@ -32,7 +39,9 @@ export function writeParquet(options: {
 /** A relation over files that hold the same columns; `none` yields no row but the right columns. */
 export function readParquet(paths: readonly string[], columns: readonly FileColumn[]): string {
   if (paths.length === 0) {
-    const nulls = columns.map((column) => `null::${column.carried} as ${quoteName(column.name)}`).join(', ')
+    const nulls = columns
+      .map((column) => `null::${column.carried} as ${quoteName(column.name)}`)
+      .join(', ')
     return `(select null::varchar as ${quoteName(OP_COLUMN)}, null::bigint as ${quoteName(BATCH_COLUMN)}, ${nulls} where false)`
   }
   // A folder named like a column (`env=prod`) above the lake would replace that column's values.

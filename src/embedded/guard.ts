@@ -24,12 +24,7 @@ import {
   withdraw,
 } from './channel.ts'
 import type { Channel, FailureText, Reply, Request } from './channel.ts'
-import {
-  createCluster,
-  startPostmaster,
-  type Postmaster,
-  type Settings,
-} from './cluster.ts'
+import { createCluster, startPostmaster, type Postmaster, type Settings } from './cluster.ts'
 import type { Home } from './home.ts'
 
 /** What a command hands to the guard it starts, as JSON, after the mark. */

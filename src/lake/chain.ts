@@ -25,7 +25,8 @@ export interface Chain {
 }
 
 export function openChain(store: Store, name: string): Chain {
-  const exists = async (number: number): Promise<boolean> => store.has(formatManifestKey(name, number))
+  const exists = async (number: number): Promise<boolean> =>
+    store.has(formatManifestKey(name, number))
   const known = new Map<number, CommittedManifest>()
   let last = 0
 
@@ -54,7 +55,10 @@ export function openChain(store: Store, name: string): Chain {
       if (manifest.parent !== null) {
         const parent = await read(manifest.parent.number)
         if (parent.sha256 !== manifest.parent.sha256 || parent.chain !== manifest.chain) {
-          throw corrupt(formatManifestKey(name, last), `names a parent ${parent.number} of another content`)
+          throw corrupt(
+            formatManifestKey(name, last),
+            `names a parent ${parent.number} of another content`,
+          )
         }
       }
       return manifest
@@ -71,10 +75,14 @@ export function openChain(store: Store, name: string): Chain {
       const body = Buffer.from(`${JSON.stringify(manifest)}\n`)
       const key = formatManifestKey(name, number)
       if ((await store.create(key, body)) === 'exists') {
-        throw new ToteError('LakeConflict', `Manifest "${key}" exists already: another run committed first.`, {
-          where: store.url,
-          fix: 'run again: it computes afresh on what the other run committed',
-        })
+        throw new ToteError(
+          'LakeConflict',
+          `Manifest "${key}" exists already: another run committed first.`,
+          {
+            where: store.url,
+            fix: 'run again: it computes afresh on what the other run committed',
+          },
+        )
       }
       const committed = { ...manifest, sha256: sha256(body) }
       known.set(number, committed)
@@ -85,7 +93,10 @@ export function openChain(store: Store, name: string): Chain {
 }
 
 /** The greatest number that exists, given that none is missing below it and `from` is known to exist. */
-export async function newestNumber(exists: (number: number) => Promise<boolean>, from: number): Promise<number> {
+export async function newestNumber(
+  exists: (number: number) => Promise<boolean>,
+  from: number,
+): Promise<number> {
   let low = from
   let step = 1
   while (await exists(low + step)) {
@@ -101,7 +112,10 @@ export async function newestNumber(exists: (number: number) => Promise<boolean>,
   return low
 }
 
-function parseManifest(body: Buffer, expected: { key: string; name: string; number: number }): CommittedManifest {
+function parseManifest(
+  body: Buffer,
+  expected: { key: string; name: string; number: number },
+): CommittedManifest {
   let parsed: Partial<Manifest>
   try {
     parsed = JSON.parse(body.toString('utf8')) as Partial<Manifest>
@@ -112,10 +126,14 @@ function parseManifest(body: Buffer, expected: { key: string; name: string; numb
     throw corrupt(expected.key, 'is not a manifest')
   }
   if (parsed.format > LAKE_FORMAT) {
-    throw new ToteError('LakeNewer', `The lake has format ${parsed.format}; this version reads up to ${LAKE_FORMAT}.`, {
-      where: expected.key,
-      fix: 'npm install totedata@latest',
-    })
+    throw new ToteError(
+      'LakeNewer',
+      `The lake has format ${parsed.format}; this version reads up to ${LAKE_FORMAT}.`,
+      {
+        where: expected.key,
+        fix: 'npm install totedata@latest',
+      },
+    )
   }
   const whole =
     typeof parsed.chain === 'string' &&
@@ -129,7 +147,11 @@ function parseManifest(body: Buffer, expected: { key: string; name: string; numb
     throw corrupt(expected.key, `belongs to chain "${parsed.name}", number ${parsed.number}`)
   }
   const manifest = parsed as Manifest
-  return { ...manifest, tables: tableEntries(Object.entries(manifest.tables)), sha256: sha256(body) }
+  return {
+    ...manifest,
+    tables: tableEntries(Object.entries(manifest.tables)),
+    sha256: sha256(body),
+  }
 }
 
 function sha256(body: Uint8Array): string {

@@ -24,9 +24,25 @@ export function formatDataKey(key: DataKey): string {
 /** The inverse of formatDataKey, or undefined for a key that it did not write. */
 export function parseDataKey(text: string): DataKey | undefined {
   const match =
-    /^([^/]+)\/([^/]+)\/(\d{4})\/(\d{2})\/(\d{2})\/(\d{2})(\d{2})(\d{2})(\d{6})(-base)?-(\d+)-([0-9a-f]+)\.parquet$/.exec(text)
+    /^([^/]+)\/([^/]+)\/(\d{4})\/(\d{2})\/(\d{2})\/(\d{2})(\d{2})(\d{2})(\d{6})(-base)?-(\d+)-([0-9a-f]+)\.parquet$/.exec(
+      text,
+    )
   if (match === null) return undefined
-  const [, chain = '', table = '', year, month, day, hour, minute, second, micros, base, part, random = ''] = match
+  const [
+    ,
+    chain = '',
+    table = '',
+    year,
+    month,
+    day,
+    hour,
+    minute,
+    second,
+    micros,
+    base,
+    part,
+    random = '',
+  ] = match
   const key = {
     chain: decode(chain),
     table: decode(table),
@@ -47,12 +63,16 @@ export function formatManifestKey(chain: string, number: number): string {
 function encode(name: string): string {
   const encoded = Array.from(Buffer.from(name, 'utf8'), (byte) => {
     const character = String.fromCharCode(byte)
-    return /[A-Za-z0-9_.-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+    return /[A-Za-z0-9_.-]/.test(character)
+      ? character
+      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
   }).join('')
   return encoded.replace(/^[._]/, (first) => (first === '.' ? '%2E' : '%5F'))
 }
 
 function decode(text: string): string {
-  const bytes = text.replaceAll(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  const bytes = text.replaceAll(/%([0-9A-F]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
   return Buffer.from(bytes, 'latin1').toString('utf8')
 }

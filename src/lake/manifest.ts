@@ -70,7 +70,10 @@ export interface Manifest {
   readonly run: string
   readonly writer: string
   /** Ingestion chains: who the source was, and what the snapshot saw. */
-  readonly source?: { readonly identity: Readonly<Record<string, Json>>; readonly position: string | null }
+  readonly source?: {
+    readonly identity: Readonly<Record<string, Json>>
+    readonly position: string | null
+  }
   /** Processed chains: the ingestion batch of every source that this batch stands for. */
   readonly inputs?: Readonly<Record<string, { readonly chain: string; readonly batch: number }>>
   /** Processed chains: the engine's version. */
@@ -79,7 +82,9 @@ export interface Manifest {
 }
 
 /** Tables by name, also for names such as `constructor` and `__proto__`. */
-export function tableEntries(entries: Iterable<readonly [string, TableEntry]> = []): Record<string, TableEntry> {
+export function tableEntries(
+  entries: Iterable<readonly [string, TableEntry]> = [],
+): Record<string, TableEntry> {
   const tables = Object.create(null) as Record<string, TableEntry>
   for (const [name, entry] of entries) tables[name] = entry
   return tables

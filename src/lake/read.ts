@@ -7,7 +7,12 @@ import type { CommittedManifest, DataFile, TableEntry } from './manifest.ts'
 import type { Zone } from './zone.ts'
 
 /** A `select` of the table's rows as of `batch`, over files that were checked against their manifest. */
-export async function rowsAsOf(zone: Zone, manifest: CommittedManifest, table: string, batch: number): Promise<string> {
+export async function rowsAsOf(
+  zone: Zone,
+  manifest: CommittedManifest,
+  table: string,
+  batch: number,
+): Promise<string> {
   const entry = await entryAsOf(zone, manifest, table, batch)
   const { bulk, since } = filesAsOf(entry, batch)
   return currentRows({
@@ -19,7 +24,12 @@ export async function rowsAsOf(zone: Zone, manifest: CommittedManifest, table: s
 }
 
 /** The files that a batch added to the table; none when it changed nothing there. */
-export async function filesOfBatch(zone: Zone, manifest: CommittedManifest, table: string, batch: number): Promise<readonly DataFile[]> {
+export async function filesOfBatch(
+  zone: Zone,
+  manifest: CommittedManifest,
+  table: string,
+  batch: number,
+): Promise<readonly DataFile[]> {
   return filesBetween(zone, manifest, table, batch - 1, batch)
 }
 
@@ -32,7 +42,7 @@ export async function filesBetween(
   upTo: number,
 ): Promise<readonly DataFile[]> {
   const found: DataFile[] = []
-  for (let entry: TableEntry | undefined = manifest.tables[table]; entry !== undefined; ) {
+  for (let entry: TableEntry | undefined = manifest.tables[table]; entry !== undefined;) {
     found.unshift(...entry.files.filter((file) => file.batch > after && file.batch <= upTo))
     if (baseBatch(entry) <= after || entry.previous === null) break
     entry = (await zone.chain(manifest.name).read(entry.previous)).tables[table]
@@ -41,12 +51,21 @@ export async function filesBetween(
 }
 
 /** A `select` of `_tote_op` and the columns over change files. */
-export async function changesIn(zone: Zone, entry: TableEntry, files: readonly DataFile[]): Promise<string> {
+export async function changesIn(
+  zone: Zone,
+  entry: TableEntry,
+  files: readonly DataFile[],
+): Promise<string> {
   return changedRows(entry.columns, await localPaths(zone, files))
 }
 
 /** A `select` of `_tote_op`, `_tote_batch` and the columns: every change of the table up to `batch`. */
-export async function changesUpTo(zone: Zone, manifest: CommittedManifest, table: string, batch: number): Promise<string> {
+export async function changesUpTo(
+  zone: Zone,
+  manifest: CommittedManifest,
+  table: string,
+  batch: number,
+): Promise<string> {
   const entry = await entryAsOf(zone, manifest, table, manifest.batch)
   const files = await filesBetween(zone, manifest, table, 0, batch)
   return changedRows(entry.columns, await localPaths(zone, files))
@@ -56,19 +75,31 @@ export async function changesUpTo(zone: Zone, manifest: CommittedManifest, table
  * The files that make up the rows as of a batch, for an entry whose base is not newer. Without a base,
  * the first batch is one: every key stands in it once, as an upsert.
  */
-function filesAsOf(entry: TableEntry, batch: number): { bulk: readonly DataFile[]; since: readonly DataFile[] } {
+function filesAsOf(
+  entry: TableEntry,
+  batch: number,
+): { bulk: readonly DataFile[]; since: readonly DataFile[] } {
   const files = entry.files.filter((file) => file.batch <= batch)
   if (entry.base.length > 0) return { bulk: entry.base, since: files }
   const first = files[0]?.batch
-  return { bulk: files.filter((file) => file.batch === first), since: files.filter((file) => file.batch !== first) }
+  return {
+    bulk: files.filter((file) => file.batch === first),
+    since: files.filter((file) => file.batch !== first),
+  }
 }
 
-async function entryAsOf(zone: Zone, manifest: CommittedManifest, table: string, batch: number): Promise<TableEntry> {
+async function entryAsOf(
+  zone: Zone,
+  manifest: CommittedManifest,
+  table: string,
+  batch: number,
+): Promise<TableEntry> {
   let entry = manifest.tables[table]
   while (entry !== undefined && baseBatch(entry) > batch && entry.previous !== null) {
     entry = (await zone.chain(manifest.name).read(entry.previous)).tables[table]
   }
-  if (entry === undefined) throw new RangeError(`no table "${table}" in chain "${manifest.name}" as of batch ${batch}`)
+  if (entry === undefined)
+    throw new RangeError(`no table "${table}" in chain "${manifest.name}" as of batch ${batch}`)
   return entry
 }
 

@@ -29,15 +29,28 @@ export interface RowsToWrite {
  */
 export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): Promise<DataFile> {
   const { chain, table, relation, columns, key, batch, instant, base } = rows
-  const objectKey = formatDataKey({ chain, table, instant, part: 0, random: randomBytes(6).toString('hex'), base })
-  const stored = await zone.store.writeFile(objectKey, async (path) => engine.run(writeParquet({ relation, columns, key, batch, path })))
+  const objectKey = formatDataKey({
+    chain,
+    table,
+    instant,
+    part: 0,
+    random: randomBytes(6).toString('hex'),
+    base,
+  })
+  const stored = await zone.store.writeFile(objectKey, async (path) =>
+    engine.run(writeParquet({ relation, columns, key, batch, path })),
+  )
   const written = readParquet([await zone.store.localPath(objectKey, stored)], columns)
   const [counted] = await engine.rows(
     `select count(*) as n, count(*) filter (where ${quoteName(OP_COLUMN)} = 'd') as deletes from ${written}`,
   )
   const found = { rows: Number(counted?.['n']), deletes: Number(counted?.['deletes']) }
   if (found.rows !== rows.rows || found.deletes !== rows.deletes) {
-    throw new ToteError('Bug', `The file of table "${table}" holds ${found.rows} rows where ${rows.rows} were to be written.`, { where: objectKey })
+    throw new ToteError(
+      'Bug',
+      `The file of table "${table}" holds ${found.rows} rows where ${rows.rows} were to be written.`,
+      { where: objectKey },
+    )
   }
   return {
     key: objectKey,
@@ -49,9 +62,16 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
   }
 }
 
-async function edgeKey(engine: Engine, written: string, key: readonly string[], direction: 'asc' | 'desc'): Promise<string[]> {
+async function edgeKey(
+  engine: Engine,
+  written: string,
+  key: readonly string[],
+  direction: 'asc' | 'desc',
+): Promise<string[]> {
   const columns = key.map((name) => `${quoteName(name)}::varchar as ${quoteName(name)}`).join(', ')
   const order = key.map((name) => `${quoteName(name)} ${direction}`).join(', ')
-  const [row] = await engine.rows(`select ${columns} from (select ${quoteNames(key)} from ${written} order by ${order} limit 1)`)
+  const [row] = await engine.rows(
+    `select ${columns} from (select ${quoteNames(key)} from ${written} order by ${order} limit 1)`,
+  )
   return key.map((name) => String(row?.[name] ?? ''))
 }

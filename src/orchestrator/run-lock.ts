@@ -33,7 +33,11 @@ const POLL_MS = 200
 /** Takes the lock. Throws RunLocked when it is held and `wait` is false. */
 export async function takeRunLock(options: RunLockOptions): Promise<RunLock> {
   const path = join(options.folder, 'run.lock')
-  const mine: LockHolder = { pid: process.pid, run: options.run, began: await processStart(process.pid) }
+  const mine: LockHolder = {
+    pid: process.pid,
+    run: options.run,
+    began: await processStart(process.pid),
+  }
   const draft = `${path}.${randomUUID()}`
   try {
     await mkdir(options.folder, { recursive: true })
@@ -42,9 +46,10 @@ export async function takeRunLock(options: RunLockOptions): Promise<RunLock> {
     throw unwritable(path, error)
   }
   try {
-    for (let waited = false; ; ) {
+    for (let waited = false; ;) {
       options.signal.throwIfAborted()
-      if (await tryLink(draft, path)) return { release: async () => unlink(path).catch(() => undefined) }
+      if (await tryLink(draft, path))
+        return { release: async () => unlink(path).catch(() => undefined) }
       const seen = await readText(path)
       if (seen === undefined) continue
       const holder = parseHolder(seen)
@@ -53,10 +58,14 @@ export async function takeRunLock(options: RunLockOptions): Promise<RunLock> {
         continue
       }
       if (!options.wait) {
-        throw new ToteError('RunLocked', `Run ${holder.run} of this project is under way (process ${holder.pid}).`, {
-          where: path,
-          fix: 'wait for it to end, or leave out --no-wait to wait automatically',
-        })
+        throw new ToteError(
+          'RunLocked',
+          `Run ${holder.run} of this project is under way (process ${holder.pid}).`,
+          {
+            where: path,
+            fix: 'wait for it to end, or leave out --no-wait to wait automatically',
+          },
+        )
       }
       if (!waited) options.onWait(holder)
       waited = true
@@ -78,11 +87,15 @@ async function tryLink(from: string, to: string): Promise<boolean> {
 }
 
 function unwritable(path: string, cause: unknown): ToteError {
-  return new ToteError('LakeUnreachable', `The folder of "${path}" could not be written (${(cause as NodeJS.ErrnoException).code}).`, {
-    where: path,
-    fix: 'check the folder and its rights, and the space on its disk',
-    cause,
-  })
+  return new ToteError(
+    'LakeUnreachable',
+    `The folder of "${path}" could not be written (${(cause as NodeJS.ErrnoException).code}).`,
+    {
+      where: path,
+      fix: 'check the folder and its rights, and the space on its disk',
+      cause,
+    },
+  )
 }
 
 /**
@@ -93,7 +106,8 @@ async function removeDead(path: string, seen: string, draft: string): Promise<vo
   const claim = `${path}.${createHash('sha256').update(seen).digest('hex').slice(0, 16)}`
   if (!(await tryLink(draft, claim))) {
     const claimer = await readText(claim)
-    if (claimer !== undefined && !(await isAlive(parseHolder(claimer)))) await removeDead(claim, claimer, draft)
+    if (claimer !== undefined && !(await isAlive(parseHolder(claimer))))
+      await removeDead(claim, claimer, draft)
     return
   }
   try {

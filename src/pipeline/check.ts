@@ -23,8 +23,14 @@ interface KnownTable {
 }
 
 /** Throws the one error there is, or the first with every other as a problem. */
-export async function check(project: Project, options: { readonly live: boolean }, context: Context): Promise<CheckReport> {
-  const passed: { what: string; detail: string }[] = [{ what: 'config', detail: project.settings.configFile }]
+export async function check(
+  project: Project,
+  options: { readonly live: boolean },
+  context: Context,
+): Promise<CheckReport> {
+  const passed: { what: string; detail: string }[] = [
+    { what: 'config', detail: project.settings.configFile },
+  ]
   const failures: ToteError[] = []
   const attempt = async (what: string, action: () => Promise<string>): Promise<void> => {
     try {
@@ -40,18 +46,31 @@ export async function check(project: Project, options: { readonly live: boolean 
       await attempt(`source ${source.name}`, async () => {
         const snapshot = await source.snapshot(context)
         await snapshot.close()
-        tables.push(...snapshot.tables.map((table) => ({ schema: source.name, name: table.name, columns: continueIds(table.columns, []) })))
+        tables.push(
+          ...snapshot.tables.map((table) => ({
+            schema: source.name,
+            name: table.name,
+            columns: continueIds(table.columns, []),
+          })),
+        )
         return `${snapshot.tables.length} tables can be read`
       })
     } else {
       const manifest = await project.ingestion.chain(source.name).newest()
-      for (const [name, entry] of Object.entries(manifest?.tables ?? {})) tables.push({ schema: source.name, name, columns: entry.columns })
+      for (const [name, entry] of Object.entries(manifest?.tables ?? {}))
+        tables.push({ schema: source.name, name, columns: entry.columns })
     }
   }
-  const sourcesKnown = failures.length === 0 && project.sources.every(({ source }) => tables.some((table) => table.schema === source.name))
+  const sourcesKnown =
+    failures.length === 0 &&
+    project.sources.every(({ source }) => tables.some((table) => table.schema === source.name))
   await attempt('models', async () => {
-    const texts = await readModels(project.settings.models, relative(project.folder, project.settings.models) || '.')
-    if (!sourcesKnown) return `${texts.length} headers; their SQL is checked with --live, or after the first run`
+    const texts = await readModels(
+      project.settings.models,
+      relative(project.folder, project.settings.models) || '.',
+    )
+    if (!sourcesKnown)
+      return `${texts.length} headers; their SQL is checked with --live, or after the first run`
     const engine = await project.engine(context.signal)
     try {
       await bindModels(texts, engine, tables)
@@ -75,7 +94,10 @@ function throwTogether(failures: readonly ToteError[]): void {
   if (first === undefined) return
   if (others.length === 0) throw first
   throw new ToteError(first.name, `${failures.length} things are wrong.`, {
-    problems: failures.flatMap((failure) => [{ where: failure.facts.where ?? failure.name, message: failure.message }, ...(failure.facts.problems ?? [])]),
+    problems: failures.flatMap((failure) => [
+      { where: failure.facts.where ?? failure.name, message: failure.message },
+      ...(failure.facts.problems ?? []),
+    ]),
     terminal: failures.flatMap((failure) => failure.facts.terminal ?? []),
     cause: first,
   })

@@ -63,10 +63,14 @@ export function openDatabaseUrls(stateFolder: string, log: (text: string) => voi
 /** The project's own code failed; what it says may quote a value, so only a terminal sees it (P10). */
 function setupFailed(database: string, cause: unknown): ToteError {
   if (cause instanceof ToteError) return cause
-  return new ToteError('ConfigInvalid', `The setup of the embedded database "${database}" failed.`, {
-    where: `tote.config.ts: embedded({ database: '${database}' }).setup`,
-    fix: 'correct it; the next command runs it again',
-    terminal: [cause instanceof Error ? cause.message : String(cause)],
-    cause,
-  })
+  return new ToteError(
+    'ConfigInvalid',
+    `The setup of the embedded database "${database}" failed.`,
+    {
+      where: `tote.config.ts: embedded({ database: '${database}' }).setup`,
+      fix: 'correct it; the next command runs it again',
+      terminal: [cause instanceof Error ? cause.message : String(cause)],
+      cause,
+    },
+  )
 }

@@ -31,7 +31,11 @@ export interface EvaluatedPoint {
 }
 
 /** Evaluates every model whose inputs changed. Throws ModelFailed, or CheckFailed with every failing check. */
-export async function evaluatePoint(project: Project, work: PointToEvaluate, context: Context): Promise<EvaluatedPoint> {
+export async function evaluatePoint(
+  project: Project,
+  work: PointToEvaluate,
+  context: Context,
+): Promise<EvaluatedPoint> {
   const { models, parent } = work
   const changedInputs = await attachInputs(project, work)
   const changedModels = new Set<string>()
@@ -41,7 +45,10 @@ export async function evaluatePoint(project: Project, work: PointToEvaluate, con
   for (const model of models) {
     const entry = parent?.tables[model.name] ?? null
     const affected =
-      entry === null || model.reads.some(({ schema, name }) => (schema === null ? changedModels.has(name) : changedInputs.has(`${schema}.${name}`)))
+      entry === null ||
+      model.reads.some(({ schema, name }) =>
+        schema === null ? changedModels.has(name) : changedInputs.has(`${schema}.${name}`),
+      )
     if (!affected) {
       await attachModel(project, work, model)
       tables[model.name] = entry
@@ -58,7 +65,10 @@ export async function evaluatePoint(project: Project, work: PointToEvaluate, con
   }
   // A model that was not evaluated may refer to rows that are gone now.
   const touched = models.filter(
-    (model) => unsound.includes(model) || differences.some((difference) => difference.model === model) || model.references.some((reference) => changedModels.has(reference.model)),
+    (model) =>
+      unsound.includes(model) ||
+      differences.some((difference) => difference.model === model) ||
+      model.references.some((reference) => changedModels.has(reference.model)),
   )
   await check(touched, work, context)
   for (const difference of differences) {
@@ -80,9 +90,18 @@ function changes({ summary }: Difference): number {
 }
 
 /** Views of the source tables that models read, as of the point; returns those with changes since the last point. */
-async function attachInputs(project: Project, { engine, models, inputs, point, parent }: PointToEvaluate): Promise<Set<string>> {
+async function attachInputs(
+  project: Project,
+  { engine, models, inputs, point, parent }: PointToEvaluate,
+): Promise<Set<string>> {
   const changed = new Set<string>()
-  const wanted = new Set(models.flatMap((model) => model.reads.filter((read) => read.schema !== null).map((read) => `${read.schema}.${read.name}`)))
+  const wanted = new Set(
+    models.flatMap((model) =>
+      model.reads
+        .filter((read) => read.schema !== null)
+        .map((read) => `${read.schema}.${read.name}`),
+    ),
+  )
   for (const [source, manifest] of inputs) {
     await engine.run(`create schema if not exists ${quoteName(source)}`)
     const batch = point.batches[source] ?? 0
@@ -90,14 +109,24 @@ async function attachInputs(project: Project, { engine, models, inputs, point, p
       if (!wanted.has(`${source}.${table}`)) continue
       const rows = await rowsAsOf(project.ingestion, manifest, table, batch)
       await engine.run(`create view ${quoteName(source)}.${quoteName(table)} as ${rows}`)
-      const files = await filesBetween(project.ingestion, manifest, table, parent?.inputs?.[source]?.batch ?? 0, batch)
+      const files = await filesBetween(
+        project.ingestion,
+        manifest,
+        table,
+        parent?.inputs?.[source]?.batch ?? 0,
+        batch,
+      )
       if (files.length > 0) changed.add(`${source}.${table}`)
     }
   }
   return changed
 }
 
-async function attachModel(project: Project, { engine, parent }: PointToEvaluate, model: Model): Promise<void> {
+async function attachModel(
+  project: Project,
+  { engine, parent }: PointToEvaluate,
+  model: Model,
+): Promise<void> {
   if (parent === null) throw new RangeError(`no manifest holds model "${model.name}"`)
   const rows = await rowsAsOf(project.processed, parent, model.name, parent.batch)
   await engine.run(`create view ${quoteName(model.name)} as ${rows}`)
@@ -125,16 +154,30 @@ async function evaluateModel(
   await engine.run(
     entry === null || parent === null
       ? insertTable({ into: relation, next, columns })
-      : differenceTable({ into: relation, previous: await rowsAsOf(project.processed, parent, model.name, parent.batch), next, columns, key: model.key }),
+      : differenceTable({
+          into: relation,
+          previous: await rowsAsOf(project.processed, parent, model.name, parent.batch),
+          next,
+          columns,
+          key: model.key,
+        }),
   )
   const counts = await countChanges(engine, relation)
   const [counted] = await engine.rows(`select count(*) as n from ${name}`)
   const rowsInLake = Number(counted?.['n'])
   if (rowsInLake !== (entry?.rows ?? 0) + counts.inserted - counts.deleted) {
-    throw new ToteError('CountMismatch', `Model "${model.name}" yields ${rowsInLake} rows, which its changes do not lead to.`)
+    throw new ToteError(
+      'CountMismatch',
+      `Model "${model.name}" yields ${rowsInLake} rows, which its changes do not lead to.`,
+    )
   }
   const summary = { model: model.name, kind: model.kind, ...counts, rowsInLake }
-  context.emit({ type: 'model.evaluated', ms: context.now().getTime() - startedAt, batch, ...summary })
+  context.emit({
+    type: 'model.evaluated',
+    ms: context.now().getTime() - startedAt,
+    batch,
+    ...summary,
+  })
   return { model, entry, columns, relation, summary }
 }
 
@@ -149,11 +192,23 @@ async function hasSoundKey(engine: Engine, model: Model): Promise<boolean> {
 }
 
 /** Runs the checks of `touched`, says which failed, and throws CheckFailed when one of severity error did. */
-async function check(touched: readonly Model[], { engine, models }: PointToEvaluate, context: Context): Promise<void> {
+async function check(
+  touched: readonly Model[],
+  { engine, models }: PointToEvaluate,
+  context: Context,
+): Promise<void> {
   const results: CheckResult[] = []
-  for (const model of touched) results.push(...(await runChecks({ model, models, relationOf: quoteName, engine })))
+  for (const model of touched)
+    results.push(...(await runChecks({ model, models, relationOf: quoteName, engine })))
   for (const { model, check: failed, rows, keys } of results.filter((result) => result.rows > 0)) {
-    context.emit({ type: 'check.failed', model, check: failed.name, severity: failed.severity, rows, keys: new TerminalOnly(keys) })
+    context.emit({
+      type: 'check.failed',
+      model,
+      check: failed.name,
+      severity: failed.severity,
+      rows,
+      keys: new TerminalOnly(keys),
+    })
   }
   const failure = checkFailure(results)
   if (failure !== undefined) throw failure
@@ -183,7 +238,14 @@ async function writeDifference(
           deletes: summary.deleted,
         })
   if (file !== null) {
-    context.emit({ type: 'file.written', chain: project.name, table: model.name, key: file.key, rows: file.rows, bytes: file.bytes })
+    context.emit({
+      type: 'file.written',
+      chain: project.name,
+      table: model.name,
+      key: file.key,
+      rows: file.rows,
+      bytes: file.bytes,
+    })
   }
   return {
     columns,
@@ -194,6 +256,12 @@ async function writeDifference(
     base: entry?.base ?? [],
     files: [...(entry?.files ?? []), ...(file === null ? [] : [file])],
     previous: entry?.previous ?? null,
-    model: { kind: model.kind, recordId: model.recordId, references: model.references, comment: model.comment, generation: entry?.model?.generation ?? 1 },
+    model: {
+      kind: model.kind,
+      recordId: model.recordId,
+      references: model.references,
+      comment: model.comment,
+      generation: entry?.model?.generation ?? 1,
+    },
   }
 }

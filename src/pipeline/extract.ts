@@ -16,7 +16,13 @@ import { writeDueBases } from '../lake/base.ts'
 import { continueIds } from '../lake/column-ids.ts'
 import { untilCommitted } from '../lake/conflict.ts'
 import { nextInstant } from '../lake/instant.ts'
-import { tableEntries, WRITER, type CommittedManifest, type DataFile, type TableEntry } from '../lake/manifest.ts'
+import {
+  tableEntries,
+  WRITER,
+  type CommittedManifest,
+  type DataFile,
+  type TableEntry,
+} from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
 import type { Column } from '../types.ts'
@@ -37,17 +43,38 @@ export interface Extracted {
 }
 
 /** One batch of one source, or nothing when nothing changed. */
-export async function extract(project: Project, from: ProjectSource, options: ExtractOptions, context: Context): Promise<Extracted> {
-  return untilCommitted(from.source.name, context, async () => extractOnce(project, from, options, context))
+export async function extract(
+  project: Project,
+  from: ProjectSource,
+  options: ExtractOptions,
+  context: Context,
+): Promise<Extracted> {
+  return untilCommitted(from.source.name, context, async () =>
+    extractOnce(project, from, options, context),
+  )
 }
 
-async function extractOnce(project: Project, from: ProjectSource, options: ExtractOptions, context: Context): Promise<Extracted> {
+async function extractOnce(
+  project: Project,
+  from: ProjectSource,
+  options: ExtractOptions,
+  context: Context,
+): Promise<Extracted> {
   const { source } = from
   const chain = project.ingestion.chain(source.name)
   const parent = await chain.newest()
-  const read = await readTables(source, parent, { ...options, tempFolder: project.tempFolder }, context)
+  const read = await readTables(
+    source,
+    parent,
+    { ...options, tempFolder: project.tempFolder },
+    context,
+  )
   if (parent !== null && read.tables.every((table) => table.unchanged)) {
-    return { manifest: parent, changed: false, tables: read.tables.map((table) => summarize(source.name, table, NO_CHANGES, context)) }
+    return {
+      manifest: parent,
+      changed: false,
+      tables: read.tables.map((table) => summarize(source.name, table, NO_CHANGES, context)),
+    }
   }
   const engine = await project.engine(context.signal)
   try {
@@ -64,7 +91,8 @@ async function extractOnce(project: Project, from: ProjectSource, options: Extra
       if (file !== null) emitFile(context, source.name, one.read.table.name, file)
       tables[one.read.table.name] = entryOf(one, file)
     }
-    const changed = parent === null || compared.some((one) => one.changedRows > 0 || one.read.entry === null)
+    const changed =
+      parent === null || compared.some((one) => one.changedRows > 0 || one.read.entry === null)
     const manifest = await chain.commit(
       {
         chain: parent?.chain ?? randomUUID(),
@@ -78,16 +106,27 @@ async function extractOnce(project: Project, from: ProjectSource, options: Extra
       },
       parent,
     )
-    context.emit({ type: 'manifest.committed', chain: source.name, number: manifest.number, batch: manifest.batch, instant: manifest.instant })
+    context.emit({
+      type: 'manifest.committed',
+      chain: source.name,
+      number: manifest.number,
+      batch: manifest.batch,
+      instant: manifest.instant,
+    })
     const summaries = compared.map((one) => summarize(source.name, one.read, one.counts, context))
-    const based = await writeDueBases(project.ingestion, engine, manifest, project.settings.lake.baseAfter, context)
+    const based = await writeDueBases(
+      project.ingestion,
+      engine,
+      manifest,
+      project.settings.lake.baseAfter,
+      context,
+    )
     return { manifest: based, changed, tables: summaries }
   } finally {
     engine.close()
     await Promise.all(read.tables.map(async ({ pieces }) => pieces?.discard()))
   }
 }
-
 
 const NO_CHANGES = { inserted: 0, updated: 0, deleted: 0 } as const
 
@@ -111,7 +150,10 @@ async function compare(
   const columns = continueIds(table.columns, entry?.columns ?? [])
   if (pieces === null) return { read, columns, counts: NO_CHANGES, changedRows: 0, relation: null }
   const files = await pieces.files()
-  const next = files.length === 0 ? `select ${columns.map((column) => `null::${column.carried} as ${quoteName(column.name)}`).join(', ')} where false` : csvRelation(files, columns, pieces.longestRow)
+  const next =
+    files.length === 0
+      ? `select ${columns.map((column) => `null::${column.carried} as ${quoteName(column.name)}`).join(', ')} where false`
+      : csvRelation(files, columns, pieces.longestRow)
   const sql =
     entry === null || parent === null
       ? insertTable({ into: relation, next, columns })
@@ -131,11 +173,21 @@ async function compare(
   const counts = await countChanges(engine, relation)
   const rows = (entry?.rows ?? 0) + counts.inserted - counts.deleted
   if (rows !== read.rows) {
-    throw new ToteError('CountMismatch', `Table "${table.name}" has ${read.rows} rows in the source and would have ${rows} in the lake.`, {
-      why: 'the changes found do not lead from one to the other, so nothing was committed',
-    })
+    throw new ToteError(
+      'CountMismatch',
+      `Table "${table.name}" has ${read.rows} rows in the source and would have ${rows} in the lake.`,
+      {
+        why: 'the changes found do not lead from one to the other, so nothing was committed',
+      },
+    )
   }
-  return { read, columns, counts, changedRows: counts.inserted + counts.updated + counts.deleted, relation }
+  return {
+    read,
+    columns,
+    counts,
+    changedRows: counts.inserted + counts.updated + counts.deleted,
+    relation,
+  }
 }
 
 async function explainFailure(
@@ -145,7 +197,9 @@ async function explainFailure(
   files: readonly string[],
   cause: EngineFailure,
 ): Promise<ToteError> {
-  const [counts] = await engine.rows(uncarriedCounts(files, columns, read.pieces?.longestRow ?? 0)).catch(() => [])
+  const [counts] = await engine
+    .rows(uncarriedCounts(files, columns, read.pieces?.longestRow ?? 0))
+    .catch(() => [])
   const problems = columns
     .filter((column) => Number(counts?.[column.name] ?? 0) > 0)
     .map((column) => ({
@@ -154,37 +208,68 @@ async function explainFailure(
     }))
   if (problems.length === 0) {
     const notText = /unicode|utf-?8/i.test(cause.message)
-    if (!notText) return new ToteError('Bug', `Table "${read.table.name}" could not be compared.`, { terminal: [cause.message], cause })
-    problems.push({ where: read.table.name, message: 'some text is not UTF-8: the source does not check its encoding (SQL_ASCII)' })
+    if (!notText)
+      return new ToteError('Bug', `Table "${read.table.name}" could not be compared.`, {
+        terminal: [cause.message],
+        cause,
+      })
+    problems.push({
+      where: read.table.name,
+      message: 'some text is not UTF-8: the source does not check its encoding (SQL_ASCII)',
+    })
   }
-  return new ToteError('ValueNotCarried', `Table "${read.table.name}" has values that cannot be carried exactly.`, {
-    problems,
-    why: 'changing them silently is not an option, so nothing was committed',
-    fix: 'correct the values at the source, or exclude the table for now',
-  })
+  return new ToteError(
+    'ValueNotCarried',
+    `Table "${read.table.name}" has values that cannot be carried exactly.`,
+    {
+      problems,
+      why: 'changing them silently is not an option, so nothing was committed',
+      fix: 'correct the values at the source, or exclude the table for now',
+    },
+  )
 }
 
-function refuseShrinking(from: ProjectSource, compared: readonly Compared[], accepted: readonly string[]): void {
+function refuseShrinking(
+  from: ProjectSource,
+  compared: readonly Compared[],
+  accepted: readonly string[],
+): void {
   const limit = from.shrinkLimit
   if (limit === null) return
   const problems = compared
     .filter(({ read, counts }) => {
       const before = read.entry?.rows ?? 0
-      return before >= limit.fromRows && counts.deleted > before * limit.share && !accepted.includes(read.table.name)
+      return (
+        before >= limit.fromRows &&
+        counts.deleted > before * limit.share &&
+        !accepted.includes(read.table.name)
+      )
     })
-    .map(({ read, counts }) => ({ where: read.table.name, message: `${counts.deleted} of ${read.entry?.rows ?? 0} rows would be deleted` }))
+    .map(({ read, counts }) => ({
+      where: read.table.name,
+      message: `${counts.deleted} of ${read.entry?.rows ?? 0} rows would be deleted`,
+    }))
   if (problems.length === 0) return
-  throw new ToteError('ShrinkRefused', `Source "${from.source.name}": a batch would delete more than ${limit.share * 100} % of a table.`, {
-    problems,
-    why: 'a table that was emptied by mistake must not empty the warehouse',
-    fix: `tote run ${problems.map((problem) => `--accept-shrink ${problem.where}`).join(' ')}`,
-  })
+  throw new ToteError(
+    'ShrinkRefused',
+    `Source "${from.source.name}": a batch would delete more than ${limit.share * 100} % of a table.`,
+    {
+      problems,
+      why: 'a table that was emptied by mistake must not empty the warehouse',
+      fix: `tote run ${problems.map((problem) => `--accept-shrink ${problem.where}`).join(' ')}`,
+    },
+  )
 }
 
 async function writeChanges(
   project: Project,
   engine: Engine,
-  { source, batch, instant, one }: { source: string; batch: number; instant: string; one: Compared },
+  {
+    source,
+    batch,
+    instant,
+    one,
+  }: { source: string; batch: number; instant: string; one: Compared },
 ): Promise<DataFile | null> {
   if (one.relation === null || one.changedRows === 0) return null
   const file = await writeRows(project.ingestion, engine, {
@@ -217,7 +302,14 @@ function entryOf({ read, columns }: Compared, file: DataFile | null): TableEntry
 }
 
 function emitFile(context: Context, chain: string, table: string, file: DataFile): void {
-  context.emit({ type: 'file.written', chain, table, key: file.key, rows: file.rows, bytes: file.bytes })
+  context.emit({
+    type: 'file.written',
+    chain,
+    table,
+    key: file.key,
+    rows: file.rows,
+    bytes: file.bytes,
+  })
 }
 
 function summarize(

@@ -23,7 +23,8 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
   const last = await project.warehouse.last(project.name)
   const newest = await project.processed.chain(project.name).newest()
   await refuseForeignLedger(project, newest, last)
-  if (newest === null || newest.batch === (last?.batch ?? 0)) return { batches: 0, tables: [], last }
+  if (newest === null || newest.batch === (last?.batch ?? 0))
+    return { batches: 0, tables: [], last }
   await project.warehouse.check(starOf(newest))
   const engine = await project.engine(context.signal)
   const tables = new Map<string, WarehouseTableSummary>()
@@ -33,9 +34,13 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
     for (const manifest of await batchManifests(project.processed, newest, last?.batch ?? 0)) {
       context.signal.throwIfAborted()
       entry = entryOf(project, manifest, context)
-      const applied = await project.warehouse.apply({ entry, changes: await changesOf(project, engine, newest, manifest) }, context)
+      const applied = await project.warehouse.apply(
+        { entry, changes: await changesOf(project, engine, newest, manifest) },
+        context,
+      )
       if (applied.status === 'applied') batches += 1
-      for (const table of applied.tables) tables.set(table.table, addRows(tables.get(table.table), table))
+      for (const table of applied.tables)
+        tables.set(table.table, addRows(tables.get(table.table), table))
     }
   } finally {
     engine.close()
@@ -56,16 +61,28 @@ function starOf(manifest: CommittedManifest): StarTable[] {
   }))
 }
 
-async function changesOf(project: Project, engine: Engine, newest: CommittedManifest, manifest: CommittedManifest): Promise<StarChanges[]> {
+async function changesOf(
+  project: Project,
+  engine: Engine,
+  newest: CommittedManifest,
+  manifest: CommittedManifest,
+): Promise<StarChanges[]> {
   return Promise.all(
     starOf(manifest).map(async (table) => {
       const entry = manifest.tables[table.name]
-      if (entry === undefined) throw new RangeError(`no table "${table.name}" in manifest ${manifest.number}`)
+      if (entry === undefined)
+        throw new RangeError(`no table "${table.name}" in manifest ${manifest.number}`)
       const files = await filesOfBatch(project.processed, newest, table.name, manifest.batch)
       const relation = `(${await changesIn(project.processed, entry, files)})`
       const rows = files.reduce((sum, file) => sum + file.rows, 0)
       const deletes = files.reduce((sum, file) => sum + file.deletes, 0)
-      return { table, upserts: rows - deletes, deletes, rowsInLake: entry.rows, rows: { chunks: (select) => engine.chunks(select(relation)) } }
+      return {
+        table,
+        upserts: rows - deletes,
+        deletes,
+        rowsInLake: entry.rows,
+        rows: { chunks: (select) => engine.chunks(select(relation)) },
+      }
     }),
   )
 }
@@ -83,7 +100,11 @@ function entryOf(project: Project, manifest: CommittedManifest, context: Context
 }
 
 /** The ledger's last entry must be a manifest of this very lake (a new, restored or other one is never taken for applied). */
-async function refuseForeignLedger(project: Project, newest: CommittedManifest | null, last: LedgerEntry | null): Promise<void> {
+async function refuseForeignLedger(
+  project: Project,
+  newest: CommittedManifest | null,
+  last: LedgerEntry | null,
+): Promise<void> {
   if (last === null) return
   const mismatch = (message: string): ToteError =>
     new ToteError('LedgerMismatch', message, {
@@ -91,18 +112,33 @@ async function refuseForeignLedger(project: Project, newest: CommittedManifest |
       why: 'the lake is a new, another or a restored one, and its batches must not be taken for those that were loaded',
       fix: `restore the lake that the warehouse was loaded from, or begin a new warehouse schema (drop the tables and the schema "tote")`,
     })
-  if (newest === null) throw mismatch(`The warehouse was loaded up to batch ${last.batch} of "${project.name}", and the lake holds none.`)
-  if (newest.chain !== last.chain) throw mismatch(`The warehouse was loaded from another chain than the one in the lake.`)
+  if (newest === null)
+    throw mismatch(
+      `The warehouse was loaded up to batch ${last.batch} of "${project.name}", and the lake holds none.`,
+    )
+  if (newest.chain !== last.chain)
+    throw mismatch(`The warehouse was loaded from another chain than the one in the lake.`)
   if (newest.batch < last.batch || newest.number < last.manifest) {
-    throw mismatch(`The warehouse stands at batch ${last.batch} of "${project.name}", and the lake only at ${newest.batch}.`)
+    throw mismatch(
+      `The warehouse stands at batch ${last.batch} of "${project.name}", and the lake only at ${newest.batch}.`,
+    )
   }
   const manifest = await project.processed.chain(project.name).read(last.manifest)
   if (manifest.sha256 !== last.manifestSha256) {
-    throw mismatch(`Manifest ${last.manifest} of "${project.name}" is not the one that the warehouse was loaded from.`)
+    throw mismatch(
+      `Manifest ${last.manifest} of "${project.name}" is not the one that the warehouse was loaded from.`,
+    )
   }
 }
 
-function addRows(before: WarehouseTableSummary | undefined, now: WarehouseTableSummary): WarehouseTableSummary {
+function addRows(
+  before: WarehouseTableSummary | undefined,
+  now: WarehouseTableSummary,
+): WarehouseTableSummary {
   if (before === undefined) return now
-  return { ...now, rowsLoaded: before.rowsLoaded + now.rowsLoaded, rowsDeleted: before.rowsDeleted + now.rowsDeleted }
+  return {
+    ...now,
+    rowsLoaded: before.rowsLoaded + now.rowsLoaded,
+    rowsDeleted: before.rowsDeleted + now.rowsDeleted,
+  }
 }

@@ -23,9 +23,16 @@ export interface BatchMark {
  * The points after `done` (null before the first), each one batch of one source further than the last.
  * The first of all needs a batch of every source. Pure.
  */
-export function pointsAfter(done: Readonly<Record<string, number>> | null, sources: readonly string[], marks: readonly BatchMark[]): Point[] {
+export function pointsAfter(
+  done: Readonly<Record<string, number>> | null,
+  sources: readonly string[],
+  marks: readonly BatchMark[],
+): Point[] {
   const ordered = marks.toSorted(
-    (a, b) => (a.instant < b.instant ? -1 : a.instant > b.instant ? 1 : 0) || sources.indexOf(a.source) - sources.indexOf(b.source) || a.batch - b.batch,
+    (a, b) =>
+      (a.instant < b.instant ? -1 : a.instant > b.instant ? 1 : 0) ||
+      sources.indexOf(a.source) - sources.indexOf(b.source) ||
+      a.batch - b.batch,
   )
   const current: Record<string, number> = { ...done }
   let instant: Instant = ''
@@ -34,21 +41,36 @@ export function pointsAfter(done: Readonly<Record<string, number>> | null, sourc
     if (mark.batch <= (current[mark.source] ?? 0)) continue
     current[mark.source] = mark.batch
     if (mark.instant > instant) instant = mark.instant
-    if (sources.every((source) => current[source] !== undefined)) points.push({ batches: { ...current }, instant })
+    if (sources.every((source) => current[source] !== undefined))
+      points.push({ batches: { ...current }, instant })
   }
   return points
 }
 
 /** The batches of a chain after `after`, with their instants, oldest first. */
-export async function batchMarks(zone: Zone, source: string, newest: CommittedManifest, after: number): Promise<BatchMark[]> {
-  return (await batchManifests(zone, newest, after)).map((manifest) => ({ source, batch: manifest.batch, instant: manifest.instant }))
+export async function batchMarks(
+  zone: Zone,
+  source: string,
+  newest: CommittedManifest,
+  after: number,
+): Promise<BatchMark[]> {
+  return (await batchManifests(zone, newest, after)).map((manifest) => ({
+    source,
+    batch: manifest.batch,
+    instant: manifest.instant,
+  }))
 }
 
 /** The manifests that added the batches after `after`, oldest first. */
-export async function batchManifests(zone: Zone, newest: CommittedManifest, after: number): Promise<CommittedManifest[]> {
+export async function batchManifests(
+  zone: Zone,
+  newest: CommittedManifest,
+  after: number,
+): Promise<CommittedManifest[]> {
   const found: CommittedManifest[] = []
-  for (let manifest = newest; manifest.batch > after; ) {
-    const parent = manifest.parent === null ? null : await zone.chain(newest.name).read(manifest.parent.number)
+  for (let manifest = newest; manifest.batch > after;) {
+    const parent =
+      manifest.parent === null ? null : await zone.chain(newest.name).read(manifest.parent.number)
     if (parent === null || parent.batch < manifest.batch) found.unshift(manifest)
     if (parent === null) break
     manifest = parent

@@ -58,24 +58,32 @@ export interface OpenOptions {
 
 /** Loads tote.config.ts and opens the project. Throws ConfigNotFound, ConfigInvalid, NotSupportedYet. */
 export async function openProject(options: OpenOptions): Promise<Project> {
-  const settings = await loadProject({ cwd: options.cwd, ...(options.configFile === undefined ? {} : { configFile: options.configFile }) })
+  const settings = await loadProject({
+    cwd: options.cwd,
+    ...(options.configFile === undefined ? {} : { configFile: options.configFile }),
+  })
   const urls = openDatabaseUrls(settings.stateFolder, options.log ?? (() => undefined))
   const temp = await openTempFolder(join(settings.stateFolder, 'tmp'))
   const tempFolder = temp.path
-  const postgres = settings.sources.map(
-    (source): ProjectSource => ({
-      shrinkLimit: source.shrinkLimit,
-      source: openPostgresSource({
-        name: source.name,
-        url: async () => urls.urlOf(source.database),
-        tables: { ...source.tables, defaultSchema: source.defaultSchema },
-        limits: source,
-        giveWayAfterMs: source.giveWayAfterMs,
-      }),
+  const postgres = settings.sources.map((source): ProjectSource => ({
+    shrinkLimit: source.shrinkLimit,
+    source: openPostgresSource({
+      name: source.name,
+      url: async () => urls.urlOf(source.database),
+      tables: { ...source.tables, defaultSchema: source.defaultSchema },
+      limits: source,
+      giveWayAfterMs: source.giveWayAfterMs,
     }),
-  )
+  }))
   const seeds: ProjectSource[] =
-    settings.seeds === null ? [] : [{ shrinkLimit: null, source: openSeedsSource({ name: SEEDS, folder: settings.seeds, tempFolder }) }]
+    settings.seeds === null
+      ? []
+      : [
+          {
+            shrinkLimit: null,
+            source: openSeedsSource({ name: SEEDS, folder: settings.seeds, tempFolder }),
+          },
+        ]
   const sources = [...postgres, ...seeds]
   const warehouseUrl = async (): Promise<string> => urls.urlOf(settings.warehouse.database)
   const warehouse = await openPostgresWarehouse({
@@ -96,13 +104,21 @@ export async function openProject(options: OpenOptions): Promise<Project> {
     tempFolder,
     warehouseUrl,
     embedded: async (name) => {
-      const databases = [...settings.sources.map((source) => source.database), settings.warehouse.database]
-      const found = databases.find((database) => database.type === 'embedded' && database.database === name)
+      const databases = [
+        ...settings.sources.map((source) => source.database),
+        settings.warehouse.database,
+      ]
+      const found = databases.find(
+        (database) => database.type === 'embedded' && database.database === name,
+      )
       return found === undefined ? null : urls.embeddedOf(found)
     },
     engine: async (signal) => openEngine({ tempFolder, signal }),
     close: async () => {
-      await Promise.allSettled([...sources.map(async ({ source }) => source.close()), warehouse.close()])
+      await Promise.allSettled([
+        ...sources.map(async ({ source }) => source.close()),
+        warehouse.close(),
+      ])
       await urls.close()
       await temp.remove()
     },

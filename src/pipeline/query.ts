@@ -28,19 +28,41 @@ export interface QueryResult {
 }
 
 /** Answers one `select`. Throws QueryInvalid with the engine's own message. */
-export async function query(project: Project, sql: string, options: QueryOptions, context: Context): Promise<QueryResult> {
-  return options.on === 'lake' ? queryLake(project, sql, options.limit, context) : queryWarehouse(project, sql, options.limit, context)
+export async function query(
+  project: Project,
+  sql: string,
+  options: QueryOptions,
+  context: Context,
+): Promise<QueryResult> {
+  return options.on === 'lake'
+    ? queryLake(project, sql, options.limit, context)
+    : queryWarehouse(project, sql, options.limit, context)
 }
 
-async function queryLake(project: Project, sql: string, limit: number, context: Context): Promise<QueryResult> {
+async function queryLake(
+  project: Project,
+  sql: string,
+  limit: number,
+  context: Context,
+): Promise<QueryResult> {
   const engine = await project.engine(context.signal)
   try {
     for (const { source } of project.sources) {
       const manifest = await project.ingestion.chain(source.name).newest()
-      await attach(engine, project.ingestion, manifest, { rows: source.name, changes: `${source.name}_changes` })
+      await attach(engine, project.ingestion, manifest, {
+        rows: source.name,
+        changes: `${source.name}_changes`,
+      })
     }
-    await attach(engine, project.processed, await project.processed.chain(project.name).newest(), { rows: 'main', changes: 'changes' })
-    await engine.confine([project.ingestion.store.url, project.processed.store.url, project.tempFolder])
+    await attach(engine, project.processed, await project.processed.chain(project.name).newest(), {
+      rows: 'main',
+      changes: 'changes',
+    })
+    await engine.confine([
+      project.ingestion.store.url,
+      project.processed.store.url,
+      project.tempFolder,
+    ])
     await refuseOther(engine, sql)
     return await engine.read(sql, limit)
   } catch (error) {
@@ -51,33 +73,64 @@ async function queryLake(project: Project, sql: string, limit: number, context: 
   }
 }
 
-async function attach(engine: Engine, zone: Zone, manifest: CommittedManifest | null, schemas: { rows: string; changes: string }): Promise<void> {
+async function attach(
+  engine: Engine,
+  zone: Zone,
+  manifest: CommittedManifest | null,
+  schemas: { rows: string; changes: string },
+): Promise<void> {
   const [rows, changes] = [quoteName(schemas.rows), quoteName(schemas.changes)]
   await engine.run(`create schema if not exists ${rows}; create schema if not exists ${changes}`)
   if (manifest === null) return
   for (const table of Object.keys(manifest.tables)) {
-    await engine.run(`create view ${rows}.${quoteName(table)} as ${await rowsAsOf(zone, manifest, table, manifest.batch)}`)
-    await engine.run(`create view ${changes}.${quoteName(table)} as ${await changesUpTo(zone, manifest, table, manifest.batch)}`)
+    await engine.run(
+      `create view ${rows}.${quoteName(table)} as ${await rowsAsOf(zone, manifest, table, manifest.batch)}`,
+    )
+    await engine.run(
+      `create view ${changes}.${quoteName(table)} as ${await changesUpTo(zone, manifest, table, manifest.batch)}`,
+    )
   }
 }
 
 /** The lake's folder is open to the engine, so only a single `select` may run: COPY could write there. */
 async function refuseOther(engine: Engine, sql: string): Promise<void> {
   const [row] = await engine.rows(`select json_serialize_sql(${quoteText(sql)}) as tree`)
-  const tree = JSON.parse(String(row?.['tree'])) as { error: boolean; error_message?: string; statements?: unknown[] }
+  const tree = JSON.parse(String(row?.['tree'])) as {
+    error: boolean
+    error_message?: string
+    statements?: unknown[]
+  }
   // DuckDB serializes selects only, and says so of anything else that parses.
   const other = tree.error && tree.error_message?.startsWith('Only SELECT') === true
-  if (other || tree.statements?.length === 0) throw new EngineFailure('Permission Error: only a select is allowed')
+  if (other || tree.statements?.length === 0)
+    throw new EngineFailure('Permission Error: only a select is allowed')
   if (tree.error) throw new EngineFailure(`Parser Error: ${tree.error_message ?? 'not understood'}`)
-  if (tree.statements?.length !== 1) throw new EngineFailure('Permission Error: one statement at a time')
+  if (tree.statements?.length !== 1)
+    throw new EngineFailure('Permission Error: one statement at a time')
 }
 
-async function queryWarehouse(project: Project, sql: string, limit: number, context: Context): Promise<QueryResult> {
+async function queryWarehouse(
+  project: Project,
+  sql: string,
+  limit: number,
+  context: Context,
+): Promise<QueryResult> {
   const url = await project.warehouseUrl()
-  const connection = await connect({ side: 'warehouse', name: 'warehouse', url, signal: context.signal })
+  const connection = await connect({
+    side: 'warehouse',
+    name: 'warehouse',
+    url,
+    signal: context.signal,
+  })
   try {
-    await connection.query('begin', beginReading('repeatable read', { lockTimeoutMs: 5_000, statementTimeoutMs: 600_000 }))
-    await connection.query('set the schema', `set local search_path = ${quoteIdentifier(project.settings.warehouse.schema)}, tote`)
+    await connection.query(
+      'begin',
+      beginReading('repeatable read', { lockTimeoutMs: 5_000, statementTimeoutMs: 600_000 }),
+    )
+    await connection.query(
+      'set the schema',
+      `set local search_path = ${quoteIdentifier(project.settings.warehouse.schema)}, tote`,
+    )
     await connection.query('set row security', 'set local row_security = on')
     try {
       return await connection.read('answer the query', sql, limit)
@@ -93,7 +146,13 @@ async function queryWarehouse(project: Project, sql: string, limit: number, cont
 function invalid(cause: Error): ToteError {
   const [first = ''] = cause.message.split('\n')
   // Parser, binder and catalogue quote the query; every other kind of error may quote a value (P10).
-  const quotesQuery = cause instanceof ToteError || /^(Parser|Binder|Catalog|Permission) Error/.test(first)
-  const reason = quotesQuery ? first : (/^[A-Z][A-Za-z ]+ Error/.exec(first)?.[0] ?? 'the engine gave no reason')
-  return new ToteError('QueryInvalid', `The query was refused: ${reason}`, { terminal: cause.message.split('\n'), cause })
+  const quotesQuery =
+    cause instanceof ToteError || /^(Parser|Binder|Catalog|Permission) Error/.test(first)
+  const reason = quotesQuery
+    ? first
+    : (/^[A-Z][A-Za-z ]+ Error/.exec(first)?.[0] ?? 'the engine gave no reason')
+  return new ToteError('QueryInvalid', `The query was refused: ${reason}`, {
+    terminal: cause.message.split('\n'),
+    cause,
+  })
 }

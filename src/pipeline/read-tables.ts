@@ -43,11 +43,20 @@ export async function readTables(
   const snapshot = await source.snapshot(context)
   const read: ReadTable[] = []
   try {
-    if (parent?.source !== undefined) mayFollow(source, snapshot, parent.source, options.acceptSource)
+    if (parent?.source !== undefined)
+      mayFollow(source, snapshot, parent.source, options.acceptSource)
     if (parent !== null) refuseChangedShapes(source.name, snapshot.tables, parent)
     const trusted = !options.fullRefresh && sameIdentity(parent, snapshot)
     for (const table of snapshot.tables) {
-      read.push(await readTable(snapshot, table, parent?.tables[table.name] ?? null, { ...options, trusted }, context))
+      read.push(
+        await readTable(
+          snapshot,
+          table,
+          parent?.tables[table.name] ?? null,
+          { ...options, trusted },
+          context,
+        ),
+      )
     }
     return { snapshot, tables: read }
   } catch (error) {
@@ -66,10 +75,19 @@ async function readTable(
   context: Context,
 ): Promise<ReadTable> {
   const startedAt = context.now().getTime()
-  const known = options.trusted && entry?.shape === table.shape ? entry.position['digest'] : undefined
+  const known =
+    options.trusted && entry?.shape === table.shape ? entry.position['digest'] : undefined
   const done = (): number => context.now().getTime() - startedAt
   if (table.fingerprint !== undefined && table.fingerprint === known && entry !== null) {
-    return { table, entry, unchanged: true, rows: entry.rows, digest: table.fingerprint, pieces: null, ms: done() }
+    return {
+      table,
+      entry,
+      unchanged: true,
+      rows: entry.rows,
+      digest: table.fingerprint,
+      pieces: null,
+      ms: done(),
+    }
   }
   const writer = openPieceWriter(options.tempFolder, randomUUID())
   try {
@@ -79,7 +97,13 @@ async function readTable(
         writer.row(csv)
         if (writer.rows - announced >= PROGRESS_ROWS) {
           announced = writer.rows
-          context.emit({ type: 'table.progress', stage: 'extract', table: table.name, rows: writer.rows, bytes: writer.bytes })
+          context.emit({
+            type: 'table.progress',
+            stage: 'extract',
+            table: table.name,
+            rows: writer.rows,
+            bytes: writer.bytes,
+          })
         }
       },
       ready: () => writer.ready(),
@@ -87,7 +111,8 @@ async function readTable(
     const pieces = await writer.finish()
     const digest = table.fingerprint ?? pieces.digest
     const unchanged = digest === known && entry !== null
-    if (!unchanged) return { table, entry, unchanged, rows: pieces.rows, digest, pieces, ms: done() }
+    if (!unchanged)
+      return { table, entry, unchanged, rows: pieces.rows, digest, pieces, ms: done() }
     await pieces.discard()
     return { table, entry, unchanged, rows: pieces.rows, digest, pieces: null, ms: done() }
   } catch (error) {
@@ -107,7 +132,8 @@ function mayFollow(
   try {
     source.follow(snapshot, memory)
   } catch (error) {
-    if (!(acceptSource && error instanceof ToteError && error.name === 'SourceReplaced')) throw error
+    if (!(acceptSource && error instanceof ToteError && error.name === 'SourceReplaced'))
+      throw error
   }
 }
 
@@ -116,7 +142,11 @@ function sameIdentity(parent: CommittedManifest | null, snapshot: SourceSnapshot
   return JSON.stringify(parent?.source?.identity ?? null) === JSON.stringify(snapshot.identity)
 }
 
-function refuseChangedShapes(source: string, tables: readonly SourceTable[], parent: CommittedManifest): void {
+function refuseChangedShapes(
+  source: string,
+  tables: readonly SourceTable[],
+  parent: CommittedManifest,
+): void {
   const problems: { where: string; message: string }[] = []
   for (const [name, entry] of Object.entries(parent.tables)) {
     const table = tables.find((candidate) => candidate.name === name)
@@ -127,19 +157,32 @@ function refuseChangedShapes(source: string, tables: readonly SourceTable[], par
     const before = new Map(entry.columns.map((column) => [column.name, column.type]))
     for (const column of table.columns) {
       const type = before.get(column.name)
-      if (type === undefined) problems.push({ where: `${name}.${column.name}`, message: `is new (${column.type})` })
-      else if (type !== column.type) problems.push({ where: `${name}.${column.name}`, message: `was ${type} and is ${column.type}` })
+      if (type === undefined)
+        problems.push({ where: `${name}.${column.name}`, message: `is new (${column.type})` })
+      else if (type !== column.type)
+        problems.push({
+          where: `${name}.${column.name}`,
+          message: `was ${type} and is ${column.type}`,
+        })
       before.delete(column.name)
     }
-    for (const column of before.keys()) problems.push({ where: `${name}.${column}`, message: 'is no longer there' })
+    for (const column of before.keys())
+      problems.push({ where: `${name}.${column}`, message: 'is no longer there' })
     if (table.key.join() !== entry.key.join()) {
-      problems.push({ where: name, message: `had the key (${entry.key.join(', ')}) and has (${table.key.join(', ')})` })
+      problems.push({
+        where: name,
+        message: `had the key (${entry.key.join(', ')}) and has (${table.key.join(', ')})`,
+      })
     }
   }
   if (problems.length === 0) return
-  throw new ToteError('SourceChanged', `The tables of source "${source}" have another shape than the lake's.`, {
-    problems,
-    why: 'following a changed schema is not supported yet, so the batch was refused before anything was written',
-    fix: 'undo the change, or begin a new lake and a new warehouse schema',
-  })
+  throw new ToteError(
+    'SourceChanged',
+    `The tables of source "${source}" have another shape than the lake's.`,
+    {
+      problems,
+      why: 'following a changed schema is not supported yet, so the batch was refused before anything was written',
+      fix: 'undo the change, or begin a new lake and a new warehouse schema',
+    },
+  )
 }

@@ -4,7 +4,14 @@
  * that is already there.
  */
 import { toToteError, type ToteError } from '../errors.ts'
-import type { BatchMark, Context, ModelSummary, RunSummary, SourceTableSummary, WarehouseTableSummary } from '../events.ts'
+import type {
+  BatchMark,
+  Context,
+  ModelSummary,
+  RunSummary,
+  SourceTableSummary,
+  WarehouseTableSummary,
+} from '../events.ts'
 import type { Stage } from '../types.ts'
 import { extract } from './extract.ts'
 import { load } from './load.ts'
@@ -42,7 +49,11 @@ interface Progress {
 }
 
 /** Runs the stages and says how it went; throws nothing. */
-export async function run(project: Project, options: RunOptions, context: Context): Promise<RunResult> {
+export async function run(
+  project: Project,
+  options: RunOptions,
+  context: Context,
+): Promise<RunResult> {
   const startedAt = context.now()
   const progress: Progress = {
     stages: [],
@@ -70,7 +81,12 @@ export async function run(project: Project, options: RunOptions, context: Contex
       run: context.run,
       wait: options.wait ?? true,
       signal: context.signal,
-      onWait: (holder) => counting.emit({ type: 'note', level: 'info', text: `waiting for run ${holder.run} (process ${holder.pid}) to end` }),
+      onWait: (holder) =>
+        counting.emit({
+          type: 'note',
+          level: 'info',
+          text: `waiting for run ${holder.run} (process ${holder.pid}) to end`,
+        }),
     })
     try {
       await runStages(project, options, counting, progress)
@@ -85,7 +101,12 @@ export async function run(project: Project, options: RunOptions, context: Contex
   return progress.error === undefined ? { summary } : { summary, error: progress.error }
 }
 
-async function runStages(project: Project, options: RunOptions, context: Context, progress: Progress): Promise<void> {
+async function runStages(
+  project: Project,
+  options: RunOptions,
+  context: Context,
+  progress: Progress,
+): Promise<void> {
   const work: Readonly<Record<Stage, () => Promise<boolean>>> = {
     extract: async () => {
       const extracting = {
@@ -98,7 +119,8 @@ async function runStages(project: Project, options: RunOptions, context: Context
         const extracted = await extract(project, source, extracting, context)
         progress.tables.push(...extracted.tables)
         changed ||= extracted.changed
-        if (extracted.manifest !== null) progress.ingestion[source.source.name] = markOf(extracted.manifest)
+        if (extracted.manifest !== null)
+          progress.ingestion[source.source.name] = markOf(extracted.manifest)
       }
       return changed
     },
@@ -140,8 +162,14 @@ function markOf({ batch, instant }: BatchMark): BatchMark {
   return { batch, instant }
 }
 
-function summarize(project: Project, startedAt: Date, context: Context, progress: Progress): RunSummary {
-  const { stages, tables, models, warehouse, ingestion, processed, inWarehouse, warnings, error } = progress
+function summarize(
+  project: Project,
+  startedAt: Date,
+  context: Context,
+  progress: Progress,
+): RunSummary {
+  const { stages, tables, models, warehouse, ingestion, processed, inWarehouse, warnings, error } =
+    progress
   const idle = stages.every((stage) => stage.outcome === 'nothing to do')
   const failed = error?.name === 'RunCancelled' ? 'cancelled' : 'failed'
   return {

@@ -19,7 +19,11 @@ export interface StatusTable {
 export interface Status {
   readonly project: string
   readonly tables: readonly StatusTable[]
-  readonly ledger: { readonly pipeline: string; readonly batch: number; readonly instant: string } | null
+  readonly ledger: {
+    readonly pipeline: string
+    readonly batch: number
+    readonly instant: string
+  } | null
   /** Processed batches that the warehouse has not applied; null when it could not be asked. */
   readonly pending: number | null
   readonly warehouse: ToteError | null
@@ -39,12 +43,21 @@ export async function status(project: Project, _context: Context): Promise<Statu
     return {
       project: project.name,
       tables,
-      ledger: last === null ? null : { pipeline: last.pipeline, batch: last.batch, instant: last.instant },
+      ledger:
+        last === null
+          ? null
+          : { pipeline: last.pipeline, batch: last.batch, instant: last.instant },
       pending: (processed?.batch ?? 0) - (last?.batch ?? 0),
       warehouse: null,
     }
   } catch (error) {
-    return { project: project.name, tables, ledger: null, pending: null, warehouse: toToteError(error) }
+    return {
+      project: project.name,
+      tables,
+      ledger: null,
+      pending: null,
+      warehouse: toToteError(error),
+    }
   }
 }
 

@@ -39,7 +39,10 @@ async function passPoints(project: Project, context: Context): Promise<Transform
   const inputs = await newestInputs(project)
   if (inputs === null) return { manifest: newest, batches: 0, models: [] }
   refuseForeignInputs(project, newest, inputs)
-  const texts = await readModels(project.settings.models, relative(project.folder, project.settings.models) || '.')
+  const texts = await readModels(
+    project.settings.models,
+    relative(project.folder, project.settings.models) || '.',
+  )
   refuseEdited(project, newest, texts)
   const points = await pendingPoints(project, newest, inputs)
   if (points.length === 0 || texts.length === 0) return { manifest: newest, batches: 0, models: [] }
@@ -51,14 +54,23 @@ async function passPoints(project: Project, context: Context): Promise<Transform
   for (const point of points) {
     const engine = await project.engine(context.signal)
     try {
-      const committed = await passPoint(project, { engine, models, inputs, point, parent: newest }, context)
+      const committed = await passPoint(
+        project,
+        { engine, models, inputs, point, parent: newest },
+        context,
+      )
       if (failed !== undefined) {
-        context.emit({ type: 'note', level: 'warn', text: 'an earlier batch was passed over because its checks failed; this one passes' })
+        context.emit({
+          type: 'note',
+          level: 'warn',
+          text: 'an earlier batch was passed over because its checks failed; this one passes',
+        })
         failed = undefined
       }
       if (committed.manifest.batch > (newest?.batch ?? 0)) batches += 1
       newest = committed.manifest
-      for (const summary of committed.models) summaries.set(summary.model, addCounts(summaries.get(summary.model), summary))
+      for (const summary of committed.models)
+        summaries.set(summary.model, addCounts(summaries.get(summary.model), summary))
     } catch (error) {
       if (!(error instanceof ToteError && error.name === 'CheckFailed')) throw error
       failed = error
@@ -87,7 +99,9 @@ async function passPoint(
   const batch = (parent?.batch ?? 0) + 1
   const instant = nextInstant(parent?.instant ?? null, point.instant)
   const evaluated = await evaluatePoint(project, { ...work, batch, instant }, context)
-  const changed = parent === null || evaluated.models.some((model) => model.inserted + model.updated + model.deleted > 0)
+  const changed =
+    parent === null ||
+    evaluated.models.some((model) => model.inserted + model.updated + model.deleted > 0)
   const manifest = await project.processed.chain(project.name).commit(
     {
       chain: parent?.chain ?? randomUUID(),
@@ -97,19 +111,36 @@ async function passPoint(
       run: context.run,
       writer: WRITER,
       inputs: Object.fromEntries(
-        Object.entries(point.batches).map(([source, number]) => [source, { chain: inputs.get(source)?.chain ?? '', batch: number }]),
+        Object.entries(point.batches).map(([source, number]) => [
+          source,
+          { chain: inputs.get(source)?.chain ?? '', batch: number },
+        ]),
       ),
       engine: engine.version,
       tables: evaluated.tables,
     },
     parent,
   )
-  context.emit({ type: 'manifest.committed', chain: project.name, number: manifest.number, batch: manifest.batch, instant: manifest.instant })
-  const based = await writeDueBases(project.processed, engine, manifest, project.settings.lake.baseAfter, context)
+  context.emit({
+    type: 'manifest.committed',
+    chain: project.name,
+    number: manifest.number,
+    batch: manifest.batch,
+    instant: manifest.instant,
+  })
+  const based = await writeDueBases(
+    project.processed,
+    engine,
+    manifest,
+    project.settings.lake.baseAfter,
+    context,
+  )
   return { manifest: based, models: evaluated.models }
 }
 
-async function newestInputs(project: Project): Promise<ReadonlyMap<string, CommittedManifest> | null> {
+async function newestInputs(
+  project: Project,
+): Promise<ReadonlyMap<string, CommittedManifest> | null> {
   const found = new Map<string, CommittedManifest>()
   for (const { source } of project.sources) {
     const manifest = await project.ingestion.chain(source.name).newest()
@@ -119,41 +150,74 @@ async function newestInputs(project: Project): Promise<ReadonlyMap<string, Commi
   return found
 }
 
-function refuseForeignInputs(project: Project, newest: CommittedManifest | null, inputs: ReadonlyMap<string, CommittedManifest>): void {
+function refuseForeignInputs(
+  project: Project,
+  newest: CommittedManifest | null,
+  inputs: ReadonlyMap<string, CommittedManifest>,
+): void {
   for (const [source, recorded] of Object.entries(newest?.inputs ?? {})) {
     const found = inputs.get(source)
-    if (found !== undefined && found.chain === recorded.chain && found.batch >= recorded.batch) continue
-    throw new ToteError('LakeCorrupt', `The processed zone stands for batch ${recorded.batch} of source "${source}", which the ingestion zone does not hold.`, {
-      where: project.ingestion.store.url,
-      why: found === undefined ? 'the source is no longer in the config' : 'the ingestion zone is another one, or was put back to an earlier state',
-      fix: 'restore the ingestion zone, or begin a new processed zone and a new warehouse schema',
-    })
+    if (found !== undefined && found.chain === recorded.chain && found.batch >= recorded.batch)
+      continue
+    throw new ToteError(
+      'LakeCorrupt',
+      `The processed zone stands for batch ${recorded.batch} of source "${source}", which the ingestion zone does not hold.`,
+      {
+        where: project.ingestion.store.url,
+        why:
+          found === undefined
+            ? 'the source is no longer in the config'
+            : 'the ingestion zone is another one, or was put back to an earlier state',
+        fix: 'restore the ingestion zone, or begin a new processed zone and a new warehouse schema',
+      },
+    )
   }
 }
 
-function refuseEdited(project: Project, newest: CommittedManifest | null, texts: readonly ModelText[]): void {
+function refuseEdited(
+  project: Project,
+  newest: CommittedManifest | null,
+  texts: readonly ModelText[],
+): void {
   if (newest === null) return
   const problems: { where: string; message: string }[] = []
   for (const text of texts) {
     const entry = newest.tables[text.name]
     if (entry === undefined) problems.push({ where: text.path, message: 'is new' })
-    else if (entry.shape !== definitionOf(text)) problems.push({ where: text.path, message: 'was edited' })
+    else if (entry.shape !== definitionOf(text))
+      problems.push({ where: text.path, message: 'was edited' })
   }
   for (const name of Object.keys(newest.tables)) {
-    if (!texts.some((text) => text.name === name)) problems.push({ where: `${name}.sql`, message: 'is no longer there' })
+    if (!texts.some((text) => text.name === name))
+      problems.push({ where: `${name}.sql`, message: 'is no longer there' })
   }
   if (problems.length === 0) return
-  throw new ToteError('ModelEdited', `The models are not those that the processed zone was made with.`, {
-    problems,
-    why: 'restating a versioned table is not supported yet, so no model was evaluated',
-    fix: `undo the edit, or begin anew: remove ${project.processed.store.url} and drop the warehouse tables and the schema "tote"`,
-  })
+  throw new ToteError(
+    'ModelEdited',
+    `The models are not those that the processed zone was made with.`,
+    {
+      problems,
+      why: 'restating a versioned table is not supported yet, so no model was evaluated',
+      fix: `undo the edit, or begin anew: remove ${project.processed.store.url} and drop the warehouse tables and the schema "tote"`,
+    },
+  )
 }
 
-async function pendingPoints(project: Project, newest: CommittedManifest | null, inputs: ReadonlyMap<string, CommittedManifest>): Promise<Point[]> {
-  const done = newest?.inputs === undefined ? null : Object.fromEntries(Object.entries(newest.inputs).map(([source, input]) => [source, input.batch]))
+async function pendingPoints(
+  project: Project,
+  newest: CommittedManifest | null,
+  inputs: ReadonlyMap<string, CommittedManifest>,
+): Promise<Point[]> {
+  const done =
+    newest?.inputs === undefined
+      ? null
+      : Object.fromEntries(
+          Object.entries(newest.inputs).map(([source, input]) => [source, input.batch]),
+        )
   const marks = await Promise.all(
-    [...inputs].map(async ([source, manifest]) => batchMarks(project.ingestion, source, manifest, done?.[source] ?? 0)),
+    [...inputs].map(async ([source, manifest]) =>
+      batchMarks(project.ingestion, source, manifest, done?.[source] ?? 0),
+    ),
   )
   return pointsAfter(done, [...inputs.keys()], marks.flat())
 }
@@ -167,7 +231,11 @@ async function bind(
   const engine = await project.engine(context.signal)
   try {
     const sources = [...inputs].flatMap(([schema, manifest]) =>
-      Object.entries(manifest.tables).map(([name, entry]) => ({ schema, name, columns: entry.columns })),
+      Object.entries(manifest.tables).map(([name, entry]) => ({
+        schema,
+        name,
+        columns: entry.columns,
+      })),
     )
     return await bindModels(texts, engine, sources)
   } finally {

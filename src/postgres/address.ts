@@ -32,20 +32,29 @@ export function parseAddress(url: string, where: string): Address {
     throw invalid(where, 'is not a URL', 'postgres://user:password@host:5432/database')
   }
   if (parsed.protocol !== 'postgres:' && parsed.protocol !== 'postgresql:') {
-    throw invalid(where, `begins with "${parsed.protocol}"`, 'postgres://user:password@host:5432/database')
+    throw invalid(
+      where,
+      `begins with "${parsed.protocol}"`,
+      'postgres://user:password@host:5432/database',
+    )
   }
   const parameters = parsed.searchParams
   const decode = (text: string): string => {
     try {
       return decodeURIComponent(text)
     } catch {
-      throw invalid(where, 'has a "%" that is not followed by two hexadecimal digits', 'write % as %25')
+      throw invalid(
+        where,
+        'has a "%" that is not followed by two hexadecimal digits',
+        'write % as %25',
+      )
     }
   }
   const host = parameters.get('host') ?? decode(parsed.hostname.replace(/^\[|\]$/g, ''))
   const database = decode(parsed.pathname.slice(1))
   const user = decode(parsed.username)
-  if (database === '') throw invalid(where, 'names no database', 'postgres://user:password@host:5432/database')
+  if (database === '')
+    throw invalid(where, 'names no database', 'postgres://user:password@host:5432/database')
   const address = host === '' ? 'localhost' : host
   return {
     host: address,
@@ -79,7 +88,12 @@ function tlsMode(mode: string | null, host: string, where: string): TlsMode {
 }
 
 function isLocal(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+  return (
+    host.startsWith('/') ||
+    host === 'localhost' ||
+    host === '::1' ||
+    /^127(\.\d{1,3}){3}$/.test(host)
+  )
 }
 
 function invalid(where: string, what: string, fix: string): ToteError {

@@ -40,7 +40,10 @@ export interface ServerIdentity {
 
 /** The server's version as a number: 150018 is 15.18. */
 export async function serverVersion(connection: Connection): Promise<number> {
-  const [row] = await connection.query('ask for the version', `select current_setting('server_version_num') as version`)
+  const [row] = await connection.query(
+    'ask for the version',
+    `select current_setting('server_version_num') as version`,
+  )
   return Number(row?.['version'])
 }
 
@@ -67,7 +70,10 @@ export async function listRelations(connection: Connection): Promise<Relation[]>
 }
 
 /** Columns and primary keys, by table oid; a table that is gone is missing from the result. */
-export async function describeRelations(connection: Connection, oids: readonly string[]): Promise<Map<string, RelationDetail>> {
+export async function describeRelations(
+  connection: Connection,
+  oids: readonly string[],
+): Promise<Map<string, RelationDetail>> {
   const rows = await connection.query(
     'read the columns of the tables',
     `select a.attrelid::text as oid, a.attname, a.attnum::text, a.attnotnull,
@@ -111,7 +117,13 @@ export async function describeRelations(connection: Connection, oids: readonly s
 /** Who the server is, what a snapshot taken now sees, and its clock right after. */
 export async function identifyServer(
   connection: Connection,
-): Promise<{ identity: ServerIdentity; position: string; instant: string; standby: boolean; pid: number }> {
+): Promise<{
+  identity: ServerIdentity
+  position: string
+  instant: string
+  standby: boolean
+  pid: number
+}> {
   const [rights] = await connection.query(
     'identify the server',
     `select has_function_privilege('pg_catalog.pg_control_system()', 'execute')

@@ -84,7 +84,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     pid: (client as Client & { processID: number }).processID,
     query: async (doing, text, values) =>
       attempt(doing, async () => {
-        const result = values === undefined ? await client.query(text) : await client.query(text, [...values])
+        const result =
+          values === undefined ? await client.query(text) : await client.query(text, [...values])
         const last = Array.isArray(result) ? (result as { rows: TextRow[] }[]).at(-1) : result
         return (last?.rows ?? []) as TextRow[]
       }),
@@ -104,14 +105,23 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 /** A cursor keeps a large answer at the server; declaring one also refuses everything but a query. */
 async function readTable(client: Client, text: string, limit: number): Promise<TextTable> {
   // The extended protocol takes one statement: `select 1; commit; drop …` must not get through.
-  await client.query({ text: `declare tote_query no scroll cursor for ${text}`, queryMode: 'extended' } as QueryConfig)
-  const result = await client.query({ text: `fetch ${limit + 1} from tote_query`, rowMode: 'array' })
+  await client.query({
+    text: `declare tote_query no scroll cursor for ${text}`,
+    queryMode: 'extended',
+  } as QueryConfig)
+  const result = await client.query({
+    text: `fetch ${limit + 1} from tote_query`,
+    rowMode: 'array',
+  })
   const names = await client.query({
     text: 'select format_type(t, null) as name from unnest($1::oid[]) with ordinality as o(t, n) order by n',
     values: [`{${result.fields.map((field) => field.dataTypeID).join(',')}}`],
   })
   return {
-    columns: result.fields.map((field, index) => ({ name: field.name, type: String(names.rows[index]?.name ?? '') })),
+    columns: result.fields.map((field, index) => ({
+      name: field.name,
+      type: String(names.rows[index]?.name ?? ''),
+    })),
     rows: (result.rows as (string | null)[][]).slice(0, limit),
     truncated: result.rows.length > limit,
   }
@@ -124,7 +134,9 @@ async function clientConfig(address: Address, connectTimeoutMs: number): Promise
       : {
           rejectUnauthorized: address.tls === 'verify-full',
           servername: address.host,
-          ...(address.rootCertificate === undefined ? {} : { ca: await readFile(address.rootCertificate, 'utf8') }),
+          ...(address.rootCertificate === undefined
+            ? {}
+            : { ca: await readFile(address.rootCertificate, 'utf8') }),
         }
   return {
     host: address.host,
@@ -137,7 +149,9 @@ async function clientConfig(address: Address, connectTimeoutMs: number): Promise
     application_name: 'tote',
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
-    types: { getTypeParser: () => (value: string) => value } as unknown as NonNullable<ClientConfig['types']>,
+    types: { getTypeParser: () => (value: string) => value } as unknown as NonNullable<
+      ClientConfig['types']
+    >,
   }
 }
 

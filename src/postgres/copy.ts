@@ -72,7 +72,8 @@ export async function copyOut(client: Client, text: string, sink: CopySink): Pro
         const settle = (): void => {
           if (failure !== undefined) reject(callerFailure(failure))
           // A tag that disagrees with what arrived would be a truncated stream taken for a whole one.
-          else if (rows !== received) reject(new Error(`COPY sent ${received} rows and announced ${rows}`))
+          else if (rows !== received)
+            reject(new Error(`COPY sent ${received} rows and announced ${rows}`))
           else resolve(rows)
         }
         // The last rows may have arrived together while the sink was still busy, and it may yet fail.
@@ -84,7 +85,11 @@ export async function copyOut(client: Client, text: string, sink: CopySink): Pro
 }
 
 /** Runs `copy … from stdin` and returns the row count of the server's command tag. */
-export async function copyIn(client: Client, text: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+export async function copyIn(
+  client: Client,
+  text: string,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<number> {
   return new Promise<number>((resolve, reject) => {
     let rows = 0
     let failure: unknown
@@ -107,12 +112,17 @@ export async function copyIn(client: Client, text: string, chunks: AsyncIterable
         refused = error
         reject(failure === undefined ? error : callerFailure(failure))
       },
-      handleReadyForQuery: () => (failure === undefined ? resolve(rows) : reject(callerFailure(failure))),
+      handleReadyForQuery: () =>
+        failure === undefined ? resolve(rows) : reject(callerFailure(failure)),
     })
   })
 }
 
-async function send(connection: ProtocolConnection, chunks: AsyncIterable<Uint8Array>, stopped: () => boolean): Promise<void> {
+async function send(
+  connection: ProtocolConnection,
+  chunks: AsyncIterable<Uint8Array>,
+  stopped: () => boolean,
+): Promise<void> {
   for await (const chunk of chunks) {
     if (stopped()) return
     connection.sendCopyFromChunk(chunk)
@@ -141,8 +151,14 @@ interface ProtocolQuery {
 }
 
 function submit(client: Client, query: ProtocolQuery): void {
-  const unused = { handleRowDescription: () => undefined, handleDataRow: () => undefined, handleEmptyQuery: () => undefined }
-  client.query({ ...unused, ...query } as unknown as Parameters<Client['query']>[0] & { submit: never })
+  const unused = {
+    handleRowDescription: () => undefined,
+    handleDataRow: () => undefined,
+    handleEmptyQuery: () => undefined,
+  }
+  client.query({ ...unused, ...query } as unknown as Parameters<Client['query']>[0] & {
+    submit: never
+  })
 }
 
 function callerFailure(cause: unknown): CallerFailure {

@@ -27,13 +27,26 @@ interface ServerError {
 }
 
 const NAMES = {
-  source: { unreachable: 'SourceUnreachable', refused: 'SourceRefused', forbidden: 'SourceForbidden', busy: 'SourceBusy' },
-  warehouse: { unreachable: 'WarehouseUnreachable', refused: 'WarehouseRefused', forbidden: 'WarehouseRefused', busy: 'WarehouseUnreachable' },
+  source: {
+    unreachable: 'SourceUnreachable',
+    refused: 'SourceRefused',
+    forbidden: 'SourceForbidden',
+    busy: 'SourceBusy',
+  },
+  warehouse: {
+    unreachable: 'WarehouseUnreachable',
+    refused: 'WarehouseRefused',
+    forbidden: 'WarehouseRefused',
+    busy: 'WarehouseUnreachable',
+  },
 } as const satisfies Record<Side, Record<string, ErrorName>>
 
 /** SQLSTATE classes and codes that a later try can cure: connection, resources, shutdown, serialization, locks. */
 export function isTransient(sqlstate: string): boolean {
-  return /^(08|53|40)/.test(sqlstate) || ['57P01', '57P02', '57P03', '57P05', '55P03', '55006'].includes(sqlstate)
+  return (
+    /^(08|53|40)/.test(sqlstate) ||
+    ['57P01', '57P02', '57P03', '57P05', '55P03', '55006'].includes(sqlstate)
+  )
 }
 
 /**
@@ -46,40 +59,68 @@ export function translateFailure(thrown: unknown, peer: Peer, doing: string): To
   const who = peer.side === 'source' ? `source "${peer.name}"` : 'warehouse'
   const error = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as ServerError
   const code = typeof error.code === 'string' ? error.code : undefined
-  const sqlstate = code !== undefined && /^[0-9A-Z]{5}$/.test(code) && error.severity !== undefined ? code : undefined
+  const sqlstate =
+    code !== undefined && /^[0-9A-Z]{5}$/.test(code) && error.severity !== undefined
+      ? code
+      : undefined
   const where = peer.address
   if (sqlstate === undefined) {
-    const reason = code ?? (typeof error.message === 'string' ? safeReason(error.message) : 'no reason given')
-    return new ToteError(names.unreachable, `The ${who} at ${where} could not be reached (${reason}) while trying to ${doing}.`, {
-      where,
-      fix: reason === 'ECONNREFUSED' ? 'is a server listening there, and may this machine reach it?' : undefined,
-      cause: thrown,
-    })
+    const reason =
+      code ?? (typeof error.message === 'string' ? safeReason(error.message) : 'no reason given')
+    return new ToteError(
+      names.unreachable,
+      `The ${who} at ${where} could not be reached (${reason}) while trying to ${doing}.`,
+      {
+        where,
+        fix:
+          reason === 'ECONNREFUSED'
+            ? 'is a server listening there, and may this machine reach it?'
+            : undefined,
+        cause: thrown,
+      },
+    )
   }
   const object = objectOf(error)
   const about = object === '' ? '' : `, ${object}`
   const facts = { where, sqlstate, cause: thrown }
   if (sqlstate === '28P01' || sqlstate === '28000' || sqlstate === '3D000') {
     const what = sqlstate === '3D000' ? 'has no such database' : 'refused the login'
-    return new ToteError(names.refused, `The ${who} at ${where} ${what} (SQLSTATE ${sqlstate}).`, facts)
+    return new ToteError(
+      names.refused,
+      `The ${who} at ${where} ${what} (SQLSTATE ${sqlstate}).`,
+      facts,
+    )
   }
   if (sqlstate === '42501') {
-    return new ToteError(names.forbidden, `The ${who} at ${where} refused permission to ${doing} (SQLSTATE 42501${about}).`, {
-      ...facts,
-      // A missing grant, or a row security policy that would hide rows from us.
-      why: typeof error.message === 'string' ? error.message : undefined,
-    })
+    return new ToteError(
+      names.forbidden,
+      `The ${who} at ${where} refused permission to ${doing} (SQLSTATE 42501${about}).`,
+      {
+        ...facts,
+        // A missing grant, or a row security policy that would hide rows from us.
+        why: typeof error.message === 'string' ? error.message : undefined,
+      },
+    )
   }
   if (sqlstate === '55P03') {
-    return new ToteError(names.busy, `The ${who} at ${where} is busy: a lock was not given in time to ${doing} (SQLSTATE 55P03${about}).`, facts)
+    return new ToteError(
+      names.busy,
+      `The ${who} at ${where} is busy: a lock was not given in time to ${doing} (SQLSTATE 55P03${about}).`,
+      facts,
+    )
   }
   const name = isTransient(sqlstate) ? names.unreachable : names.refused
-  return new ToteError(name, `The ${who} at ${where} refused to ${doing}: ${serverReason(error, sqlstate)}${about}.`, facts)
+  return new ToteError(
+    name,
+    `The ${who} at ${where} refused to ${doing}: ${serverReason(error, sqlstate)}${about}.`,
+    facts,
+  )
 }
 
 /** The server's primary message quotes names, never values, except where data or somebody's own function speaks. */
 function serverReason(error: ServerError, sqlstate: string): string {
-  if (/^(22|23|38|39|P0)/.test(sqlstate) || typeof error.message !== 'string') return `SQLSTATE ${sqlstate}`
+  if (/^(22|23|38|39|P0)/.test(sqlstate) || typeof error.message !== 'string')
+    return `SQLSTATE ${sqlstate}`
   return `${error.message} (SQLSTATE ${sqlstate})`
 }
 
@@ -93,9 +134,12 @@ function objectOf(error: ServerError): string {
 
 /** Driver messages may quote a URL; only known harmless ones are shown. */
 function safeReason(message: string): string {
-  if (/terminated unexpectedly|Connection terminated|ended by the server/i.test(message)) return 'connection lost'
+  if (/terminated unexpectedly|Connection terminated|ended by the server/i.test(message))
+    return 'connection lost'
   if (/timeout/i.test(message)) return 'timeout'
-  if (/SSL|TLS|certificate|self.signed/i.test(message)) return 'TLS was refused or its certificate is not trusted'
-  if (/password must be/i.test(message)) return 'the server asks for a password and the URL has none'
+  if (/SSL|TLS|certificate|self.signed/i.test(message))
+    return 'TLS was refused or its certificate is not trusted'
+  if (/password must be/i.test(message))
+    return 'the server asks for a password and the URL has none'
   return 'connection failed'
 }

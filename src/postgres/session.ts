@@ -16,7 +16,10 @@ export interface SessionLimits {
  * The statements that begin it, as one simple query. `repeatable read` takes its snapshot at the
  * first statement that needs one: neither these nor `lock table` do.
  */
-export function beginReading(isolation: 'repeatable read' | 'read committed', limits: SessionLimits): string {
+export function beginReading(
+  isolation: 'repeatable read' | 'read committed',
+  limits: SessionLimits,
+): string {
   const settings: readonly (readonly [string, string])[] = [
     ['statement_timeout', String(limits.statementTimeoutMs)],
     ['lock_timeout', String(limits.lockTimeoutMs)],

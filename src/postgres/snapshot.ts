@@ -17,9 +17,11 @@ export function seesAtLeast(later: string, earlier: string): boolean {
   if (after.xmax < before.xmax) {
     // Ids between were all in progress for the earlier one, or it saw one that the later does not.
     if (before.xmax - after.xmax > BigInt(before.inProgress.size)) return false
-    for (let xid = after.xmax; xid < before.xmax; xid++) if (!before.inProgress.has(xid)) return false
+    for (let xid = after.xmax; xid < before.xmax; xid++)
+      if (!before.inProgress.has(xid)) return false
   }
-  for (const xid of after.inProgress) if (xid < before.xmax && !before.inProgress.has(xid)) return false
+  for (const xid of after.inProgress)
+    if (xid < before.xmax && !before.inProgress.has(xid)) return false
   return true
 }
 
@@ -27,5 +29,8 @@ function parseSnapshot(text: string): Snapshot {
   const match = /^(\d+):(\d+):([\d,]*)$/.exec(text)
   if (match === null) throw new RangeError(`not a snapshot: ${text}`)
   const list = match[3] ?? ''
-  return { xmax: BigInt(match[2] ?? 0), inProgress: new Set(list === '' ? [] : list.split(',').map(BigInt)) }
+  return {
+    xmax: BigInt(match[2] ?? 0),
+    inProgress: new Set(list === '' ? [] : list.split(',').map(BigInt)),
+  }
 }

@@ -63,10 +63,14 @@ async function watch(
       waited = row?.['waiting'] === '0' ? 0 : waited + POLL_MS
       if (waited >= options.afterMs) {
         onBusy(
-          new ToteError('SourceBusy', `Another session waits for a table of source "${options.name}" that this batch reads, so the batch gave way.`, {
-            why: 'a migration of the application must never be held up, nor the queue behind it',
-            fix: 'run again; the next batch picks up everything',
-          }),
+          new ToteError(
+            'SourceBusy',
+            `Another session waits for a table of source "${options.name}" that this batch reads, so the batch gave way.`,
+            {
+              why: 'a migration of the application must never be held up, nor the queue behind it',
+              fix: 'run again; the next batch picks up everything',
+            },
+          ),
         )
         return
       }

@@ -17,7 +17,11 @@ interface Named {
  * The tables that some include pattern names and no exclude pattern does, in their given order.
  * Throws SourceTableUnknown with every pattern that names nothing at all, and the nearest name.
  */
-export function chooseTables<T extends Named>(source: string, tables: readonly T[], choice: TableChoice): T[] {
+export function chooseTables<T extends Named>(
+  source: string,
+  tables: readonly T[],
+  choice: TableChoice,
+): T[] {
   const names = tables.map((table) => `${table.schema}.${table.name}`)
   const problems: Problem[] = []
   const matcher = (pattern: string, setting: string): ((name: string) => boolean) => {

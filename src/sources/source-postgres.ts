@@ -9,7 +9,14 @@
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { carriedType } from '../postgres/carried.ts'
-import { describeRelations, identifyServer, listRelations, serverVersion, type Relation, type RelationDetail } from '../postgres/catalogue.ts'
+import {
+  describeRelations,
+  identifyServer,
+  listRelations,
+  serverVersion,
+  type Relation,
+  type RelationDetail,
+} from '../postgres/catalogue.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import { beginReading, type SessionLimits } from '../postgres/session.ts'
@@ -43,11 +50,17 @@ export function openPostgresSource(options: PostgresSourceOptions): Source {
   }
 }
 
-async function takeSnapshot(options: PostgresSourceOptions, context: Context): Promise<SourceSnapshot> {
+async function takeSnapshot(
+  options: PostgresSourceOptions,
+  context: Context,
+): Promise<SourceSnapshot> {
   const busy = new AbortController()
   const url = await options.url()
   const target = { side: 'source', name: options.name, url } as const
-  const connection = await connect({ ...target, signal: AbortSignal.any([context.signal, busy.signal]) })
+  const connection = await connect({
+    ...target,
+    signal: AbortSignal.any([context.signal, busy.signal]),
+  })
   let watch: WaitWatch | undefined
   const close = async (): Promise<void> => {
     await watch?.stop()
@@ -61,13 +74,25 @@ async function takeSnapshot(options: PostgresSourceOptions, context: Context): P
       {
         onBusy: (error) => busy.abort(error),
         onBlind: (error) =>
-          context.emit({ type: 'note', level: 'warn', text: `whether others wait for the tables of "${options.name}" cannot be seen: ${error.message}` }),
+          context.emit({
+            type: 'note',
+            level: 'warn',
+            text: `whether others wait for the tables of "${options.name}" cannot be seen: ${error.message}`,
+          }),
       },
     )
-    const details = await describeRelations(connection, tables.map((table) => table.oid))
+    const details = await describeRelations(
+      connection,
+      tables.map((table) => table.oid),
+    )
     const described = describeTables(options, tables, details)
     return {
-      identity: { ...server.identity, tables: Object.fromEntries(tables.map((table) => [`${table.schema}.${table.name}`, table.oid])) },
+      identity: {
+        ...server.identity,
+        tables: Object.fromEntries(
+          tables.map((table) => [`${table.schema}.${table.name}`, table.oid]),
+        ),
+      },
       position: server.position,
       instant: server.instant,
       tables: described,
@@ -93,15 +118,21 @@ async function takeSnapshot(options: PostgresSourceOptions, context: Context): P
 const LOCK_TRY_MS = 500
 
 /** Lists the tables, locks them in a new transaction, and lists again: what was listed is what is locked. */
-async function lockTables(options: PostgresSourceOptions, connection: Connection): Promise<Relation[]> {
+async function lockTables(
+  options: PostgresSourceOptions,
+  connection: Connection,
+): Promise<Relation[]> {
   const { lockTimeoutMs } = options.limits
-  for (let attempt = 0, waitedMs = 0; ; ) {
+  for (let attempt = 0, waitedMs = 0; ;) {
     await connection.query('begin', beginReading('read committed', options.limits))
     const version = await serverVersion(connection)
     const listed = chosen(options, connection.peer.address, await listRelations(connection))
     await connection.query('commit', 'commit')
     const tryMs = Math.min(LOCK_TRY_MS, lockTimeoutMs - waitedMs)
-    await connection.query('begin', beginReading('repeatable read', { ...options.limits, lockTimeoutMs: tryMs, version }))
+    await connection.query(
+      'begin',
+      beginReading('repeatable read', { ...options.limits, lockTimeoutMs: tryMs, version }),
+    )
     if (listed.length === 0) return listed
     const names = listed.map((table) => quoteQualified(table.schema, table.name)).join(', ')
     try {
@@ -116,33 +147,54 @@ async function lockTables(options: PostgresSourceOptions, connection: Connection
       continue
     }
     const again = chosen(options, connection.peer.address, await listRelations(connection))
-    const signature = (tables: readonly Relation[]): string => tables.map((table) => table.oid).join()
+    const signature = (tables: readonly Relation[]): string =>
+      tables.map((table) => table.oid).join()
     if (signature(again) === signature(listed)) return again
     await connection.query('roll back', 'rollback')
     attempt += 1
     if (attempt > 2) {
-      throw new ToteError('SourceBusy', `The tables of source "${options.name}" keep changing while they are being locked.`, {
-        fix: 'run again when the migration is over',
-      })
+      throw new ToteError(
+        'SourceBusy',
+        `The tables of source "${options.name}" keep changing while they are being locked.`,
+        {
+          fix: 'run again when the migration is over',
+        },
+      )
     }
   }
 }
 
-function chosen(options: PostgresSourceOptions, address: string, relations: readonly Relation[]): Relation[] {
+function chosen(
+  options: PostgresSourceOptions,
+  address: string,
+  relations: readonly Relation[],
+): Relation[] {
   const literal = new Set(options.tables.include.filter((pattern) => !pattern.includes('*')))
   const tables = chooseTables(options.name, relations, options.tables).filter(
-    (relation) => isTable(relation) || literal.has(relation.name) || literal.has(`${relation.schema}.${relation.name}`),
+    (relation) =>
+      isTable(relation) ||
+      literal.has(relation.name) ||
+      literal.has(`${relation.schema}.${relation.name}`),
   )
   const forbidden = tables.filter((table) => !table.readable)
   if (forbidden.length > 0) {
     const names = forbidden.map((table) => `"${table.schema}.${table.name}"`)
     const role = quoteIdentifier(address.slice(0, address.lastIndexOf('@')))
-    throw new ToteError('SourceForbidden', `Source "${options.name}" does not let us read ${names.join(', ')}.`, {
-      where: address,
-      why: 'the role has no SELECT on the table, or no USAGE on its schema',
-      fix: forbidden.map((table) => `grant select on ${quoteQualified(table.schema, table.name)} to ${role};`).join(' '),
-      problems: forbidden.map((table) => ({ where: `${table.schema}.${table.name}`, message: 'SELECT is missing' })),
-    })
+    throw new ToteError(
+      'SourceForbidden',
+      `Source "${options.name}" does not let us read ${names.join(', ')}.`,
+      {
+        where: address,
+        why: 'the role has no SELECT on the table, or no USAGE on its schema',
+        fix: forbidden
+          .map((table) => `grant select on ${quoteQualified(table.schema, table.name)} to ${role};`)
+          .join(' '),
+        problems: forbidden.map((table) => ({
+          where: `${table.schema}.${table.name}`,
+          message: 'SELECT is missing',
+        })),
+      },
+    )
   }
   return tables
 }
@@ -164,9 +216,16 @@ function describeTables(
     if (!isTable(relation)) unsupported.push({ where, message: 'is not a table' })
     else if (detail.key.length === 0) unsupported.push({ where, message: 'has no primary key' })
     else unsupported.push(...oddities(relation, detail).map((message) => ({ where, message })))
-    const name = relation.schema === options.tables.defaultSchema ? relation.name : `${relation.schema}.${relation.name}`
+    const name =
+      relation.schema === options.tables.defaultSchema
+        ? relation.name
+        : `${relation.schema}.${relation.name}`
     // DuckDB, where models read them, does not tell upper from lower case in names.
-    if (names.has(name.toLowerCase())) unsupported.push({ where, message: `has the name of another table, "${names.get(name.toLowerCase())}", but for case or dots` })
+    if (names.has(name.toLowerCase()))
+      unsupported.push({
+        where,
+        message: `has the name of another table, "${names.get(name.toLowerCase())}", but for case or dots`,
+      })
     names.set(name.toLowerCase(), where)
     return {
       name,
@@ -179,22 +238,30 @@ function describeTables(
   })
   if (unsupported.length > 0) {
     const where = [...new Set(unsupported.map((problem) => problem.where))]
-    throw new ToteError('NotSupportedYet', `Source "${options.name}" has ${where.length === 1 ? 'a table' : `${where.length} tables`} that cannot be carried so far.`, {
-      problems: unsupported,
-      fix: `sources.${options.name}.tables.exclude: [${where.map((name) => `'${name}'`).join(', ')}]`,
-    })
+    throw new ToteError(
+      'NotSupportedYet',
+      `Source "${options.name}" has ${where.length === 1 ? 'a table' : `${where.length} tables`} that cannot be carried so far.`,
+      {
+        problems: unsupported,
+        fix: `sources.${options.name}.tables.exclude: [${where.map((name) => `'${name}'`).join(', ')}]`,
+      },
+    )
   }
   return tables
 }
 
 /** What a table with a key has that would go wrong later on. */
 function oddities(relation: Relation, { columns }: RelationDetail): string[] {
-  const found = relation.inherited ? ['has tables that inherit from it, so its key does not tell its rows apart'] : []
+  const found = relation.inherited
+    ? ['has tables that inherit from it, so its key does not tell its rows apart']
+    : []
   const seen = new Map<string, string>()
   for (const { name } of columns) {
     const other = seen.get(name.toLowerCase())
-    if (other !== undefined) found.push(`has columns that differ only in case, "${other}" and "${name}"`)
-    if (name.toLowerCase().startsWith('_tote_')) found.push(`has a column named "${name}", which Tote keeps for itself`)
+    if (other !== undefined)
+      found.push(`has columns that differ only in case, "${other}" and "${name}"`)
+    if (name.toLowerCase().startsWith('_tote_'))
+      found.push(`has a column named "${name}", which Tote keeps for itself`)
     seen.set(name.toLowerCase(), name)
   }
   return found
@@ -203,20 +270,36 @@ function oddities(relation: Relation, { columns }: RelationDetail): string[] {
 /** Another system or database is SourceReplaced; the same one in an older state is SourceBehind. */
 function follow(source: string, snapshot: SourceSnapshot, memory: SourceMemory): void {
   // A right granted or lost since makes the system unknown on one side, not another.
-  const known = (part: string): boolean => snapshot.identity[part] !== null && memory.identity[part] !== null
-  const changed = (['system', 'database'] as const).filter((part) => known(part) && snapshot.identity[part] !== memory.identity[part])
+  const known = (part: string): boolean =>
+    snapshot.identity[part] !== null && memory.identity[part] !== null
+  const changed = (['system', 'database'] as const).filter(
+    (part) => known(part) && snapshot.identity[part] !== memory.identity[part],
+  )
   if (changed.length > 0) {
-    const what = changed.map((part) => (part === 'system' ? 'system identifier' : 'database name')).join(' and ')
-    throw new ToteError('SourceReplaced', `Source "${source}" is another database than the last batch saw: its ${what} differs.`, {
-      why: 'its rows may be others under the same keys; taking them for changes must be a decision',
-      fix: 'tote run --accept-source',
-    })
+    const what = changed
+      .map((part) => (part === 'system' ? 'system identifier' : 'database name'))
+      .join(' and ')
+    throw new ToteError(
+      'SourceReplaced',
+      `Source "${source}" is another database than the last batch saw: its ${what} differs.`,
+      {
+        why: 'its rows may be others under the same keys; taking them for changes must be a decision',
+        fix: 'tote run --accept-source',
+      },
+    )
   }
-  const comparable = snapshot.position !== null && memory.position !== null && snapshot.identity['timeline'] === memory.identity['timeline']
+  const comparable =
+    snapshot.position !== null &&
+    memory.position !== null &&
+    snapshot.identity['timeline'] === memory.identity['timeline']
   if (comparable && !seesAtLeast(snapshot.position ?? '', memory.position ?? '')) {
-    throw new ToteError('SourceBehind', `Source "${source}" shows an older state than the last batch saw.`, {
-      why: 'a standby that lags, or a server put back to an earlier state, would look like deletions',
-      fix: 'run again when it has caught up',
-    })
+    throw new ToteError(
+      'SourceBehind',
+      `Source "${source}" shows an older state than the last batch saw.`,
+      {
+        why: 'a standby that lags, or a server put back to an earlier state, would look like deletions',
+        fix: 'run again when it has caught up',
+      },
+    )
   }
 }

@@ -46,7 +46,13 @@ async function takeSnapshot(options: SeedsOptions, context: Context): Promise<So
       path,
       table: {
         name: basename(file, '.csv'),
-        columns: names.map((name, index) => ({ name, type: 'text', carried: 'VARCHAR', notNull: index === 0, attribute: index + 1 })),
+        columns: names.map((name, index) => ({
+          name,
+          type: 'text',
+          carried: 'VARCHAR',
+          notNull: index === 0,
+          attribute: index + 1,
+        })),
         key: names.slice(0, 1),
         shape: names.join(','),
         fingerprint: createHash('sha256').update(body).digest('hex'),
@@ -83,15 +89,29 @@ async function copySeed(engine: Engine, { path, table }: Seed, sink: RowSink): P
         ` auto_detect = false, nullstr = '', allow_quoted_nulls = false, columns = {${columns}}) order by ${key}`,
     )
   } catch (cause) {
-    throw new ToteError('SeedInvalid', `The seed "${table.name}" is not CSV with ${table.columns.length} columns in every row.`, { where: path, cause })
+    throw new ToteError(
+      'SeedInvalid',
+      `The seed "${table.name}" is not CSV with ${table.columns.length} columns in every row.`,
+      { where: path, cause },
+    )
   }
   const seen = new Set<string>()
   for (const row of rows) {
     const value = row[table.key[0] ?? '']
-    if (typeof value !== 'string') throw invalid([{ where: path, message: `has a row without a value in its key column "${table.key[0]}"` }])
-    if (seen.has(value)) throw invalid([{ where: path, message: `has a key twice in its first column "${table.key[0]}"` }])
+    if (typeof value !== 'string')
+      throw invalid([
+        { where: path, message: `has a row without a value in its key column "${table.key[0]}"` },
+      ])
+    if (seen.has(value))
+      throw invalid([
+        { where: path, message: `has a key twice in its first column "${table.key[0]}"` },
+      ])
     seen.add(value)
-    sink.row(Buffer.from(`${table.columns.map((column) => csvField(row[column.name] as string | null)).join(',')}\n`))
+    sink.row(
+      Buffer.from(
+        `${table.columns.map((column) => csvField(row[column.name] as string | null)).join(',')}\n`,
+      ),
+    )
   }
   return rows.length
 }

@@ -6,9 +6,13 @@ import type { Store } from './store.ts'
 /** Opens a zone. Throws NotSupportedYet for anything but a folder. */
 export function openStore(url: string): Store {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) {
-    throw new ToteError('NotSupportedYet', `The lake at "${url}" is not a folder, and only folders are supported so far.`, {
-      fix: 'give lake.ingestion and lake.processed a folder, for example ".tote/lake/ingestion"',
-    })
+    throw new ToteError(
+      'NotSupportedYet',
+      `The lake at "${url}" is not a folder, and only folders are supported so far.`,
+      {
+        fix: 'give lake.ingestion and lake.processed a folder, for example ".tote/lake/ingestion"',
+      },
+    )
   }
   return openFolderStore(url)
 }

@@ -48,7 +48,11 @@ export function openFolderStore(folder: string): Store {
       })
     },
     read: async (key) => attempt(pathOf(key), async () => orUndefined(readFile(pathOf(key)))),
-    has: async (key) => attempt(pathOf(key), async () => (await orUndefined(access(pathOf(key)).then(() => true))) ?? false),
+    has: async (key) =>
+      attempt(
+        pathOf(key),
+        async () => (await orUndefined(access(pathOf(key)).then(() => true))) ?? false,
+      ),
     localPath: async (key, expected) => {
       const path = pathOf(key)
       if (sound.has(path)) return path
@@ -69,9 +73,12 @@ export function openFolderStore(folder: string): Store {
 async function difference(path: string, expected: StoredObject): Promise<string | undefined> {
   const found = await orUndefined(stat(path))
   if (found === undefined) return 'is missing'
-  if (found.size !== expected.bytes) return `has ${found.size} bytes where its manifest says ${expected.bytes}`
+  if (found.size !== expected.bytes)
+    return `has ${found.size} bytes where its manifest says ${expected.bytes}`
   const { sha256 } = await describe(path)
-  return sha256 === expected.sha256 ? undefined : 'has another content than its manifest says (sha256)'
+  return sha256 === expected.sha256
+    ? undefined
+    : 'has another content than its manifest says (sha256)'
 }
 
 async function describe(path: string): Promise<StoredObject> {
@@ -129,11 +136,18 @@ async function attempt<T>(path: string, action: () => Promise<T>): Promise<T> {
   } catch (error) {
     const code = codeOf(error)
     if (code === undefined) throw error
-    throw new ToteError('LakeUnreachable', `The lake at "${path}" could not be read or written (${code}).`, {
-      where: path,
-      fix: code === 'ENOSPC' ? 'free some disk space, then run again' : 'check the folder and its rights',
-      cause: error,
-    })
+    throw new ToteError(
+      'LakeUnreachable',
+      `The lake at "${path}" could not be read or written (${code}).`,
+      {
+        where: path,
+        fix:
+          code === 'ENOSPC'
+            ? 'free some disk space, then run again'
+            : 'check the folder and its rights',
+        cause: error,
+      },
+    )
   }
 }
 

@@ -21,7 +21,9 @@ export async function openTempFolder(parent: string): Promise<TempFolder> {
 async function sweep(parent: string): Promise<void> {
   const names = await readdir(parent).catch(() => [])
   const dead = names.filter((name) => /^\d+-/.test(name) && !isAlive(Number.parseInt(name, 10)))
-  await Promise.all(dead.map(async (name) => rm(join(parent, name), { recursive: true, force: true })))
+  await Promise.all(
+    dead.map(async (name) => rm(join(parent, name), { recursive: true, force: true })),
+  )
 }
 
 /** A later process with the same number only delays the sweep. */

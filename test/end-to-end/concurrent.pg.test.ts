@@ -239,7 +239,7 @@ test('P4: Ctrl-C at any moment ends a run with 130, and the next one completes i
     await expectWhole()
     await liveOneDay()
   }
-  console.log(`stopped ${stopped} of 8 runs, seed ${seed}`)
+  process.stdout.write(`stopped ${stopped} of 8 runs, seed ${seed}\n`)
   expect(stopped).toBeGreaterThan(0)
 })
 

@@ -7,7 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { takeRunLock, type LockHolder, type RunLock, type RunLockOptions } from '../../src/orchestrator/run-lock.ts'
+import {
+  takeRunLock,
+  type LockHolder,
+  type RunLock,
+  type RunLockOptions,
+} from '../../src/orchestrator/run-lock.ts'
 
 let folder: string
 
@@ -20,7 +25,14 @@ afterEach(async () => {
 })
 
 const take = async (options: Partial<RunLockOptions> = {}): Promise<RunLock> =>
-  takeRunLock({ folder, run: 'mine', wait: false, signal: new AbortController().signal, onWait: () => undefined, ...options })
+  takeRunLock({
+    folder,
+    run: 'mine',
+    wait: false,
+    signal: new AbortController().signal,
+    onWait: () => undefined,
+    ...options,
+  })
 
 /** A process that takes the lock and holds it until it is killed. */
 async function holdInChild(run: string): Promise<ChildProcess> {
@@ -42,11 +54,14 @@ async function holdInChild(run: string): Promise<ChildProcess> {
 }
 
 test('of many that take it at once, one holds it; released, it is free and nothing is left', async () => {
-  const results = await Promise.allSettled(Array.from({ length: 10 }, async (_, index) => take({ run: `run ${index}` })))
+  const results = await Promise.allSettled(
+    Array.from({ length: 10 }, async (_, index) => take({ run: `run ${index}` })),
+  )
   const held = results.filter((result) => result.status === 'fulfilled')
   expect(held).toHaveLength(1)
   for (const result of results) {
-    if (result.status === 'rejected') expect(result.reason).toMatchObject({ name: 'RunLocked', exit: 4, retry: true })
+    if (result.status === 'rejected')
+      expect(result.reason).toMatchObject({ name: 'RunLocked', exit: 4, retry: true })
   }
   await held[0]?.value.release()
   expect(await readdir(folder)).toEqual([])
@@ -55,13 +70,20 @@ test('of many that take it at once, one holds it; released, it is free and nothi
 
 test('another process holds it while it lives; after kill -9 it is taken over', async () => {
   const child = await holdInChild('theirs')
-  await expect(take()).rejects.toMatchObject({ name: 'RunLocked', message: expect.stringContaining(`theirs of this project is under way (process ${child.pid})`) as string })
+  await expect(take()).rejects.toMatchObject({
+    name: 'RunLocked',
+    message: expect.stringContaining(
+      `theirs of this project is under way (process ${child.pid})`,
+    ) as string,
+  })
   child.kill('SIGKILL')
   await once(child, 'close')
   const waits: LockHolder[] = []
   const lock = await take({ onWait: (holder) => waits.push(holder) })
   expect(waits).toEqual([])
-  expect((JSON.parse(await readFile(join(folder, 'run.lock'), 'utf8')) as LockHolder).run).toBe('mine')
+  expect((JSON.parse(await readFile(join(folder, 'run.lock'), 'utf8')) as LockHolder).run).toBe(
+    'mine',
+  )
   await lock.release()
 })
 
@@ -71,8 +93,14 @@ test('many that find one dead lock: one takes it over, each time', async () => {
   for (let round = 0; round < 40; round++) {
     await writeFile(join(folder, 'run.lock'), dead)
     // A claim on the dead lock whose own process died, too, keeps nobody out.
-    if (round % 4 === 0) await writeFile(join(folder, `run.lock.${createHash('sha256').update(dead).digest('hex').slice(0, 16)}`), dead)
-    const results = await Promise.allSettled(Array.from({ length: 10 }, async (_, index) => take({ run: `run ${index}` })))
+    if (round % 4 === 0)
+      await writeFile(
+        join(folder, `run.lock.${createHash('sha256').update(dead).digest('hex').slice(0, 16)}`),
+        dead,
+      )
+    const results = await Promise.allSettled(
+      Array.from({ length: 10 }, async (_, index) => take({ run: `run ${index}` })),
+    )
     const held = results.filter((result) => result.status === 'fulfilled')
     expect(held).toHaveLength(1)
     await held[0]?.value.release()
@@ -80,15 +108,18 @@ test('many that find one dead lock: one takes it over, each time', async () => {
   }
 })
 
-test.skipIf(process.platform !== 'linux')('a later process with the same number is not the one that held it', async () => {
-  await (await take()).release()
-  const own = { pid: process.pid, run: 'long ago', began: '1' }
-  await writeFile(join(folder, 'run.lock'), JSON.stringify(own))
-  await (await take()).release()
-  // Where the system does not say when a process began, a living number counts as the holder.
-  await writeFile(join(folder, 'run.lock'), JSON.stringify({ ...own, began: null }))
-  await expect(take()).rejects.toMatchObject({ name: 'RunLocked' })
-})
+test.skipIf(process.platform !== 'linux')(
+  'a later process with the same number is not the one that held it',
+  async () => {
+    await (await take()).release()
+    const own = { pid: process.pid, run: 'long ago', began: '1' }
+    await writeFile(join(folder, 'run.lock'), JSON.stringify(own))
+    await (await take()).release()
+    // Where the system does not say when a process began, a living number counts as the holder.
+    await writeFile(join(folder, 'run.lock'), JSON.stringify({ ...own, began: null }))
+    await expect(take()).rejects.toMatchObject({ name: 'RunLocked' })
+  },
+)
 
 test('a lock file that is no lock is replaced', async () => {
   await (await take()).release()
@@ -113,7 +144,11 @@ test('an abort ends the wait with its own reason, and leaves the other’s lock 
   const first = await take({ run: 'first' })
   const controller = new AbortController()
   const reason = new Error('stop')
-  const second = take({ wait: true, signal: controller.signal, onWait: () => controller.abort(reason) })
+  const second = take({
+    wait: true,
+    signal: controller.signal,
+    onWait: () => controller.abort(reason),
+  })
   await expect(second).rejects.toBe(reason)
   expect(await readdir(folder)).toEqual(['run.lock'])
   await first.release()
@@ -121,5 +156,7 @@ test('an abort ends the wait with its own reason, and leaves the other’s lock 
 
 test('a folder that cannot be written is a named error', async () => {
   await writeFile(join(folder, '..', 'file'), '')
-  await expect(take({ folder: join(folder, '..', 'file') })).rejects.toMatchObject({ name: 'LakeUnreachable' })
+  await expect(take({ folder: join(folder, '..', 'file') })).rejects.toMatchObject({
+    name: 'LakeUnreachable',
+  })
 })

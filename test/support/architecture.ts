@@ -20,7 +20,9 @@ const layers: readonly (readonly string[])[] = [
 ]
 
 /** Where each package may be imported, and whether only by `await import`. Types are free. */
-const packages: Readonly<Record<string, { readonly home: string | readonly string[]; readonly lazy: boolean }>> = {
+const packages: Readonly<
+  Record<string, { readonly home: string | readonly string[]; readonly lazy: boolean }>
+> = {
   '@duckdb/node-api': { home: 'columns', lazy: true },
   '@duckdb/node-bindings': { home: 'columns', lazy: true },
   commander: { home: 'cli', lazy: false },

@@ -38,12 +38,18 @@ export async function foundChanges(
   const { rows } = await query(project, sql, { on: 'lake', limit: 1_000_000 }, context)
   return rows.flatMap(([table, key, before, after]): FoundChange[] => {
     const change = after === 'd' ? 'deleted' : before === 'u' ? 'updated' : 'inserted'
-    return change === 'deleted' && before !== 'u' ? [] : [{ table: String(table), key: Number(key), change }]
+    return change === 'deleted' && before !== 'u'
+      ? []
+      : [{ table: String(table), key: Number(key), change }]
   })
 }
 
-export function compareWithJournal(happened: readonly NetChange[], found: readonly FoundChange[]): Comparison {
-  const id = (change: FoundChange | NetChange): string => `${change.table}/${change.key}/${change.change}`
+export function compareWithJournal(
+  happened: readonly NetChange[],
+  found: readonly FoundChange[],
+): Comparison {
+  const id = (change: FoundChange | NetChange): string =>
+    `${change.table}/${change.key}/${change.change}`
   const foundIds = new Set(found.map(id))
   const happenedIds = new Set(happened.map(id))
   return {

@@ -21,35 +21,62 @@ interface Tally {
   readonly sum: string
 }
 
-export async function countEverywhere(project: Project, ownerUrl: string, context: Context): Promise<Count[]> {
+export async function countEverywhere(
+  project: Project,
+  ownerUrl: string,
+  context: Context,
+): Promise<Count[]> {
   const tables = Object.keys(KEYS) as SourceTableName[]
   const tally = (table: SourceTableName, from: string): string =>
     `select '${table}' as name, count(*) as n, cast(coalesce(${SUMS[table] ?? '0'}, 0) as varchar) as total from ${from}`
   const union = (texts: readonly string[]): string => texts.join(' union all ')
   const source = await openDatabase(ownerUrl)
   try {
-    const inSource = await source.query(union(tables.map((table) => tally(table, `public."${table}"`))))
-    const inLake = await query(project, union(tables.map((table) => tally(table, `totesys."${table}"`))), { on: 'lake', limit: 100 }, context)
+    const inSource = await source.query(
+      union(tables.map((table) => tally(table, `public."${table}"`))),
+    )
+    const inLake = await query(
+      project,
+      union(tables.map((table) => tally(table, `totesys."${table}"`))),
+      { on: 'lake', limit: 100 },
+      context,
+    )
     const loaded = tables.filter((table) => MODELS[table] !== undefined)
     const current = (table: SourceTableName): string => {
       const model = MODELS[table] ?? ''
       return model.startsWith('fact_') ? `"${model}_current"` : `"${model}" where not is_deleted`
     }
-    const inWarehouse = await query(project, union(loaded.map((table) => tally(table, current(table)))), { on: 'warehouse', limit: 100 }, context)
+    const inWarehouse = await query(
+      project,
+      union(loaded.map((table) => tally(table, current(table)))),
+      { on: 'warehouse', limit: 100 },
+      context,
+    )
     const versions = await query(
       project,
-      union(loaded.map((table) => `select '${table}' as name, count(*) as n from "${MODELS[table] ?? ''}"`)),
+      union(
+        loaded.map(
+          (table) => `select '${table}' as name, count(*) as n from "${MODELS[table] ?? ''}"`,
+        ),
+      ),
       { on: 'warehouse', limit: 100 },
       context,
     )
     return tables.map((table): Count => {
       const at = (rows: readonly (readonly unknown[])[]): Tally | undefined => {
         const row = rows.find(([name]) => name === table)
-        return row === undefined ? undefined : { rows: Number(row[1]), sum: normalize(String(row[2])) }
+        return row === undefined
+          ? undefined
+          : { rows: Number(row[1]), sum: normalize(String(row[2])) }
       }
-      const [sourceTally, lake, warehouse] = [at(inSource.map((row) => Object.values(row))), at(inLake.rows), at(inWarehouse.rows)]
+      const [sourceTally, lake, warehouse] = [
+        at(inSource.map((row) => Object.values(row))),
+        at(inLake.rows),
+        at(inWarehouse.rows),
+      ]
       if (sourceTally === undefined || lake === undefined) throw new Error(`no count of ${table}`)
-      const same = (other: Tally): boolean => other.rows === sourceTally.rows && other.sum === sourceTally.sum
+      const same = (other: Tally): boolean =>
+        other.rows === sourceTally.rows && other.sum === sourceTally.sum
       return {
         table,
         model: MODELS[table],

@@ -5,7 +5,10 @@ import type { Count } from './counts.ts'
 
 export function renderRun(title: string, summary: RunSummary): string {
   const stages = summary.stages.map(({ stage, ms }) => `${stage} ${seconds(ms)}`).join(' · ')
-  const changed = summary.tables.reduce((sum, table) => sum + table.inserted + table.updated + table.deleted, 0)
+  const changed = summary.tables.reduce(
+    (sum, table) => sum + table.inserted + table.updated + table.deleted,
+    0,
+  )
   const loaded = summary.warehouse.reduce((sum, table) => sum + table.rowsLoaded, 0)
   return [
     `${title}: ${summary.outcome} in ${seconds(summary.ms)} (${stages})`,
@@ -14,15 +17,32 @@ export function renderRun(title: string, summary: RunSummary): string {
 }
 
 /** Every source table with what the two runs found, and the warehouse table that it feeds. */
-export function renderTables(first: RunSummary, second: RunSummary, counts: readonly Count[]): string {
+export function renderTables(
+  first: RunSummary,
+  second: RunSummary,
+  counts: readonly Count[],
+): string {
   const rows = counts.map(({ table, model, source, versions }) => {
     const found = (summary: RunSummary): string => {
-      const one = summary.tables.find((candidate) => candidate.source === 'totesys' && candidate.table === table)
+      const one = summary.tables.find(
+        (candidate) => candidate.source === 'totesys' && candidate.table === table,
+      )
       return one === undefined ? '' : changes(one.inserted, one.updated, one.deleted)
     }
-    return [table, count(source.rows), found(first), found(second), model ?? '(joined only)', model === undefined ? '' : count(versions)]
+    return [
+      table,
+      count(source.rows),
+      found(first),
+      found(second),
+      model ?? '(joined only)',
+      model === undefined ? '' : count(versions),
+    ]
   })
-  return section('Tables', ['source table', '>rows', '>first run', '>second run', 'warehouse table', '>rows with history'], rows)
+  return section(
+    'Tables',
+    ['source table', '>rows', '>first run', '>second run', 'warehouse table', '>rows with history'],
+    rows,
+  )
 }
 
 /** What happened between the runs, by reason, and whether Tote found it. */
@@ -45,7 +65,11 @@ export function renderChanges({ agreed, missing, extra }: Comparison): string {
     REASONS[kind] ?? '',
     [...tables].toSorted().join(', '),
   ])
-  const table = section('What changed, and why (the simulator’s journal beside the lake)', ['reason', '>happened', '>found', 'what it is', 'in'], rows)
+  const table = section(
+    'What changed, and why (the simulator’s journal beside the lake)',
+    ['reason', '>happened', '>found', 'what it is', 'in'],
+    rows,
+  )
   const verdict =
     missing.length === 0 && extra.length === 0
       ? `  ✔ ${count(agreed.length)} rows changed, ${count(agreed.length)} found: none missing, none extra`
@@ -76,7 +100,11 @@ export function renderCounts(counts: readonly Count[]): string {
   ])
   const all = counts.every(({ equal }) => equal)
   return [
-    section('Counted afresh in all three places', ['table', '>source', '>lake', '>warehouse', '>sum in source', '>sum in warehouse', ''], rows),
+    section(
+      'Counted afresh in all three places',
+      ['table', '>source', '>lake', '>warehouse', '>sum in source', '>sum in warehouse', ''],
+      rows,
+    ),
     all ? '  ✔ source, lake and warehouse agree, to the cent' : '  ✖ they do not agree',
   ].join('\n')
 }
@@ -94,21 +122,33 @@ export function renderNext(proven: boolean): string {
     `  npm run demo        one more day on the same databases`,
     `  its files are under examples/totesys/.tote; remove that folder to begin anew`,
     '',
-    proven ? '✔ Nothing lost, nothing doubled, nothing altered.' : '✖ The proof failed: please report this.',
+    proven
+      ? '✔ Nothing lost, nothing doubled, nothing altered.'
+      : '✖ The proof failed: please report this.',
   ].join('\n')
 }
 
-function section(title: string, header: readonly string[], rows: readonly (readonly string[])[]): string {
+function section(
+  title: string,
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
   const right = header.map((name) => name.startsWith('>'))
   const names = header.map((name) => name.replace(/^>/, ''))
-  const widths = names.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)))
+  const widths = names.map((name, column) =>
+    Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  )
   const line = (cells: readonly string[]): string =>
     `  ${cells.map((cell, column) => (right[column] === true ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0))).join('   ')}`.trimEnd()
   return ['', title, line(names), ...rows.map(line)].join('\n')
 }
 
 function changes(inserted: number, updated: number, deleted: number): string {
-  const parts = [inserted > 0 ? `+${count(inserted)}` : '', updated > 0 ? `~${count(updated)}` : '', deleted > 0 ? `-${count(deleted)}` : '']
+  const parts = [
+    inserted > 0 ? `+${count(inserted)}` : '',
+    updated > 0 ? `~${count(updated)}` : '',
+    deleted > 0 ? `-${count(deleted)}` : '',
+  ]
   return parts.filter((part) => part !== '').join(' ') || '–'
 }
 

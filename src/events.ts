@@ -84,6 +84,7 @@ export type NewEvent =
       readonly stage: Stage
       readonly ms: number
       readonly outcome: 'done' | 'nothing to do' | 'failed'
+      readonly error?: ErrorJson
     }
   | {
       readonly type: 'table.progress'

@@ -52,9 +52,9 @@ export async function commandRun(invocation: Invocation, flags: RunFlags): Promi
         })
         const readers = [history, ...jsonReaders(invocation, flags), terminal]
         const context = openContext({ run, signal, now: surface.now, readers })
-        const { summary, error } = await pipeline.run(project, toOptions(flags), context)
+        const { summary, error, others } = await pipeline.run(project, toOptions(flags), context)
         terminal.close()
-        return finish(invocation, { summary, error: endOf({ summary, error, signal }) })
+        return finish(invocation, { summary, error: endOf({ summary, error, signal }), others })
       },
     )
   } finally {
@@ -66,9 +66,11 @@ export async function commandRun(invocation: Invocation, flags: RunFlags): Promi
 interface Outcome {
   readonly summary: RunSummary
   readonly error: ToteError | undefined
+  /** Of other stages, or of other sources. */
+  readonly others?: readonly ToteError[] | undefined
 }
 
-function finish(invocation: Invocation, { summary, error }: Outcome): number {
+function finish(invocation: Invocation, { summary, error, others = [] }: Outcome): number {
   const { surface, flags, command } = invocation
   if (!flags.json && !flags.quiet) {
     const tote = toteFrom(surface.env, flags.writtenCwd)
@@ -78,10 +80,10 @@ function finish(invocation: Invocation, { summary, error }: Outcome): number {
   }
   if (error === undefined) return 0
   // With --json the summary, which is the last object, carries the error.
-  if (!flags.json) {
+  for (const failure of flags.json ? [] : [error, ...others]) {
     if (!flags.quiet) surface.stderr.write('\n')
     const { verbosity, colour } = flags
-    answerError(error, surface, {
+    answerError(failure, surface, {
       command,
       json: false,
       verbosity,

@@ -129,16 +129,22 @@ function outcomeOf(summary: NonNullable<RunRecord['summary']>, style: Style): st
   return `${style.red(MARKS.failed)} ${summary.outcome}${name}`
 }
 
-function standing({ ledger, pending, tables, warehouse }: Status, style: Style, now: Date): string {
+function standing(
+  { ledger, pending, tables, warehouse, untransformed }: Status,
+  style: Style,
+  now: Date,
+): string {
   if (pending === null) {
     const why = warehouse === null ? '' : `: ${warehouse.name}  ${printable(warehouse.message)}`
-    return `${style.red(MARKS.failed)} the warehouse could not be asked${why}`
+    return `${style.red(MARKS.failed)} where the warehouse stands is not known${why}`
   }
   if (tables.length === 0) return `${MARKS.nothing} nothing carried yet`
   const at =
     ledger === null
       ? 'the warehouse is empty'
       : `the warehouse is at batch ${ledger.batch} (${renderMoment(ledger.instant, now)})`
+  if (untransformed > 0)
+    return `${style.yellow(MARKS.warning)} ${at}, ${formatCount(untransformed)} extracted ${untransformed === 1 ? 'batch waits' : 'batches wait'} to be transformed`
   if (pending === 0) return `${style.green(MARKS.done)} ${at}, nothing left to load`
   return `${style.yellow(MARKS.warning)} ${at}, ${formatCount(pending)} ${pending === 1 ? 'batch' : 'batches'} not loaded yet`
 }

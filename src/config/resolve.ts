@@ -83,7 +83,7 @@ function sourceOf(name: string, source: CheckedConfig['sources'][string]): Sourc
 }
 
 // A source's name is a schema in the SQL of models: DuckDB's own and ours are taken.
-const RESERVED = ['seeds', 'main', 'tote', 'temp', 'information_schema', 'pg_catalog']
+const RESERVED = ['seeds', 'changes', 'main', 'tote', 'temp', 'information_schema', 'pg_catalog']
 
 function nameFindings(config: unknown): Finding[] {
   const sources = isPlain(config) ? config['sources'] : undefined
@@ -93,7 +93,7 @@ function nameFindings(config: unknown): Finding[] {
     return [{ path: ['sources'], message: 'sources must name at least one source' }]
   return names.flatMap((name) => {
     const path = ['sources', name]
-    if (RESERVED.includes(name))
+    if (RESERVED.includes(name) || name.endsWith('_changes'))
       return [{ path, message: `"${name}" cannot be the name of a source: it is taken` }]
     if (/^[a-z_][a-z0-9_]{0,62}$/.test(name)) return []
     return [

@@ -104,7 +104,10 @@ export const projectSchema = settings({
     url: databaseUrl().describe(
       'Where the database is: env(), embedded(), or a URL without a password.',
     ),
-    schema: name.default('public').describe('The schema of the star tables.'),
+    schema: name
+      .refine((schema) => schema !== 'tote', 'must not be "tote", where the ledger lies')
+      .default('public')
+      .describe('The schema of the star tables.'),
     readers: z
       .array(name)
       .default([])

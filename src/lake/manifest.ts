@@ -26,6 +26,14 @@ export interface DataFile {
   readonly greatest: readonly string[]
 }
 
+/** A batch of an ingestion chain, and the manifest that added it. */
+export interface InputMark {
+  readonly chain: string
+  readonly batch: number
+  readonly manifest: number
+  readonly sha256: string
+}
+
 /** What loading needs to know of a model, as it was when its rows were written. */
 export interface ModelFacts {
   readonly kind: ModelKind
@@ -75,7 +83,7 @@ export interface Manifest {
     readonly position: string | null
   }
   /** Processed chains: the ingestion batch of every source that this batch stands for. */
-  readonly inputs?: Readonly<Record<string, { readonly chain: string; readonly batch: number }>>
+  readonly inputs?: Readonly<Record<string, InputMark>>
   /** Processed chains: the engine's version. */
   readonly engine?: string
   readonly tables: Readonly<Record<string, TableEntry>>

@@ -50,7 +50,7 @@ export async function bindModels(
   engine: Engine,
   sources: readonly ReadableTable[],
 ): Promise<Model[]> {
-  const clashing = sameNames(texts)
+  const clashing = [...sameNames(texts), ...viewNames(texts)]
   if (clashing.length > 0) throw invalid(clashing)
   const findings: Finding[] = []
   const parsed: ParsedModel[] = []
@@ -274,6 +274,23 @@ function sameNames(texts: readonly ModelText[]): Finding[] {
           {
             where: text.path,
             message: `has the name of ${other.path}; upper and lower case do not tell names apart`,
+          },
+        ]
+  })
+}
+
+/** Every fact gets a view of its current rows, whose name no model may have. */
+function viewNames(texts: readonly ModelText[]): Finding[] {
+  return texts.flatMap((text) => {
+    const fact = texts.find(
+      ({ kind, name }) => kind === 'fact' && sameName(`${name}_current`, text.name),
+    )
+    return fact === undefined
+      ? []
+      : [
+          {
+            where: text.path,
+            message: `has the name of the view of the current rows of ${fact.path}`,
           },
         ]
   })

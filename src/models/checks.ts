@@ -44,7 +44,18 @@ export function checksOf(
       const rule = { type: 'references', column, model: other, modelColumn: keyOf(other) } as const
       return { name: `references(${column} -> ${other})`, severity: error, rule }
     }),
+    ...model.columns.flatMap(lengthCheck),
     ...model.checks,
+  ]
+}
+
+/** What the warehouse would refuse must be known before the commit. */
+function lengthCheck({ name, type, carried }: Model['columns'][number]): Check[] {
+  const length = /^character(?: varying)?\((\d+)\)$/.exec(type)?.[1]
+  if (length === undefined || carried !== 'VARCHAR') return []
+  const condition = `length(${quoteName(name)}) <= ${length}`
+  return [
+    { name: `length(${name}) <= ${length}`, severity: 'error', rule: { type: 'row', condition } },
   ]
 }
 

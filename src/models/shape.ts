@@ -36,7 +36,11 @@ export function shapeOf(
     const inherited = origin?.carried === mapped.carried ? origin.type : mapped.type
     const type = ownValue(model.types, name) ?? inherited
     const transfer = transferOf(mapped.carried, type)
-    if (transfer === undefined || transfer === 'inexact') {
+    if (
+      transfer === undefined ||
+      transfer === 'inexact' ||
+      (type !== inherited && rounds(mapped.carried, type))
+    ) {
       findings.push(
         headerFinding(
           model,
@@ -54,6 +58,12 @@ export function shapeOf(
     })
   })
   return { columns, findings }
+}
+
+/** Types into which the server rounds without a word; the select may round, and then it is said. */
+function rounds(carried: string, type: string): boolean {
+  if (carried === 'VARCHAR') return /^(numeric|interval)\(/.test(type)
+  return /^time(stamp)?\([0-5]\)/.test(type)
 }
 
 /** Whether the references fit the models that they point to; `models` holds all that were bound. */

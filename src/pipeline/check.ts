@@ -9,7 +9,10 @@ import { bindModels } from '../models/bind.ts'
 import { readModels } from '../models/read-models.ts'
 import { continueIds } from '../lake/column-ids.ts'
 import type { Column } from '../types.ts'
+import type { StarTable } from '../warehouse/warehouse.ts'
+import { starOfModels } from './load.ts'
 import type { Project } from './project.ts'
+import { refuseEdited } from './transform.ts'
 
 export interface CheckReport {
   readonly passed: readonly { readonly what: string; readonly detail: string }[]
@@ -64,6 +67,7 @@ export async function check(
   const sourcesKnown =
     failures.length === 0 &&
     project.sources.every(({ source }) => tables.some((table) => table.schema === source.name))
+  let star: readonly StarTable[] | undefined
   await attempt('models', async () => {
     const texts = await readModels(
       project.settings.models,
@@ -71,17 +75,19 @@ export async function check(
     )
     if (!sourcesKnown)
       return `${texts.length} headers; their SQL is checked with --live, or after the first run`
+    refuseEdited(project, await project.processed.chain(project.name).newest(), texts)
     const engine = await project.engine(context.signal)
     try {
-      await bindModels(texts, engine, tables)
+      star = starOfModels(await bindModels(texts, engine, tables))
     } finally {
       engine.close()
     }
-    return `${texts.length} models`
+    return `${texts.length} ${texts.length === 1 ? 'model' : 'models'}`
   })
   if (options.live) {
     await attempt('warehouse', async () => {
       await project.warehouse.probe()
+      if (star !== undefined) await project.warehouse.check(star)
       return 'can be loaded'
     })
   }

@@ -242,7 +242,7 @@ function refuseShrinking(
       return (
         before >= limit.fromRows &&
         counts.deleted > before * limit.share &&
-        !accepted.includes(read.table.name)
+        !accepted.some((name) => namesTable(name, read.table.name, from))
       )
     })
     .map(({ read, counts }) => ({
@@ -259,6 +259,15 @@ function refuseShrinking(
       fix: `tote run ${problems.map((problem) => `--accept-shrink ${problem.where}`).join(' ')}`,
     },
   )
+}
+
+/** Whether a user's `name`, with or without the default schema, means this table. */
+export function namesTable(
+  name: string,
+  table: string,
+  from: Pick<ProjectSource, 'defaultSchema'>,
+): boolean {
+  return name === table || name === `${from.defaultSchema}.${table}`
 }
 
 async function writeChanges(

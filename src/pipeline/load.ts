@@ -6,6 +6,7 @@ import { ToteError } from '../errors.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import { changesIn, filesOfBatch } from '../lake/read.ts'
+import type { Model } from '../models/model.ts'
 import type { LedgerEntry, StarChanges, StarTable } from '../warehouse/warehouse.ts'
 import type { Engine } from '../columns/engine.ts'
 import { batchManifests } from './points.ts'
@@ -61,6 +62,19 @@ function starOf(manifest: CommittedManifest): StarTable[] {
   }))
 }
 
+/** The star that bound models describe, before anything is written. */
+export function starOfModels(models: readonly Model[]): StarTable[] {
+  return models.map(({ name, kind, columns, key, recordId, references, comment }) => ({
+    name,
+    kind,
+    columns,
+    key,
+    recordId,
+    references,
+    comment,
+  }))
+}
+
 async function changesOf(
   project: Project,
   engine: Engine,
@@ -100,7 +114,7 @@ function entryOf(project: Project, manifest: CommittedManifest, context: Context
 }
 
 /** The ledger's last entry must be a manifest of this very lake (a new, restored or other one is never taken for applied). */
-async function refuseForeignLedger(
+export async function refuseForeignLedger(
   project: Project,
   newest: CommittedManifest | null,
   last: LedgerEntry | null,

@@ -2,7 +2,7 @@
  * The points that a pipeline passes: after an outage, ingestion batches are taken one by one, in the
  * order of their instants, so that history has every version that extraction saw.
  */
-import type { CommittedManifest } from '../lake/manifest.ts'
+import type { CommittedManifest, InputMark } from '../lake/manifest.ts'
 import type { Zone } from '../lake/zone.ts'
 import type { Instant } from '../types.ts'
 
@@ -53,10 +53,13 @@ export async function batchMarks(
   source: string,
   newest: CommittedManifest,
   after: number,
-): Promise<BatchMark[]> {
+): Promise<(BatchMark & InputMark)[]> {
   return (await batchManifests(zone, newest, after)).map((manifest) => ({
     source,
+    chain: manifest.chain,
     batch: manifest.batch,
+    manifest: manifest.number,
+    sha256: manifest.sha256,
     instant: manifest.instant,
   }))
 }

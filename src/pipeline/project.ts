@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { openEngine, type Engine } from '../columns/engine.ts'
 import { loadProject } from '../config/load.ts'
 import type { Project as Settings, SourceSettings } from '../config/project.ts'
+import { openDatabaseUrls } from '../embedded/database-url.ts'
 import { openZone, type Zone } from '../lake/zone.ts'
 import type { EmbeddedDatabase } from '../embedded/database.ts'
 import { openPostgresSource } from '../sources/source-postgres.ts'
@@ -15,7 +16,6 @@ import { openStore } from '../storage/open-store.ts'
 import { openTempFolder } from '../storage/temp-folder.ts'
 import { openPostgresWarehouse } from '../warehouse/warehouse-postgres.ts'
 import type { Warehouse } from '../warehouse/warehouse.ts'
-import { openDatabaseUrls } from './database-url.ts'
 
 /** The chain and the schema under which seeds are known. */
 export const SEEDS = 'seeds'
@@ -24,6 +24,8 @@ export interface ProjectSource {
   readonly source: Source
   /** null for seeds: a file may shrink as its owner likes. */
   readonly shrinkLimit: SourceSettings['shrinkLimit'] | null
+  /** Tables of this schema are also known with it before their name. */
+  readonly defaultSchema: string | null
 }
 
 export interface Project {
@@ -67,6 +69,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
   const tempFolder = temp.path
   const postgres = settings.sources.map((source): ProjectSource => ({
     shrinkLimit: source.shrinkLimit,
+    defaultSchema: source.defaultSchema,
     source: openPostgresSource({
       name: source.name,
       url: async () => urls.urlOf(source.database),
@@ -81,6 +84,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       : [
           {
             shrinkLimit: null,
+            defaultSchema: null,
             source: openSeedsSource({ name: SEEDS, folder: settings.seeds, tempFolder }),
           },
         ]

@@ -3,7 +3,7 @@
  * committed, in this run or an earlier one, so a stage that fails does not keep the next from work
  * that is already there.
  */
-import { toToteError, type ToteError } from '../errors.ts'
+import { nearestName, toToteError, type ToteError } from '../errors.ts'
 import type {
   BatchMark,
   Context,
@@ -13,7 +13,8 @@ import type {
   WarehouseTableSummary,
 } from '../events.ts'
 import type { Stage } from '../types.ts'
-import { extract } from './extract.ts'
+import { extract, namesTable } from './extract.ts'
+import { refuseForeignInputs } from './inputs.ts'
 import { load } from './load.ts'
 import type { Project } from './project.ts'
 import { takeRunLock } from '../orchestrator/run-lock.ts'
@@ -34,6 +35,8 @@ export interface RunResult {
   readonly summary: RunSummary
   /** The first failure, whole: with what only a person's terminal may show. */
   readonly error?: ToteError
+  /** Failures of other stages, or of other sources. */
+  readonly others?: readonly ToteError[]
 }
 
 interface Progress {
@@ -45,7 +48,7 @@ interface Progress {
   models: readonly ModelSummary[]
   warehouse: readonly WarehouseTableSummary[]
   warnings: number
-  error: ToteError | undefined
+  readonly errors: ToteError[]
 }
 
 /** Runs the stages and says how it went; throws nothing. */
@@ -64,7 +67,7 @@ export async function run(
     models: [],
     warehouse: [],
     warnings: 0,
-    error: undefined,
+    errors: [],
   }
   const counting: Context = {
     ...context,
@@ -94,11 +97,12 @@ export async function run(
       await lock.release()
     }
   } catch (error) {
-    progress.error ??= toToteError(error)
+    progress.errors.push(toToteError(error))
   }
   const summary = summarize(project, startedAt, context, progress)
   counting.emit({ type: 'run.finished', summary })
-  return progress.error === undefined ? { summary } : { summary, error: progress.error }
+  const [error, ...others] = progress.errors
+  return error === undefined ? { summary } : { summary, error, others }
 }
 
 async function runStages(
@@ -114,14 +118,24 @@ async function runStages(
         acceptSource: options.acceptSource ?? false,
         acceptShrink: options.acceptShrink ?? [],
       }
+      // Committing onto a zone that was put back would make restoring it impossible.
+      await refuseForeignInputs(project)
       let changed = false
+      const failures: ToteError[] = []
       for (const source of project.sources) {
-        const extracted = await extract(project, source, extracting, context)
-        progress.tables.push(...extracted.tables)
-        changed ||= extracted.changed
-        if (extracted.manifest !== null)
-          progress.ingestion[source.source.name] = markOf(extracted.manifest)
+        try {
+          const extracted = await extract(project, source, extracting, context)
+          progress.tables.push(...extracted.tables)
+          changed ||= extracted.changed
+          if (extracted.manifest !== null)
+            progress.ingestion[source.source.name] = markOf(extracted.manifest)
+        } catch (error) {
+          context.signal.throwIfAborted()
+          failures.push(toToteError(error))
+        }
       }
+      noteUnknown(project, extracting.acceptShrink, progress.tables, context)
+      if (failures.length > 0) throw new SeveralFailures(failures)
       return changed
     },
     transform: async () => {
@@ -140,21 +154,56 @@ async function runStages(
   for (const stage of ['extract', 'transform', 'load'] as const) {
     if (options.only !== undefined && options.only !== stage) continue
     const startedAt = context.now().getTime()
-    const finish = (outcome: 'done' | 'nothing to do' | 'failed'): void => {
+    const finish = (outcome: 'done' | 'nothing to do' | 'failed', error?: ToteError): void => {
       const ms = context.now().getTime() - startedAt
       progress.stages.push({ stage, ms, outcome })
-      context.emit({ type: 'stage.finished', stage, ms, outcome })
+      const failure = error === undefined ? {} : { error: error.toJSON() }
+      context.emit({ type: 'stage.finished', stage, ms, outcome, ...failure })
     }
     context.emit({ type: 'stage.started', stage })
     try {
       context.signal.throwIfAborted()
       finish((await work[stage]()) ? 'done' : 'nothing to do')
     } catch (error) {
-      const failure = toToteError(error)
-      progress.error ??= failure
-      finish('failed')
-      if (context.signal.aborted || failure.name === 'Bug') return
+      const failures = error instanceof SeveralFailures ? error.failures : [toToteError(error)]
+      // What stops one stage may stop the next with the same words; once is enough.
+      const said = new Set(progress.errors.map((failure) => failure.message))
+      progress.errors.push(...failures.filter((failure) => !said.has(failure.message)))
+      finish('failed', failures[0])
+      if (context.signal.aborted || failures.some((failure) => failure.name === 'Bug')) return
     }
+  }
+}
+
+/** Each source is extracted by itself; what went wrong with several is one failure of the stage. */
+class SeveralFailures extends Error {
+  override readonly name = 'SeveralFailures'
+  readonly failures: readonly ToteError[]
+  constructor(failures: readonly ToteError[]) {
+    super('several sources failed')
+    this.failures = failures
+  }
+}
+
+/** A name that was accepted and is no table's was mistyped: the refusal it was meant for still stands. */
+function noteUnknown(
+  project: Project,
+  accepted: readonly string[],
+  tables: readonly SourceTableSummary[],
+  context: Context,
+): void {
+  for (const name of accepted) {
+    const known = tables.some(({ table, source }) => {
+      const from = project.sources.find((candidate) => candidate.source.name === source)
+      return from !== undefined && namesTable(name, table, from)
+    })
+    if (known || tables.length === 0) continue
+    const nearest = nearestName(
+      name,
+      tables.map(({ table }) => table),
+    )
+    const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`
+    context.emit({ type: 'note', level: 'warn', text: `no table is named "${name}"${hint}` })
   }
 }
 
@@ -168,8 +217,9 @@ function summarize(
   context: Context,
   progress: Progress,
 ): RunSummary {
-  const { stages, tables, models, warehouse, ingestion, processed, inWarehouse, warnings, error } =
+  const { stages, tables, models, warehouse, ingestion, processed, inWarehouse, warnings } =
     progress
+  const [error] = progress.errors
   const idle = stages.every((stage) => stage.outcome === 'nothing to do')
   const failed = error?.name === 'RunCancelled' ? 'cancelled' : 'failed'
   return {

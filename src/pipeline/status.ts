@@ -3,6 +3,7 @@ import type { Context } from '../events.ts'
 import { toToteError, type ToteError } from '../errors.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import type { ModelKind } from '../types.ts'
+import { refuseForeignLedger } from './load.ts'
 import type { Project } from './project.ts'
 
 export interface StatusTable {
@@ -26,6 +27,8 @@ export interface Status {
   } | null
   /** Processed batches that the warehouse has not applied; null when it could not be asked. */
   readonly pending: number | null
+  /** Ingestion batches that no processed batch stands for yet. */
+  readonly untransformed: number
   readonly warehouse: ToteError | null
 }
 
@@ -38,8 +41,10 @@ export async function status(project: Project, _context: Context): Promise<Statu
   }
   const processed = await project.processed.chain(project.name).newest()
   tables.push(...tablesOf(project.name, processed))
+  const untransformed = await countUntransformed(project, processed)
   try {
     const last = await project.warehouse.last(project.name)
+    await refuseForeignLedger(project, processed, last)
     return {
       project: project.name,
       tables,
@@ -48,6 +53,7 @@ export async function status(project: Project, _context: Context): Promise<Statu
           ? null
           : { pipeline: last.pipeline, batch: last.batch, instant: last.instant },
       pending: (processed?.batch ?? 0) - (last?.batch ?? 0),
+      untransformed,
       warehouse: null,
     }
   } catch (error) {
@@ -56,9 +62,22 @@ export async function status(project: Project, _context: Context): Promise<Statu
       tables,
       ledger: null,
       pending: null,
+      untransformed,
       warehouse: toToteError(error),
     }
   }
+}
+
+async function countUntransformed(
+  project: Project,
+  processed: CommittedManifest | null,
+): Promise<number> {
+  let waiting = 0
+  for (const { source } of project.sources) {
+    const manifest = await project.ingestion.chain(source.name).newest()
+    waiting += Math.max(0, (manifest?.batch ?? 0) - (processed?.inputs?.[source.name]?.batch ?? 0))
+  }
+  return waiting
 }
 
 function tablesOf(chain: string, manifest: CommittedManifest | null): StatusTable[] {

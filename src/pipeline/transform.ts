@@ -8,17 +8,19 @@
 import { randomUUID } from 'node:crypto'
 import { relative } from 'node:path'
 import type { Engine } from '../columns/engine.ts'
-import { ToteError } from '../errors.ts'
+import { ToteError, type ErrorName } from '../errors.ts'
 import type { Context, ModelSummary } from '../events.ts'
 import { writeDueBases } from '../lake/base.ts'
 import { untilCommitted } from '../lake/conflict.ts'
 import { nextInstant } from '../lake/instant.ts'
-import { WRITER, type CommittedManifest } from '../lake/manifest.ts'
+import { WRITER, type CommittedManifest, type InputMark } from '../lake/manifest.ts'
 import { bindModels } from '../models/bind.ts'
 import { definitionOf, type Model, type ModelText } from '../models/model.ts'
 import { readModels } from '../models/read-models.ts'
 import { evaluatePoint } from './evaluate.ts'
-import { batchMarks, pointsAfter, type Point } from './points.ts'
+import { newestInputs, refuseForeignInputs } from './inputs.ts'
+import { starOfModels } from './load.ts'
+import { batchMarks, pointsAfter, type BatchMark, type Point } from './points.ts'
 import type { Project } from './project.ts'
 
 export interface Transformed {
@@ -38,16 +40,17 @@ async function passPoints(project: Project, context: Context): Promise<Transform
   let newest = await chain.newest()
   const inputs = await newestInputs(project)
   if (inputs === null) return { manifest: newest, batches: 0, models: [] }
-  refuseForeignInputs(project, newest, inputs)
+  await refuseForeignInputs(project)
   const texts = await readModels(
     project.settings.models,
     relative(project.folder, project.settings.models) || '.',
   )
   refuseEdited(project, newest, texts)
-  const points = await pendingPoints(project, newest, inputs)
+  const { points, marks } = await pendingPoints(project, newest, inputs)
   if (points.length === 0 || texts.length === 0) return { manifest: newest, batches: 0, models: [] }
 
   const models = await bind(project, texts, inputs, context)
+  if (newest === null) await refuseMisfits(project, models)
   const summaries = new Map<string, ModelSummary>()
   let batches = 0
   let failed: ToteError | undefined
@@ -56,14 +59,14 @@ async function passPoints(project: Project, context: Context): Promise<Transform
     try {
       const committed = await passPoint(
         project,
-        { engine, models, inputs, point, parent: newest },
+        { engine, models, inputs, marks, point, parent: newest },
         context,
       )
       if (failed !== undefined) {
         context.emit({
           type: 'note',
           level: 'warn',
-          text: 'an earlier batch was passed over because its checks failed; this one passes',
+          text: 'an earlier batch was passed over, because a check or a model failed; this one passes',
         })
         failed = undefined
       }
@@ -72,7 +75,9 @@ async function passPoints(project: Project, context: Context): Promise<Transform
       for (const summary of committed.models)
         summaries.set(summary.model, addCounts(summaries.get(summary.model), summary))
     } catch (error) {
-      if (!(error instanceof ToteError && error.name === 'CheckFailed')) throw error
+      // Correcting the source must be a way on: a later point may do what this one did not.
+      const passable = error instanceof ToteError && PASSABLE.includes(error.name)
+      if (!passable) throw error
       failed = error
     } finally {
       engine.close()
@@ -82,10 +87,14 @@ async function passPoints(project: Project, context: Context): Promise<Transform
   return { manifest: newest, batches, models: [...summaries.values()] }
 }
 
+/** Failures of the rows of one point, which another point need not have. */
+const PASSABLE: readonly ErrorName[] = ['CheckFailed', 'ModelFailed']
+
 export interface PointWork {
   readonly engine: Engine
   readonly models: readonly Model[]
   readonly inputs: ReadonlyMap<string, CommittedManifest>
+  readonly marks: readonly (BatchMark & InputMark)[]
   readonly point: Point
   readonly parent: CommittedManifest | null
 }
@@ -95,7 +104,7 @@ async function passPoint(
   work: PointWork,
   context: Context,
 ): Promise<{ manifest: CommittedManifest; models: readonly ModelSummary[] }> {
-  const { parent, point, inputs, engine } = work
+  const { parent, point, engine } = work
   const batch = (parent?.batch ?? 0) + 1
   const instant = nextInstant(parent?.instant ?? null, point.instant)
   const evaluated = await evaluatePoint(project, { ...work, batch, instant }, context)
@@ -110,12 +119,7 @@ async function passPoint(
       instant: changed ? instant : (parent?.instant ?? instant),
       run: context.run,
       writer: WRITER,
-      inputs: Object.fromEntries(
-        Object.entries(point.batches).map(([source, number]) => [
-          source,
-          { chain: inputs.get(source)?.chain ?? '', batch: number },
-        ]),
-      ),
+      inputs: inputsOf(work),
       engine: engine.version,
       tables: evaluated.tables,
     },
@@ -138,43 +142,18 @@ async function passPoint(
   return { manifest: based, models: evaluated.models }
 }
 
-async function newestInputs(
-  project: Project,
-): Promise<ReadonlyMap<string, CommittedManifest> | null> {
-  const found = new Map<string, CommittedManifest>()
-  for (const { source } of project.sources) {
-    const manifest = await project.ingestion.chain(source.name).newest()
-    if (manifest === null) return null
-    found.set(source.name, manifest)
-  }
-  return found
-}
-
-function refuseForeignInputs(
-  project: Project,
-  newest: CommittedManifest | null,
-  inputs: ReadonlyMap<string, CommittedManifest>,
-): void {
-  for (const [source, recorded] of Object.entries(newest?.inputs ?? {})) {
-    const found = inputs.get(source)
-    if (found !== undefined && found.chain === recorded.chain && found.batch >= recorded.batch)
-      continue
-    throw new ToteError(
-      'LakeCorrupt',
-      `The processed zone stands for batch ${recorded.batch} of source "${source}", which the ingestion zone does not hold.`,
-      {
-        where: project.ingestion.store.url,
-        why:
-          found === undefined
-            ? 'the source is no longer in the config'
-            : 'the ingestion zone is another one, or was put back to an earlier state',
-        fix: 'restore the ingestion zone, or begin a new processed zone and a new warehouse schema',
-      },
-    )
+/** Before the first batch of all: what the warehouse would refuse could only be mended by an edited model. */
+async function refuseMisfits(project: Project, models: readonly Model[]): Promise<void> {
+  try {
+    await project.warehouse.check(starOfModels(models))
+  } catch (error) {
+    const unreachable = error instanceof ToteError && error.name === 'WarehouseUnreachable'
+    if (!unreachable) throw error
   }
 }
 
-function refuseEdited(
+/** Throws ModelEdited when the processed zone was made with other models than these. */
+export function refuseEdited(
   project: Project,
   newest: CommittedManifest | null,
   texts: readonly ModelText[],
@@ -203,11 +182,26 @@ function refuseEdited(
   )
 }
 
+/** The manifest behind every batch of a point: one that is pending, or one that the parent stands for already. */
+function inputsOf({ point, marks, parent }: PointWork): Record<string, InputMark> {
+  return Object.fromEntries(
+    Object.entries(point.batches).map(([source, batch]) => {
+      const mark =
+        marks.find((candidate) => candidate.source === source && candidate.batch === batch) ??
+        parent?.inputs?.[source]
+      if (mark === undefined)
+        throw new RangeError(`no manifest of "${source}" added batch ${batch}`)
+      const { chain, manifest, sha256 } = mark
+      return [source, { chain, batch, manifest, sha256 }]
+    }),
+  )
+}
+
 async function pendingPoints(
   project: Project,
   newest: CommittedManifest | null,
   inputs: ReadonlyMap<string, CommittedManifest>,
-): Promise<Point[]> {
+): Promise<{ points: readonly Point[]; marks: readonly (BatchMark & InputMark)[] }> {
   const done =
     newest?.inputs === undefined
       ? null
@@ -219,7 +213,7 @@ async function pendingPoints(
       batchMarks(project.ingestion, source, manifest, done?.[source] ?? 0),
     ),
   )
-  return pointsAfter(done, [...inputs.keys()], marks.flat())
+  return { points: pointsAfter(done, [...inputs.keys()], marks.flat()), marks: marks.flat() }
 }
 
 async function bind(

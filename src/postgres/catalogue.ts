@@ -115,9 +115,7 @@ export async function describeRelations(
 }
 
 /** Who the server is, what a snapshot taken now sees, and its clock right after. */
-export async function identifyServer(
-  connection: Connection,
-): Promise<{
+export async function identifyServer(connection: Connection): Promise<{
   identity: ServerIdentity
   position: string
   instant: string

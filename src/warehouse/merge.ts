@@ -116,11 +116,12 @@ export function upsertRows(target: Target): string {
   const { layout, columns, stage } = target
   const { key, kind } = layout.table
   const names = columns.map(({ name }) => quoteIdentifier(name)).join(', ')
-  const sets = columns
-    .filter(({ name }) => !key.includes(name))
-    .map(({ name }) => `${quoteIdentifier(name)} = excluded.${quoteIdentifier(name)}`)
+  // The key, too: 1.0 and 1.000 are one key in two spellings, and the newest is kept.
+  const sets = columns.map(
+    ({ name }) => `${quoteIdentifier(name)} = excluded.${quoteIdentifier(name)}`,
+  )
   if (kind === 'dimension') sets.push('is_deleted = false')
-  const action = sets.length === 0 ? 'do nothing' : `do update set ${sets.join(', ')}`
+  const action = `do update set ${sets.join(', ')}`
   return `insert into ${nameOf(target)} (${names}) overriding system value
 select ${staged(columns)} from ${stage} as s where s.${quoteIdentifier(OP_COLUMN)} = 'u'
 on conflict (${key.map(quoteIdentifier).join(', ')}) ${action}`

@@ -36,6 +36,7 @@ const found: Status = {
   ],
   ledger: { pipeline: 'shop', batch: 1, instant: '2026-11-19T09:00:00.000000Z' },
   pending: 1,
+  untransformed: 0,
   warehouse: null,
 }
 
@@ -135,7 +136,14 @@ test('a later run that found no change makes a table fresher than its batch', as
 })
 
 test('before the first run it says what to do', async () => {
-  const nothing: Status = { project: 'shop', tables: [], ledger: null, pending: 0, warehouse: null }
+  const nothing: Status = {
+    project: 'shop',
+    tables: [],
+    ledger: null,
+    pending: 0,
+    untransformed: 0,
+    warehouse: null,
+  }
   const { stdout } = await play(['status'], {
     stateFolder,
     pipeline: { status: async () => nothing },
@@ -157,7 +165,7 @@ test('a warehouse that does not answer is part of the answer', async () => {
   const { exit, stdout } = await play(['status'], { stateFolder, pipeline })
   expect(exit).toBe(0)
   expect(stdout).toContain(
-    '✖ the warehouse could not be asked: WarehouseUnreachable  The warehouse did not answer',
+    '✖ where the warehouse stands is not known: WarehouseUnreachable  The warehouse did not answer',
   )
 })
 

@@ -74,7 +74,7 @@ describe('severity error', () => {
     const told = await project.tote('run')
     expect(told.exit).toBe(0)
     expect(told.stderr).toMatch(/check units >= 0 on fact_sale found 1 row/)
-    expect(told.stderr).toMatch(/passed over because its checks failed/)
+    expect(told.stderr).toMatch(/passed over, because a check or a model failed/)
     expect(await versions(8800102)).toEqual([
       { units: '20', batch: '1', current: 'f' },
       { units: '8', batch: '2', current: 'f' },

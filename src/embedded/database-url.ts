@@ -4,8 +4,8 @@
  */
 import type { Database } from '../config/reference.ts'
 import { ToteError } from '../errors.ts'
-import type { EmbeddedDatabase } from '../embedded/database.ts'
-import type { EmbeddedServer } from '../embedded/server.ts'
+import type { EmbeddedDatabase } from './database.ts'
+import type { EmbeddedServer } from './server.ts'
 
 export interface DatabaseUrls {
   urlOf(database: Database): Promise<string>
@@ -19,12 +19,12 @@ export function openDatabaseUrls(stateFolder: string, log: (text: string) => voi
   let server: Promise<EmbeddedServer> | undefined
   const opened = new Map<Database, Promise<EmbeddedDatabase>>()
   const start = async (): Promise<EmbeddedServer> => {
-    const { startEmbedded } = await import('../embedded/server.ts')
+    const { startEmbedded } = await import('./server.ts')
     return startEmbedded({ folder: stateFolder, log })
   }
   const open = async (database: Database & { type: 'embedded' }): Promise<EmbeddedDatabase> => {
     server ??= start()
-    const { ensureEmbeddedDatabase } = await import('../embedded/database.ts')
+    const { ensureEmbeddedDatabase } = await import('./database.ts')
     const { owner, reader, setup } = database
     return ensureEmbeddedDatabase(await server, {
       database: database.database,

@@ -73,7 +73,7 @@ describe('a runtime dependency', () => {
 
 describe('Node', () => {
   test('20.19 is the oldest that we ask for, and npm refuses what needs a newer one', () => {
-    expect(manifest.engines.node).toBe('>=20.19.0')
+    expect(manifest.engines.node).toBe('^20.19.0 || >=22.12.0')
     expect(readFileSync(path.join(root, '.npmrc'), 'utf8')).toMatch(/^engine-strict=true$/m)
     expect(manifest.devDependencies['@types/node']).toMatch(/^20\./)
   })

@@ -3,7 +3,7 @@
  * their session. Whatever happened, the warehouse is afterwards what an oracle in PostgreSQL makes of
  * the source, each batch is there once, and nobody is left behind.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -156,28 +156,32 @@ describe('another run', () => {
     expect(again, 'runs that lost a race').toBeGreaterThan(0)
   })
 
-  test('P3, P4: suspended at any moment, goes on when another one has meanwhile carried more', async () => {
-    const other = checkOut(join(folder, 'there'), folder, site)
-    const problems: string[] = []
-    await runAgain()
-    for (const moment of MOMENTS) {
-      await liveOneOrder()
-      const suspended = startRun(site, { on: moment, signal: 'SIGSTOP', looks: true })
-      if (!(await isSuspended(suspended))) problems.push(`${moment.source}: never came`)
-      await liveOneOrder()
-      const taking = startRun(other)
-      // It may have to wait for what the suspended one holds.
-      const taken = taking.until((event) => event.type === 'run.finished')
-      await Promise.race([taken, new Promise((resolve) => setTimeout(resolve, 1_000))])
-      suspended.child.kill('SIGCONT')
-      for (const { exit, summary } of await Promise.all([suspended.ended, taking.ended])) {
-        if (exit !== 0)
-          problems.push(`${moment.source}: exit ${exit} ${JSON.stringify(summary?.error)}`)
+  // A process's state is read from /proc.
+  test.runIf(existsSync('/proc/self/stat'))(
+    'P3, P4: suspended at any moment, goes on when another one has meanwhile carried more',
+    async () => {
+      const other = checkOut(join(folder, 'there'), folder, site)
+      const problems: string[] = []
+      await runAgain()
+      for (const moment of MOMENTS) {
+        await liveOneOrder()
+        const suspended = startRun(site, { on: moment, signal: 'SIGSTOP', looks: true })
+        if (!(await isSuspended(suspended))) problems.push(`${moment.source}: never came`)
+        await liveOneOrder()
+        const taking = startRun(other)
+        // It may have to wait for what the suspended one holds.
+        const taken = taking.until((event) => event.type === 'run.finished')
+        await Promise.race([taken, new Promise((resolve) => setTimeout(resolve, 1_000))])
+        suspended.child.kill('SIGCONT')
+        for (const { exit, summary } of await Promise.all([suspended.ended, taking.ended])) {
+          if (exit !== 0)
+            problems.push(`${moment.source}: exit ${exit} ${JSON.stringify(summary?.error)}`)
+        }
       }
-    }
-    expect(problems).toEqual([])
-    await expectWhole()
-  })
+      expect(problems).toEqual([])
+      await expectWhole()
+    },
+  )
 })
 
 /** Where another run may come between: before each look at what is there, and before each decision. */

@@ -1,8 +1,9 @@
 /** Where everything stands: batches and rows of every table in the lake, and how far the warehouse is. */
 import type { Context } from '../events.ts'
-import { toToteError, type ToteError } from '../errors.ts'
+import { ToteError, toToteError } from '../errors.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import type { ModelKind } from '../types.ts'
+import type { LedgerEntry } from '../warehouse/warehouse.ts'
 import { refuseForeignLedger } from './load.ts'
 import type { Project } from './project.ts'
 
@@ -32,39 +33,49 @@ export interface Status {
   readonly warehouse: ToteError | null
 }
 
-/** Reads manifests and the ledger; a warehouse that does not answer is part of the answer. */
+/**
+ * Reads the ledger and manifests, the last stage first: a run that goes on meanwhile must not make one
+ * seem ahead of what it was made of. A warehouse that does not answer is part of the answer.
+ */
 export async function status(project: Project, _context: Context): Promise<Status> {
+  const ledger = await project.warehouse.last(project.name).catch(toToteError)
+  const processed = await project.processed.chain(project.name).newest()
   const tables: StatusTable[] = []
   for (const { source } of project.sources) {
     const manifest = await project.ingestion.chain(source.name).newest()
     tables.push(...tablesOf(source.name, manifest))
   }
-  const processed = await project.processed.chain(project.name).newest()
   tables.push(...tablesOf(project.name, processed))
-  const untransformed = await countUntransformed(project, processed)
+  const known = {
+    project: project.name,
+    tables,
+    untransformed: await countUntransformed(project, processed),
+  }
+  const failure =
+    ledger instanceof ToteError ? ledger : await foreignLedger(project, processed, ledger)
+  if (ledger instanceof ToteError || failure !== null)
+    return { ...known, ledger: null, pending: null, warehouse: failure }
+  return {
+    ...known,
+    ledger:
+      ledger === null
+        ? null
+        : { pipeline: ledger.pipeline, batch: ledger.batch, instant: ledger.instant },
+    pending: (processed?.batch ?? 0) - (ledger?.batch ?? 0),
+    warehouse: null,
+  }
+}
+
+async function foreignLedger(
+  project: Project,
+  processed: CommittedManifest | null,
+  last: LedgerEntry | null,
+): Promise<ToteError | null> {
   try {
-    const last = await project.warehouse.last(project.name)
     await refuseForeignLedger(project, processed, last)
-    return {
-      project: project.name,
-      tables,
-      ledger:
-        last === null
-          ? null
-          : { pipeline: last.pipeline, batch: last.batch, instant: last.instant },
-      pending: (processed?.batch ?? 0) - (last?.batch ?? 0),
-      untransformed,
-      warehouse: null,
-    }
+    return null
   } catch (error) {
-    return {
-      project: project.name,
-      tables,
-      ledger: null,
-      pending: null,
-      untransformed,
-      warehouse: toToteError(error),
-    }
+    return toToteError(error)
   }
 }
 

@@ -163,7 +163,7 @@ describe('in parts', () => {
     expect((await project.tote('run', '--only', 'load')).exit).toBe(3)
     const status = await project.tote('status')
     expect(status.exit).toBe(0)
-    expect(status.stdout).toMatch(/the warehouse could not be asked: WarehouseUnreachable/)
+    expect(status.stdout).toMatch(/where the warehouse stands is not known: WarehouseUnreachable/)
     await project.environment({})
     expect((await project.tote('status')).stdout).toMatch(
       /3 batches not loaded yet\n +tote run --only load/,

@@ -2,7 +2,6 @@
  * A model's text: the leading `-- name: value` lines (grammar in docs/models.md) and the `select`
  * below them. Everything that is wrong with a header is found at once, with its line.
  */
-import { createHash } from 'node:crypto'
 import { nearestName, type Problem } from '../errors.ts'
 import type { ModelKind, Reference } from '../types.ts'
 import { meant } from './finding.ts'
@@ -76,14 +75,13 @@ export function parseModelText(name: string, path: string, file: string): Parsed
       path,
       sql: withoutSemicolon(lines.slice(start).join('\n')),
       sqlLine: start + 1,
-      sha256: createHash('sha256').update(file).digest('hex'),
       ...header,
     },
   }
 }
 
 type Found = (line: number | null, message: string) => void
-type Header = Omit<ModelText, 'name' | 'path' | 'sql' | 'sqlLine' | 'sha256'>
+type Header = Omit<ModelText, 'name' | 'path' | 'sql' | 'sqlLine'>
 
 function readEntries(lines: readonly string[], found: Found): Entry[] {
   const entries: Entry[] = []

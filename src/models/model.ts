@@ -38,8 +38,6 @@ export interface ModelText {
   /** The `select`, without the header, and the file's line on which it starts (1-based). */
   readonly sql: string
   readonly sqlLine: number
-  /** sha256 of the whole file. */
-  readonly sha256: string
   readonly key: readonly string[]
   /** Facts: the surrogate key column that the loader fills. */
   readonly recordId: string | null

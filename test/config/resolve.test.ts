@@ -335,6 +335,8 @@ test('names of sources that SQL could not say, or that are taken', () => {
     seeds: SOURCE,
     main: SOURCE,
     pg_catalog: SOURCE,
+    changes: SOURCE,
+    shop_changes: SOURCE,
     _ok2: SOURCE,
   }
   expect(problems({ ...CONFIG, sources })).toMatchInlineSnapshot(`
@@ -344,6 +346,8 @@ test('names of sources that SQL could not say, or that are taken', () => {
       "sources.seeds: "seeds" cannot be the name of a source: it is taken",
       "sources.main: "main" cannot be the name of a source: it is taken",
       "sources.pg_catalog: "pg_catalog" cannot be the name of a source: it is taken",
+      "sources.changes: "changes" cannot be the name of a source: it is taken",
+      "sources.shop_changes: "shop_changes" cannot be the name of a source: it is taken",
     ]
   `)
 })

@@ -1,5 +1,5 @@
 /** What was refused must have a way on: correct the source, or restore the zone, and run again. */
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { createProject, type ProjectOptions, type TestProject } from '../support/project.ts'
@@ -103,6 +103,25 @@ test('P7, P8: a key in another spelling is the same row, in the newest spelling'
     { bill_id: '1.000', is_deleted: 'f' },
     { bill_id: '2', is_deleted: 'f' },
   ])
+})
+
+test('a source that fails does not keep the next from being extracted', async () => {
+  const shop = await project({ dim_bill: DIMENSION })
+  await shop.good()
+  const config = await readFile(join(shop.folder, 'tote.config.ts'), 'utf8')
+  const down = `down: { type: 'postgres', url: 'postgres://nobody@127.0.0.1:1/none' },\n    shop:`
+  await shop.write('tote.config.ts', config.replace('shop:', down))
+  await shop.source.query(`update bill set note = 'c' where bill_id = 2`)
+  const { summary, error } = await shop.run()
+  expect(error?.name).toBe('SourceUnreachable')
+  expect(summary.batches.ingestion['shop']?.batch).toBe(2)
+})
+
+test('a table that is accepted and not there is said, with the nearest name', async () => {
+  const shop = await project({ dim_bill: DIMENSION })
+  const { events } = await shop.run({ acceptShrink: ['bil', 'public.bill'] })
+  const notes = events.flatMap((event) => (event.type === 'note' ? [event.text] : []))
+  expect(notes).toEqual(['no table is named "bil"; did you mean "bill"?'])
 })
 
 test('every stage says why it failed', async () => {

@@ -172,7 +172,7 @@ describe('a table that is emptied', () => {
     await project.good()
     await project.source.query('delete from address where address_id > 100')
     await expectRefusal(project, { name: 'ShrinkRefused', says: ['1400 of 1500 rows'] })
-    await project.good({ acceptShrink: ['address'] })
+    await project.good({ acceptShrink: ['public.address'] })
   })
   test('P6: a small table has no limit: TRUNCATE closes every version of its facts, and keeps them', async () => {
     await project.source.query('truncate sale')

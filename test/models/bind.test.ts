@@ -389,6 +389,14 @@ describe('columns that do not fit', () => {
       ]
     `)
   })
+  test('a model with the name of the view of a fact', async () => {
+    expect(
+      await problems(
+        model('f', '-- kind: fact\n-- key: id\n-- record id: r\nselect 1 as id'),
+        dimension('f_current', 'select 1 as id'),
+      ),
+    ).toEqual(['models/f_current.sql has the name of the view of the current rows of models/f.sql'])
+  })
   test('two models whose names differ only in case', async () => {
     expect(
       await problems(dimension('a', 'select 1 as id'), dimension('A', 'select 1 as id')),

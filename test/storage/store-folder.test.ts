@@ -94,7 +94,7 @@ test('P3: kill -9 at any moment leaves a name free or its whole object under it'
   const body = 'x'.repeat(4 << 20)
   const whole = sha256(body)
   let seen = 0
-  for (const delay of [0, 1, 2, 3, 5, 8, 12, 20, 35]) {
+  for (const delay of [0, 1, 2, 3, 5, 8, 12, 20, 35, 100, 400, 1500]) {
     const child = await startChild(`
       const store = openFolderStore(${JSON.stringify(folder)})
       const body = Buffer.alloc(${body.length}, 'x')

@@ -1,5 +1,5 @@
 /** The figures as text: for the terminal, and as Markdown for docs/benchmarks.md. Pure. */
-import { renderTable, type TableColumn } from '../src/observability/table.ts'
+import { renderTable, type TableColumn } from '../src/terminal/table.ts'
 import { medianOf, type Goal, type Judged, type Unit } from './figures.ts'
 
 const COLUMNS: readonly TableColumn[] = [

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-/** The process: one command line in, one exit code out. What it does is in `cli/program.ts`. */
+/** The process: one command line in, one exit code out. What it does is in `commands/program.ts`. */
 import { pipeline } from './cli/pipeline.ts'
-import { main, report } from './cli/program.ts'
+import { main, report } from './commands/program.ts'
 import { openSurface } from './cli/surface.ts'
 
 const argv = process.argv.slice(2)

@@ -4,16 +4,16 @@
  */
 import type { Context } from './events.ts'
 import type { OpenOptions, Project } from './pipeline/project.ts'
-import type { QueryOptions, QueryResult } from './pipeline/query.ts'
+import type { QueryOptions, QueryResult } from './inspect/query.ts'
 import type { RunOptions, RunResult } from './pipeline/run.ts'
 
 export { defineProject } from './config/project.ts'
-export { embedded, env } from './config/reference.ts'
+export { embedded, env } from './secrets/reference.ts'
 export { ERRORS, ToteError, type ErrorName } from './errors.ts'
 export type { ProjectConfig } from './config/schema.ts'
 export type { Context, NewEvent, RunEvent, RunSummary } from './events.ts'
 export type { OpenOptions, Project } from './pipeline/project.ts'
-export type { QueryOptions, QueryResult } from './pipeline/query.ts'
+export type { QueryOptions, QueryResult } from './inspect/query.ts'
 export type { RunOptions, RunResult } from './pipeline/run.ts'
 
 /** Loads tote.config.ts in `cwd` and opens the project; `close` it when done. */
@@ -37,5 +37,5 @@ export async function query(
   options: QueryOptions,
   context: Context,
 ): Promise<QueryResult> {
-  return (await import('./pipeline/query.ts')).query(project, sql, options, context)
+  return (await import('./inspect/query.ts')).query(project, sql, options, context)
 }

@@ -3,10 +3,10 @@
  * error included, is one object on stdout.
  */
 import type { ToteError } from '../errors.ts'
-import { renderError } from '../observability/error-screen.ts'
+import { renderError } from '../terminal/error-screen.ts'
 import { toJson } from '../observability/json-lines.ts'
 import type { TextOutput } from '../observability/reader.ts'
-import { createStyle, MARKS, printable, type Style } from '../observability/style.ts'
+import { createStyle, MARKS, printable, type Style } from '../terminal/style.ts'
 import type { Invocation, Warning } from './context.ts'
 import { type Surface, version, wantsColour } from './surface.ts'
 

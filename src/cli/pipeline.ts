@@ -2,11 +2,11 @@
  * What the commands ask of the pipeline, each loaded when it is first called: `tote --help` must not
  * pay for a database driver.
  */
-import type { check } from '../pipeline/check.ts'
+import type { check } from '../inspect/check.ts'
 import type { openProject } from '../pipeline/project.ts'
-import type { query } from '../pipeline/query.ts'
+import type { query } from '../inspect/query.ts'
 import type { run } from '../pipeline/run.ts'
-import type { status } from '../pipeline/status.ts'
+import type { status } from '../inspect/status.ts'
 
 export interface Pipeline {
   readonly openProject: typeof openProject
@@ -19,7 +19,7 @@ export interface Pipeline {
 export const pipeline: Pipeline = {
   openProject: async (...given) => (await import('../pipeline/project.ts')).openProject(...given),
   run: async (...given) => (await import('../pipeline/run.ts')).run(...given),
-  status: async (...given) => (await import('../pipeline/status.ts')).status(...given),
-  query: async (...given) => (await import('../pipeline/query.ts')).query(...given),
-  check: async (...given) => (await import('../pipeline/check.ts')).check(...given),
+  status: async (...given) => (await import('../inspect/status.ts')).status(...given),
+  query: async (...given) => (await import('../inspect/query.ts')).query(...given),
+  check: async (...given) => (await import('../inspect/check.ts')).check(...given),
 }

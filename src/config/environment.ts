@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { ToteError } from '../errors.ts'
 import type { Path } from './places.ts'
-import { isEnvReference, type EmbeddedReference } from './reference.ts'
+import { isEnvReference, type EmbeddedReference } from '../secrets/reference.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

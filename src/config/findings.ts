@@ -6,8 +6,8 @@ import type { z } from 'zod'
 import { nearestName } from '../errors.ts'
 import { Given } from './environment.ts'
 import type { Path } from './places.ts'
-import { isEmbeddedReference } from './reference.ts'
-import { redactText } from './secret.ts'
+import { isEmbeddedReference } from '../secrets/reference.ts'
+import { redactText } from '../secrets/secret.ts'
 
 export interface Finding {
   /** The setting, from the project down. */

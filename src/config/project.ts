@@ -2,7 +2,7 @@
  * A project, as a tote.config.ts defines it and as all other code sees it: defaults filled in, paths
  * absolute, secrets hidden, variables of the environment resolved. Light: every config imports this.
  */
-import type { Database } from './reference.ts'
+import type { Database } from '../secrets/reference.ts'
 import type { ProjectConfig } from './schema.ts'
 
 /**

@@ -5,7 +5,7 @@
 import { ToteError, type Problem } from '../errors.ts'
 import { formatPath, type Finding } from './findings.ts'
 import { findPlace, type Place } from './places.ts'
-import { redactText } from './secret.ts'
+import { redactText } from '../secrets/secret.ts'
 
 export interface ConfigText {
   /** For people: `tote.config.ts`. */

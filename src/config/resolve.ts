@@ -7,7 +7,7 @@ import { giveValues, isPlain, type Lookup } from './environment.ts'
 import { describeIssues, type Finding } from './findings.ts'
 import type { Project, SourceSettings } from './project.ts'
 import { projectSchema, type CheckedConfig } from './schema.ts'
-import { redactText } from './secret.ts'
+import { redactText } from '../secrets/secret.ts'
 
 export interface Written {
   /** What tote.config.ts exports. */

@@ -10,8 +10,8 @@ import {
   type Database,
   type EmbeddedReference,
   type EnvReference,
-} from './reference.ts'
-import { databaseUrlFault, hasPassword, redactText, Secret } from './secret.ts'
+} from '../secrets/reference.ts'
+import { databaseUrlFault, hasPassword, redactText, Secret } from '../secrets/secret.ts'
 
 /** What a user writes: the argument of `defineProject`. */
 export type ProjectConfig = z.input<typeof projectSchema>

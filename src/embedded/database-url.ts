@@ -2,7 +2,7 @@
  * A configured database to a URL: the given one, or one on the embedded server, which is loaded and
  * started when first asked for.
  */
-import type { Database } from '../config/reference.ts'
+import type { Database } from '../secrets/reference.ts'
 import { ToteError } from '../errors.ts'
 import type { EmbeddedDatabase } from './database.ts'
 import type { EmbeddedServer } from './server.ts'

@@ -15,9 +15,9 @@ import {
   sameName,
   type ReadableTable,
 } from './dependencies.ts'
-import { outputOrigins, type Origin, type TableLookup } from './inheritance.ts'
+import { outputOrigins, type Origin, type TableLookup } from '../syntax/inheritance.ts'
 import type { Model, ModelText, TableName } from './model.ts'
-import { readReferences } from './references.ts'
+import { readReferences } from '../syntax/references.ts'
 import { referenceFindings, shapeOf } from './shape.ts'
 import {
   asNode,
@@ -27,7 +27,7 @@ import {
   type Complaint,
   type OutputColumn,
   type TreeNode,
-} from './syntax-tree.ts'
+} from '../syntax/syntax-tree.ts'
 
 interface ParsedModel extends ModelText {
   readonly tree: TreeNode

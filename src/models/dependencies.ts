@@ -6,7 +6,7 @@ import { ToteError } from '../errors.ts'
 import type { Column } from '../types.ts'
 import { meant, sqlFinding, type Finding } from './finding.ts'
 import type { ModelText, TableName } from './model.ts'
-import type { TableMention } from './references.ts'
+import type { TableMention } from '../syntax/references.ts'
 
 /** A table that models may name as `schema.name`: of a source, or of the seeds. */
 export interface ReadableTable extends TableName {

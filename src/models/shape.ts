@@ -1,10 +1,10 @@
 /** Whether a model's columns fit its header and the warehouse: pure, every problem at once. */
-import { transferOf } from '../columns/copy-types.ts'
+import { transferOf } from '../vectors/copy-types.ts'
 import { headerFinding, meant, sqlFinding, type Finding } from './finding.ts'
 import { MAX_NAME_BYTES } from './header.ts'
 import type { Model, ModelText } from './model.ts'
-import type { OutputColumn } from './syntax-tree.ts'
-import type { Origin } from './inheritance.ts'
+import type { OutputColumn } from '../syntax/syntax-tree.ts'
+import type { Origin } from '../syntax/inheritance.ts'
 import { mapDuckdbType } from './types.ts'
 import type { Column } from '../types.ts'
 

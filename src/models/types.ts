@@ -2,7 +2,7 @@
  * What a model's column becomes: the DuckDB type that files carry it in, and the PostgreSQL type of
  * the warehouse. The table is printed in docs/models.md; a type that is not in it must be cast.
  */
-import { parseDecimal } from '../columns/copy-types.ts'
+import { parseDecimal } from '../vectors/copy-types.ts'
 
 export interface MappedType {
   /** Parquet keeps it exactly; a query is cast to it (HUGEINT would be written as DOUBLE). */

@@ -10,7 +10,7 @@ import { ToteError } from '../errors.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
-import { readCatalogue, type Catalogue } from './catalogue.ts'
+import { readCatalogue, type Catalogue } from '../star/catalogue.ts'
 import {
   addForeignKeys,
   addPrimaryKey,
@@ -22,8 +22,8 @@ import {
   createTable,
   createView,
   foreignKeysOf,
-} from './ddl.ts'
-import { allColumns, layoutOf, loadOrder } from './layout.ts'
+} from '../star/ddl.ts'
+import { allColumns, layoutOf, loadOrder } from '../star/layout.ts'
 import {
   commentLedger,
   createLedger,
@@ -39,10 +39,11 @@ import {
 } from './ledger.ts'
 import { fillTable, mergeTable } from './load.ts'
 import { carriedColumn, countRows, type Target } from './merge.ts'
-import { grantReaders, requireRights, type Rights } from './rights.ts'
+import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
 import { beginLoading, lockLedger, lockPipeline } from './session.ts'
-import { needsOf, relationNames, type TablePlan } from './shape.ts'
-import type { LedgerEntry, StarBatch, StarChanges, StarTable } from './warehouse.ts'
+import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
+import type { StarTable } from '../star/star-table.ts'
+import type { LedgerEntry, StarBatch, StarChanges } from './warehouse.ts'
 
 export interface Surveyed {
   readonly rights: Rights

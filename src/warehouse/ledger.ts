@@ -6,10 +6,9 @@ import { ToteError } from '../errors.ts'
 import type { WarehouseTableSummary } from '../events.ts'
 import type { TextRow } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
+import { LEDGER_SCHEMA, LEDGER_TABLE } from '../star/layout.ts'
 import type { LedgerEntry } from './warehouse.ts'
 
-export const LEDGER_SCHEMA = 'tote'
-export const LEDGER_TABLE = 'ledger'
 const LEDGER = `${quoteIdentifier(LEDGER_SCHEMA)}.${quoteIdentifier(LEDGER_TABLE)}`
 
 export const createLedgerSchema = `create schema if not exists ${quoteIdentifier(LEDGER_SCHEMA)}`

@@ -4,14 +4,14 @@
  * table, keys in place.
  */
 import type { DuckDBDataChunk } from '@duckdb/node-api'
-import { encodeBinary } from '../columns/copy-binary.ts'
-import type { BinaryColumn } from '../columns/copy-encoders.ts'
+import { encodeBinary } from '../vectors/copy-binary.ts'
+import type { BinaryColumn } from '../vectors/copy-encoders.ts'
 import { OP_COLUMN } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
-import { STAGE_NUMBER } from './layout.ts'
+import { STAGE_NUMBER } from '../star/layout.ts'
 import {
   closeVersions,
   createStage,

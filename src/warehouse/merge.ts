@@ -3,11 +3,11 @@
  * lives as long as the transaction. Deletes come before upserts. Values that the stage holds in
  * another type are cast on the way.
  */
-import { naturalType, transferOf } from '../columns/copy-types.ts'
+import { naturalType, transferOf } from '../vectors/copy-types.ts'
 import { OP_COLUMN, quoteName, quoteNames, quoteText } from '../columns/sql.ts'
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../postgres/identifiers.ts'
 import type { Instant } from '../types.ts'
-import { STAGE_NUMBER, type Layout } from './layout.ts'
+import { STAGE_NUMBER, type Layout } from '../star/layout.ts'
 
 /** A model column on its way: what DuckDB holds, what is sent, what the warehouse keeps. */
 export interface CarriedColumn {

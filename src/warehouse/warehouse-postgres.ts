@@ -5,13 +5,20 @@
 import { ToteError } from '../errors.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
 import { applyBatch, type Site, type Surveyed } from './apply.ts'
-import { readCatalogue, readEmptyTables, readTypes } from './catalogue.ts'
-import { loadOrder } from './layout.ts'
+import { readCatalogue, readEmptyTables, readTypes } from '../star/catalogue.ts'
+import { loadOrder } from '../star/layout.ts'
 import { findLedger, parseEntry, selectLast } from './ledger.ts'
-import { readRights, requireReaders, requireRights } from './rights.ts'
+import { readRights, requireReaders, requireRights } from '../star/rights.ts'
 import { beginLoading } from './session.ts'
-import { compareShape, incompleteTables, needsOf, relationNames, unknownTypes } from './shape.ts'
-import type { StarTable, Warehouse } from './warehouse.ts'
+import {
+  compareShape,
+  incompleteTables,
+  needsOf,
+  relationNames,
+  unknownTypes,
+} from '../star/shape.ts'
+import type { StarTable } from '../star/star-table.ts'
+import type { Warehouse } from './warehouse.ts'
 
 export interface PostgresWarehouseOptions {
   /** The URL, or how to get it when a connection is first needed (an embedded server starts then). */

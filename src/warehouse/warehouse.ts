@@ -3,18 +3,8 @@
  */
 import type { RowReader } from '../columns/rows.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
-import type { Column, Instant, ModelKind, Reference } from '../types.ts'
-
-export interface StarTable {
-  readonly name: string
-  readonly kind: ModelKind
-  readonly columns: readonly Column[]
-  readonly key: readonly string[]
-  readonly recordId: string | null
-  /** Foreign keys to other star tables, on their keys. */
-  readonly references: readonly Reference[]
-  readonly comment: string | null
-}
+import type { StarTable } from '../star/star-table.ts'
+import type { Instant } from '../types.ts'
 
 export interface LedgerEntry {
   readonly pipeline: string

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Given, giveValues, openEnvironment } from '../../src/config/environment.ts'
-import { embedded, env } from '../../src/config/reference.ts'
+import { embedded, env } from '../../src/secrets/reference.ts'
 
 let folder: string
 

@@ -1,7 +1,7 @@
 import { expect, expectTypeOf, test } from 'vitest'
 import { formatPath } from '../../src/config/findings.ts'
 import { defineProject, type Project } from '../../src/config/project.ts'
-import { embedded, env } from '../../src/config/reference.ts'
+import { embedded, env } from '../../src/secrets/reference.ts'
 import { resolveProject } from '../../src/config/resolve.ts'
 import type { ProjectConfig } from '../../src/config/schema.ts'
 

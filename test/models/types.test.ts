@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { transferOf } from '../../src/columns/copy-types.ts'
+import { transferOf } from '../../src/vectors/copy-types.ts'
 import { canonicalPostgresType, mapDuckdbType, TYPES } from '../../src/models/types.ts'
 
 describe('the type of a computed column', () => {

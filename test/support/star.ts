@@ -10,12 +10,8 @@ import type { RowReader } from '../../src/columns/rows.ts'
 import { quoteName } from '../../src/columns/sql.ts'
 import type { Context, NewEvent } from '../../src/events.ts'
 import type { Column } from '../../src/types.ts'
-import type {
-  LedgerEntry,
-  StarBatch,
-  StarChanges,
-  StarTable,
-} from '../../src/warehouse/warehouse.ts'
+import type { LedgerEntry, StarBatch, StarChanges } from '../../src/warehouse/warehouse.ts'
+import type { StarTable } from '../../src/star/star-table.ts'
 
 /** `name type carried`, with `?` after the name when it may be null. */
 export type ColumnText = readonly [name: string, type: string, carried: string]

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { layoutOf } from '../../src/warehouse/layout.ts'
+import { layoutOf } from '../../src/star/layout.ts'
 import {
   carriedColumn,
   closeVersions,
@@ -14,7 +14,7 @@ import {
   upsertRows,
   type Target,
 } from '../../src/warehouse/merge.ts'
-import type { StarTable } from '../../src/warehouse/warehouse.ts'
+import type { StarTable } from '../../src/star/star-table.ts'
 import { columns, starTable } from '../support/star.ts'
 
 const stamp = { batch: 7, instant: '2026-11-20T09:07:00.000456Z' }

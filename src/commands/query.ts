@@ -1,0 +1,115 @@
+/**
+ * `tote query`: one read-only statement on the lake or the warehouse, as a table for people, as CSV
+ * (RFC 4180) or JSON for programs. NULL is never taken for text: `∅` here, an unquoted nothing in CSV.
+ */
+import { ToteError } from '../errors.ts'
+import { counted } from '../terminal/number.ts'
+import { MARKS, printable, type Style } from '../terminal/style.ts'
+import { fitText, renderTable } from '../terminal/table.ts'
+import type { QueryResult } from '../inspect/query.ts'
+import { answer, startLog, styleOf, writeLines } from '../cli/answer.ts'
+import { type Invocation, openReading, withProject } from '../cli/context.ts'
+
+export interface QueryFlags {
+  readonly warehouse?: boolean
+  readonly limit: number
+  readonly csv?: boolean
+}
+
+type Cell = QueryResult['rows'][number][number]
+
+const NULL_SIGN = '∅'
+const CELL_WIDTH = 80
+
+export async function commandQuery(
+  invocation: Invocation,
+  statement: string,
+  flags: QueryFlags,
+): Promise<number> {
+  const { surface, pipeline } = invocation
+  if (flags.csv === true && invocation.flags.json) {
+    throw new ToteError('UsageInvalid', 'An answer is either --csv or --json', {
+      fix: 'leave one of them out',
+    })
+  }
+  const sql = statement === '-' ? await surface.readInput() : statement
+  if (sql.trim() === '')
+    throw new ToteError('UsageInvalid', 'The query is empty', { fix: 'tote query "select 1"' })
+  const { context, warnings } = openReading(invocation)
+  const on = flags.warehouse === true ? 'warehouse' : 'lake'
+  const result = await withProject(invocation, startLog(invocation), (project) =>
+    pipeline.query(project, sql, { on, limit: flags.limit }, context),
+  )
+  if (flags.csv === true) surface.stdout.write(renderCsv(result))
+  else answer(invocation, { data: result, lines: (style) => renderRows(result, style), warnings })
+  writeLines(surface.stderr, afterword(invocation, result, flags))
+  return 0
+}
+
+/** Header, types and rows; numbers to the right, control characters written out, long values cut. */
+export function renderRows({ columns, rows }: QueryResult, style: Style): string[] {
+  if (columns.length === 0) return []
+  const titles = columns.map(({ name, type }) => ({
+    title: printable(name),
+    align: isNumber(type) ? ('right' as const) : ('left' as const),
+  }))
+  const [title = '', types = '', ...lines] = renderTable(titles, [
+    columns.map(({ type }) => style.dim(printable(type))),
+    ...rows.map((row) => row.map((cell) => renderCell(cell, style))),
+  ])
+  return [style.bold(title), types, ...lines]
+}
+
+/** CRLF line ends; an empty text is `""`, NULL is nothing at all. */
+export function renderCsv({ columns, rows }: QueryResult): string {
+  const line = (cells: readonly Cell[]): string => `${cells.map(renderCsvCell).join(',')}\r\n`
+  return [columns.map((column) => column.name), ...rows].map(line).join('')
+}
+
+function renderCsvCell(cell: Cell): string {
+  if (cell === null) return ''
+  const text = String(cell)
+  return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+function renderCell(cell: Cell, style: Style): string {
+  if (cell === null) return style.dim(NULL_SIGN)
+  if (typeof cell !== 'string') return String(cell)
+  // A text that is the sign itself is the only one shown in quotes.
+  return cell === NULL_SIGN ? `"${NULL_SIGN}"` : fitText(printable(cell), CELL_WIDTH)
+}
+
+function isNumber(type: string): boolean {
+  return /^(u?(tiny|small|big|huge)?int(eger)?\d*|decimal|numeric|real|double( precision)?|float\d*)\b(?!.*\[)/i.test(
+    type,
+  )
+}
+
+/** Said on stderr: how many rows, and, whatever was asked for, when there are more. */
+function afterword(
+  invocation: Invocation,
+  { rows, truncated }: QueryResult,
+  { csv, limit }: QueryFlags,
+): string[] {
+  const { json, quiet } = invocation.flags
+  const style = styleOf(invocation, 'stderr')
+  const isTable = csv !== true && !json
+  const isCut =
+    isTable &&
+    rows.some((row) =>
+      row.some((cell) => typeof cell === 'string' && printable(cell).length > CELL_WIDTH),
+    )
+  const count = counted(rows.length, 'row')
+  const more = `${style.yellow(MARKS.warning)} the first ${count} of more; --limit ${limit * 10} shows more`
+  return [
+    ...(truncated ? [more] : []),
+    ...(isTable && !quiet && !truncated ? [style.dim(`(${count})`)] : []),
+    ...(isCut
+      ? [
+          style.dim(
+            `(values are cut at ${CELL_WIDTH} characters; --csv and --json show them whole)`,
+          ),
+        ]
+      : []),
+  ]
+}

@@ -1,0 +1,161 @@
+/** `tote run`: one batch through the stages, watched by terminal, JSON lines and run history. */
+import { join } from 'node:path'
+import { type ErrorJson, ToteError } from '../errors.ts'
+import type { RunSummary } from '../events.ts'
+import { openJsonLines } from '../observability/json-lines.ts'
+import type { EventReader } from '../observability/reader.ts'
+import { openRunHistory } from '../observability/run-history.ts'
+import { renderSummary } from '../terminal/summary.ts'
+import { openLiveTerminal } from '../terminal/terminal-live.ts'
+import { openPlainTerminal, type Terminal, type TerminalOptions } from '../terminal/terminal.ts'
+import type { RunOptions } from '../pipeline/run.ts'
+import type { Stage } from '../types.ts'
+import { answerError, commandLine, styleOf, toteFrom, writeLines } from '../cli/answer.ts'
+import { type Invocation, newRunId, openContext, withProject, withTimeout } from '../cli/context.ts'
+import { exitCodeOf } from '../cli/surface.ts'
+
+export const STAGES: readonly Stage[] = ['extract', 'transform', 'load']
+
+export interface RunFlags {
+  readonly only?: Stage
+  readonly fullRefresh?: boolean
+  readonly acceptShrink?: readonly string[]
+  readonly acceptSource?: boolean
+  readonly wait: boolean
+  /** Milliseconds. */
+  readonly timeout?: number
+  readonly logFormat: 'pretty' | 'json'
+}
+
+/** Returns the exit code; throws what went wrong before the run began. */
+export async function commandRun(invocation: Invocation, flags: RunFlags): Promise<number> {
+  const { surface, pipeline } = invocation
+  const run = newRunId(surface)
+  const terminal = openTerminal(invocation, flags)
+  const { signal, stop } = withTimeout(surface.signal, flags.timeout)
+  signal.addEventListener('abort', () => terminal.note('Stopping. Once more to stop at once.'))
+  try {
+    return await withProject(
+      // A timeout stops what a signal stops, the warehouse's connection included.
+      { ...invocation, surface: { ...surface, signal } },
+      (text) => terminal.note(text),
+      async (project) => {
+        signal.throwIfAborted()
+        const history = openRunHistory({
+          folder: join(project.stateFolder, 'runs'),
+          run,
+          onFailure: (text) => terminal.warn(text),
+        })
+        const readers = [history, ...jsonReaders(invocation, flags), terminal]
+        const context = openContext({ run, signal, now: surface.now, readers })
+        const { summary, error, others } = await pipeline.run(project, toOptions(flags), context)
+        terminal.close()
+        return finish(invocation, { summary, error: endOf({ summary, error, signal }), others })
+      },
+    )
+  } finally {
+    stop()
+    terminal.close()
+  }
+}
+
+interface Outcome {
+  readonly summary: RunSummary
+  readonly error: ToteError | undefined
+  /** Of other stages, or of other sources. */
+  readonly others?: readonly ToteError[] | undefined
+}
+
+function finish(invocation: Invocation, { summary, error, others = [] }: Outcome): number {
+  const { surface, flags, command } = invocation
+  if (!flags.json && !flags.quiet) {
+    const tote = toteFrom(surface.env, flags.writtenCwd)
+    const style = styleOf(invocation, 'stdout')
+    if (surface.stderr.isTTY) surface.stderr.write('\n')
+    writeLines(surface.stdout, renderSummary(summary, { style, now: surface.now(), tote }))
+  }
+  if (error === undefined) return 0
+  // With --json the summary, which is the last object, carries the error.
+  for (const failure of flags.json ? [] : [error, ...others]) {
+    if (!flags.quiet) surface.stderr.write('\n')
+    const { verbosity, colour } = flags
+    answerError(failure, surface, {
+      command,
+      json: false,
+      verbosity,
+      colour,
+      tote: toteFrom(surface.env, undefined),
+      again: commandLine(invocation),
+    })
+  }
+  return exitCodeOf(error)
+}
+
+/** What the run ended with; where it was stopped, the reason for which it was stopped. */
+function endOf({
+  summary,
+  error,
+  signal,
+}: Outcome & { signal: AbortSignal }): ToteError | undefined {
+  const ended = error ?? (summary.error === undefined ? undefined : revive(summary.error))
+  const stopped =
+    ended?.name === 'RunCancelled' && signal.aborted && signal.reason instanceof ToteError
+  return stopped ? (signal.reason as ToteError) : ended
+}
+
+function revive({ name, message, ...facts }: ErrorJson): ToteError {
+  return new ToteError(name, message, facts)
+}
+
+function toOptions(flags: RunFlags): RunOptions {
+  const { only, fullRefresh, acceptShrink, acceptSource, wait } = flags
+  return {
+    wait,
+    ...(only === undefined ? {} : { only }),
+    ...(fullRefresh === undefined ? {} : { fullRefresh }),
+    ...(acceptShrink === undefined ? {} : { acceptShrink }),
+    ...(acceptSource === undefined ? {} : { acceptSource }),
+  }
+}
+
+function jsonReaders({ surface, flags }: Invocation, { logFormat }: RunFlags): EventReader[] {
+  return [
+    ...(flags.json ? [openJsonLines((text) => surface.stdout.write(text))] : []),
+    ...(logFormat === 'json' && !flags.quiet
+      ? [openJsonLines((text) => surface.stderr.write(text))]
+      : []),
+  ]
+}
+
+function openTerminal(invocation: Invocation, { only, logFormat }: RunFlags): Terminal {
+  const { surface, flags } = invocation
+  const options: TerminalOptions = {
+    output: surface.stderr,
+    style: styleOf(invocation, 'stderr'),
+    stages: only === undefined ? STAGES : [only],
+    verbosity: flags.verbosity,
+    now: surface.now,
+  }
+  if (flags.json || logFormat === 'json') return silent
+  if (flags.quiet) return onlyWarnings(openPlainTerminal(options))
+  const live = surface.stderr.isTTY && surface.env['TERM'] !== 'dumb'
+  return live ? openLiveTerminal(options) : openPlainTerminal(options)
+}
+
+const silent: Terminal = {
+  read: () => undefined,
+  note: () => undefined,
+  warn: () => undefined,
+  close: () => undefined,
+}
+
+function onlyWarnings(terminal: Terminal): Terminal {
+  return {
+    ...silent,
+    warn: (text) => terminal.warn(text),
+    read(event) {
+      if (event.type === 'check.failed' || (event.type === 'note' && event.level === 'warn'))
+        terminal.read(event)
+    },
+  }
+}

@@ -1,0 +1,150 @@
+/** `tote status`: the last runs, how fresh each table is, and what the warehouse has not loaded yet. */
+import { join } from 'node:path'
+import { formatChange, formatCount } from '../terminal/number.ts'
+import { changedRows } from '../terminal/progress.ts'
+import { listRuns, type RunRecord } from '../observability/run-history.ts'
+import { MARKS, printable, type Style } from '../terminal/style.ts'
+import { renderTable, type TableColumn } from '../terminal/table.ts'
+import { renderDuration, renderMoment } from '../terminal/time.ts'
+import type { Status, StatusTable } from '../inspect/status.ts'
+import type { Stage } from '../types.ts'
+import { answer, startLog, toteFrom } from '../cli/answer.ts'
+import { type Invocation, openReading, withProject } from '../cli/context.ts'
+
+const SHOWN_RUNS = 5
+/** Enough to find the last good run after an evening of failures. */
+const READ_RUNS = 50
+
+export async function commandStatus(invocation: Invocation): Promise<number> {
+  const { surface, pipeline, flags } = invocation
+  const { context, warnings } = openReading(invocation)
+  const { found, history } = await withProject(
+    invocation,
+    startLog(invocation),
+    async (project) => ({
+      found: await pipeline.status(project, context),
+      history: await listRuns(join(project.stateFolder, 'runs'), READ_RUNS),
+    }),
+  )
+  const tables = found.tables.map((table) => ({ ...table, freshTo: freshTo(table, history) }))
+  const runs = history.slice(0, SHOWN_RUNS)
+  const tote = toteFrom(surface.env, flags.writtenCwd)
+  answer(invocation, {
+    data: { ...found, tables, runs },
+    lines: (style) => renderStatus({ ...found, tables, runs }, { style, now: surface.now(), tote }),
+    warnings,
+  })
+  return 0
+}
+
+interface Shown extends Status {
+  readonly tables: readonly (StatusTable & { readonly freshTo: string })[]
+  readonly runs: readonly RunRecord[]
+}
+
+/**
+ * Up to when a table is complete: its newest batch, or a later run that looked and found no change.
+ * A model also needs that run's other stages.
+ */
+function freshTo(table: StatusTable, history: readonly RunRecord[]): string {
+  const needed: readonly Stage[] =
+    table.kind === 'source' ? ['extract'] : ['extract', 'transform', 'load']
+  const confirming = history.find(({ summary }) =>
+    needed.every((stage) =>
+      summary?.stages.some((one) => one.stage === stage && one.outcome !== 'failed'),
+    ),
+  )
+  const confirmed = confirming?.summary?.startedAt ?? ''
+  return confirmed > table.instant ? confirmed : table.instant
+}
+
+/** The screen: runs, tables, and where the warehouse stands. */
+function renderStatus(
+  found: Shown,
+  { style, now, tote }: { style: Style; now: Date; tote: string },
+): string[] {
+  const { runs } = found
+  const indent = { indent: 2, title: style.dim }
+  const runRows = runs.map((record) => runRow(record, style, now))
+  const tableRows = found.tables.map(({ chain, table, kind, batch, freshTo: moment, rows }) => [
+    kind === 'source' ? `${chain}.${table}` : table,
+    kind,
+    formatCount(batch),
+    renderMoment(moment, now),
+    renderDuration(Math.max(0, now.getTime() - Date.parse(moment))),
+    formatCount(rows),
+  ])
+  return [
+    style.bold(found.project),
+    ...(runs.length === 0 ? [] : ['', ...renderTable(RUN_COLUMNS, runRows, indent)]),
+    ...(tableRows.length === 0 ? [] : ['', ...renderTable(TABLE_COLUMNS, tableRows, indent)]),
+    '',
+    `  ${standing(found, style, now)}`,
+    ...((found.pending ?? 0) > 0 ? [`  ${tote} run --only load`] : []),
+    ...(found.tables.length === 0 ? [`  ${tote} run`] : []),
+  ]
+}
+
+const RUN_COLUMNS: readonly TableColumn[] = [
+  { title: 'Run', align: 'left' },
+  { title: 'started', align: 'left' },
+  { title: 'took', align: 'right' },
+  { title: 'changes', align: 'right' },
+  { title: 'loaded', align: 'right' },
+  { title: 'outcome', align: 'left' },
+]
+
+const TABLE_COLUMNS: readonly TableColumn[] = [
+  { title: 'Table', align: 'left' },
+  { title: 'kind', align: 'left' },
+  { title: 'batch', align: 'right' },
+  { title: 'fresh to', align: 'left' },
+  { title: 'behind', align: 'right' },
+  { title: 'rows', align: 'right' },
+]
+
+function runRow({ run, startedAt, summary }: RunRecord, style: Style, now: Date): string[] {
+  const started = renderMoment(startedAt, now)
+  if (summary === undefined)
+    return [run, started, '–', '–', '–', `${MARKS.waiting} under way, or killed`]
+  const changes = summary.tables.reduce((rows, table) => rows + changedRows(table), 0)
+  const loaded = summary.warehouse.reduce(
+    (rows, table) => rows + table.rowsLoaded + table.rowsDeleted,
+    0,
+  )
+  return [
+    run,
+    started,
+    renderDuration(summary.ms),
+    formatChange(changes),
+    formatChange(loaded),
+    outcomeOf(summary, style),
+  ]
+}
+
+function outcomeOf(summary: NonNullable<RunRecord['summary']>, style: Style): string {
+  if (summary.outcome === 'succeeded') return `${style.green(MARKS.done)} succeeded`
+  if (summary.outcome === 'nothing to do') return `${MARKS.nothing} nothing to do`
+  const name = summary.error === undefined ? '' : `, ${summary.error.name}`
+  return `${style.red(MARKS.failed)} ${summary.outcome}${name}`
+}
+
+function standing(
+  { ledger, pending, tables, warehouse, untransformed }: Status,
+  style: Style,
+  now: Date,
+): string {
+  if (pending === null) {
+    const why = warehouse === null ? '' : `: ${warehouse.name}  ${printable(warehouse.message)}`
+    return `${style.red(MARKS.failed)} where the warehouse stands is not known${why}`
+  }
+  if (tables.length === 0) return `${MARKS.nothing} nothing carried yet`
+  const at =
+    ledger === null
+      ? 'the warehouse is empty'
+      : `the warehouse is at batch ${ledger.batch} (${renderMoment(ledger.instant, now)})`
+  if (untransformed > 0)
+    return `${style.yellow(MARKS.warning)} ${at}, ${formatCount(untransformed)} extracted ${untransformed === 1 ? 'batch waits' : 'batches wait'} to be transformed`
+  if (pending === 0) return `${style.green(MARKS.done)} ${at}, nothing left to load`
+  return `${style.yellow(MARKS.warning)} ${at}, ${formatCount(pending)} ${pending === 1 ? 'batch' : 'batches'} not loaded yet`
+}

@@ -1,0 +1,110 @@
+/**
+ * `tote check`: the project's config and models; with `live`, also whether source and warehouse can be
+ * reached with the rights that a run needs. Starts nothing and writes nothing.
+ */
+import { relative } from 'node:path'
+import { ToteError, toToteError, type Problem } from '../errors.ts'
+import type { Context } from '../events.ts'
+import { bindModels } from '../models/bind.ts'
+import { readModels } from '../models/read-models.ts'
+import { continueIds } from '../lake/column-ids.ts'
+import type { Column } from '../types.ts'
+import type { StarTable } from '../star/star-table.ts'
+import { starOfModels } from '../pipeline/load.ts'
+import type { Project } from '../pipeline/project.ts'
+import { refuseEdited } from '../pipeline/transform.ts'
+
+export interface CheckReport {
+  readonly passed: readonly { readonly what: string; readonly detail: string }[]
+  readonly warnings: readonly Problem[]
+}
+
+interface KnownTable {
+  readonly schema: string
+  readonly name: string
+  readonly columns: readonly Column[]
+}
+
+/** Throws the one error there is, or the first with every other as a problem. */
+export async function check(
+  project: Project,
+  options: { readonly live: boolean },
+  context: Context,
+): Promise<CheckReport> {
+  const passed: { what: string; detail: string }[] = [
+    { what: 'config', detail: project.settings.configFile },
+  ]
+  const failures: ToteError[] = []
+  const attempt = async (what: string, action: () => Promise<string>): Promise<void> => {
+    try {
+      passed.push({ what, detail: await action() })
+    } catch (error) {
+      context.signal.throwIfAborted()
+      failures.push(toToteError(error))
+    }
+  }
+  const tables: KnownTable[] = []
+  for (const { source } of project.sources) {
+    if (options.live) {
+      await attempt(`source ${source.name}`, async () => {
+        const snapshot = await source.snapshot(context)
+        await snapshot.close()
+        tables.push(
+          ...snapshot.tables.map((table) => ({
+            schema: source.name,
+            name: table.name,
+            columns: continueIds(table.columns, []),
+          })),
+        )
+        return `${snapshot.tables.length} tables can be read`
+      })
+    } else {
+      const manifest = await project.ingestion.chain(source.name).newest()
+      for (const [name, entry] of Object.entries(manifest?.tables ?? {}))
+        tables.push({ schema: source.name, name, columns: entry.columns })
+    }
+  }
+  const sourcesKnown =
+    failures.length === 0 &&
+    project.sources.every(({ source }) => tables.some((table) => table.schema === source.name))
+  let star: readonly StarTable[] | undefined
+  await attempt('models', async () => {
+    const texts = await readModels(
+      project.settings.models,
+      relative(project.folder, project.settings.models) || '.',
+    )
+    if (!sourcesKnown)
+      return `${texts.length} headers; their SQL is checked with --live, or after the first run`
+    refuseEdited(project, await project.processed.chain(project.name).newest(), texts)
+    const engine = await project.engine(context.signal)
+    try {
+      star = starOfModels(await bindModels(texts, engine, tables))
+    } finally {
+      engine.close()
+    }
+    return `${texts.length} ${texts.length === 1 ? 'model' : 'models'}`
+  })
+  if (options.live) {
+    await attempt('warehouse', async () => {
+      await project.warehouse.probe()
+      if (star !== undefined) await project.warehouse.check(star)
+      return 'can be loaded'
+    })
+  }
+  throwTogether(failures)
+  return { passed, warnings: [] }
+}
+
+function throwTogether(failures: readonly ToteError[]): void {
+  const [first, ...others] = failures
+  if (first === undefined) return
+  if (others.length === 0) throw first
+  throw new ToteError(first.name, `${failures.length} things are wrong.`, {
+    problems: failures.flatMap((failure) => [
+      { where: failure.facts.where ?? failure.name, message: failure.message },
+      ...(failure.facts.problems ?? []),
+    ]),
+    terminal: failures.flatMap((failure) => failure.facts.terminal ?? []),
+    cause: first,
+  })
+}

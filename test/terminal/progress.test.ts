@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import type { RunEvent } from '../../src/events.ts'
+import { createProgress, describeStage } from '../../src/terminal/progress.ts'
+import { sampleEvents, sampleSummary } from '../support/run-events.ts'
+
+const stamp = (event: ReturnType<typeof sampleEvents>[number]): RunEvent => ({
+  v: 1,
+  run: '01JD4R',
+  at: '2026-11-20T11:05:00.000Z',
+  ...event,
+})
+const says = (events: readonly RunEvent[]): string[] => {
+  const progress = createProgress(['extract', 'transform', 'load'])
+  for (const event of events) progress.read(event)
+  return progress.stages().map((stage) => `${stage.stage} ${stage.state}: ${describeStage(stage)}`)
+}
+
+test('a stage says what it found, and one that has not begun says nothing', () => {
+  const events = sampleEvents(sampleSummary()).map(stamp)
+  expect(says(events)).toEqual([
+    'extract done: 3 tables, 2 with changes, 1,208 rows changed',
+    'transform done: 2 models, 1,208 rows changed',
+    'load done: 2 tables, 1,208 rows written',
+  ])
+  expect(says(events.slice(0, 9))).toEqual([
+    'extract done: 3 tables, 2 with changes, 1,208 rows changed',
+    'transform running: ',
+    'load waiting: ',
+  ])
+})
+
+test('a table of several batches is one table, and its rows are all of them', () => {
+  const evaluated = sampleEvents(sampleSummary()).find(({ type }) => type === 'model.evaluated')
+  if (evaluated === undefined) throw new Error('no such event')
+  expect(
+    says([
+      stamp(evaluated),
+      stamp({ type: 'stage.started', stage: 'transform' }),
+      stamp(evaluated),
+    ])[1],
+  ).toBe('transform running: 1 model, 8 rows changed')
+})
+
+test('a failed stage says how far it came', () => {
+  const failed = stamp({ type: 'stage.finished', stage: 'extract', ms: 5, outcome: 'failed' })
+  expect(says([failed])[0]).toBe('extract failed: failed')
+  expect(says([...sampleEvents(sampleSummary()).slice(0, 5).map(stamp), failed])[0]).toBe(
+    'extract failed: failed after 2 tables, 1,208 rows changed',
+  )
+})
+
+test('nothing to do says what was looked at', () => {
+  const still = stamp({
+    type: 'table.extracted',
+    ms: 1,
+    source: 'totesys',
+    table: 'currency',
+    inserted: 0,
+    updated: 0,
+    deleted: 0,
+    rowsInSource: 3,
+    rowsInLake: 3,
+  })
+  const idle = (stage: 'extract' | 'load') =>
+    stamp({ type: 'stage.finished', stage, ms: 5, outcome: 'nothing to do' })
+  expect(says([still, idle('extract'), idle('load')])).toEqual([
+    'extract nothing to do: 1 table, no change',
+    'transform waiting: ',
+    'load nothing to do: nothing to do',
+  ])
+})

@@ -1,0 +1,146 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { encodeBinary } from '../../src/vectors/copy-binary.ts'
+import type { BinaryColumn } from '../../src/vectors/copy-encoders.ts'
+import { openEngine, type Engine } from '../../src/columns/engine.ts'
+
+let engine: Engine
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tote-binary-'))
+  engine = await openEngine({ tempFolder: folder })
+})
+afterAll(async () => {
+  engine.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function encode(
+  select: string,
+  ...columns: readonly BinaryColumn[]
+): Promise<readonly Uint8Array[]> {
+  const buffers: Uint8Array[] = []
+  for await (const buffer of encodeBinary({
+    table: 'thing',
+    columns,
+    chunks: engine.chunks(select),
+  }))
+    buffers.push(buffer)
+  return buffers
+}
+
+function column(duckdbType: string, postgresType: string): BinaryColumn {
+  return { name: 'c', duckdbType, postgresType }
+}
+
+test('the format, byte by byte', async () => {
+  const columns = [
+    column('INTEGER', 'integer'),
+    column('VARCHAR', 'text'),
+    column('DECIMAL(10,2)', 'numeric'),
+  ]
+  const bytes = Buffer.concat(
+    await encode(
+      `select * from (values (258, 'hé', -12345.67::decimal(10,2)), (null, '', 0::decimal(10,2))) t`,
+      ...columns,
+    ),
+  ).toString('hex')
+  expect(bytes).toBe(
+    [
+      '5047434f50590aff0d0a00',
+      '00000000',
+      '00000000',
+      '0003',
+      '00000004',
+      '00000102',
+      '00000003',
+      '68c3a9',
+      '0000000e',
+      '0003',
+      '0001',
+      '4000',
+      '0002',
+      '0001',
+      '0929',
+      '1a2c',
+      '0003',
+      'ffffffff',
+      '00000000',
+      '00000008',
+      '0000',
+      '0000',
+      '0000',
+      '0002',
+      'ffff',
+    ].join(''),
+  )
+})
+
+test('no rows are a header and a trailer', async () => {
+  expect(
+    Buffer.concat(await encode('select 1 where false', column('INTEGER', 'integer'))),
+  ).toHaveLength(21)
+})
+
+test('buffers hold about 256 KiB, and a longer row makes a longer one', async () => {
+  const narrow = await encode(
+    'select i::integer from range(0, 200000) t(i)',
+    column('INTEGER', 'integer'),
+  )
+  expect(narrow.slice(0, -2).every(({ length }) => length > 262_000 && length <= 262_144)).toBe(
+    true,
+  )
+  const wide = await encode(
+    `select repeat('x', 1000000) from range(0, 3)`,
+    column('VARCHAR', 'text'),
+  )
+  expect(wide.map(({ length }) => length)).toEqual([19, 1_000_006, 1_000_006, 1_000_006, 2])
+})
+
+describe('P8: what PostgreSQL cannot store is refused, naming the column and no value', () => {
+  test.each([
+    ['a date after its last', `date '1970-01-01' + 2145042906::integer`, 'DATE', 'date'],
+    ['a date before its first', `date '4714-11-23 (BC)'`, 'DATE', 'date'],
+    [
+      'a timestamp before its first',
+      `timestamp '4714-11-23 (BC) 23:59:59.999999'`,
+      'TIMESTAMP',
+      'timestamp without time zone',
+    ],
+    ['a NUL in a short text', `'a' || chr(0)`, 'VARCHAR', 'text'],
+    ['a NUL in a long text', `repeat('a', 20) || chr(0) || 'b'`, 'VARCHAR', 'text'],
+    ['a bigint that is no integer', '2147483648', 'BIGINT', 'integer'],
+    ['a bigint that is no smallint', '-32769::bigint', 'BIGINT', 'smallint'],
+    ['an integer that is no smallint', '32768::integer', 'INTEGER', 'smallint'],
+  ])('%s', async (_what, value, duckdbType, postgresType) => {
+    const refused = encode(`select (${value})::${duckdbType}`, column(duckdbType, postgresType))
+    await expect(refused).rejects.toMatchObject({
+      name: 'ValueNotCarried',
+      facts: { where: 'thing.c' },
+    })
+  })
+
+  test.each([
+    ['INTERVAL', 'interval'],
+    ['INTEGER[]', 'integer[]'],
+    ['STRUCT(a INTEGER)', 'text'],
+    ['TIMESTAMP_NS', 'timestamp without time zone'],
+    ['DOUBLE', 'numeric'],
+    ['VARCHAR', 'jsonb'],
+  ])('%s as %s, before any row', async (duckdbType, postgresType) => {
+    await expect(
+      encode('select 1 where false', column(duckdbType, postgresType)),
+    ).rejects.toMatchObject({ name: 'ValueNotCarried' })
+  })
+})
+
+test('rows of other types than announced are a bug, not garbage', async () => {
+  await expect(encode('select 1::bigint', column('INTEGER', 'integer'))).rejects.toMatchObject({
+    name: 'Bug',
+  })
+  await expect(encode('select 1, 2', column('INTEGER', 'integer'))).rejects.toMatchObject({
+    name: 'Bug',
+  })
+})

@@ -1,9 +1,9 @@
 /** A process of its own in which Tote's built code is measured; what it does is in child-main.js. */
 import { fork } from 'node:child_process'
-import type { RunOptions, RunSummary } from 'totedata'
+import type { RunSettings, RunSummary } from 'totedata'
 
 export type Task =
-  | { readonly task: 'whole' | 'run'; readonly cwd: string; readonly options: RunOptions }
+  | { readonly task: 'whole' | 'run'; readonly cwd: string; readonly options: RunSettings }
   | { readonly task: 'copyOut'; readonly url: string; readonly texts: readonly string[] }
 
 export interface Answer {

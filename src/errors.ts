@@ -104,6 +104,11 @@ export const ERRORS = {
   QueryInvalid: { exit: 2, retry: false, means: 'A query was not understood, or is not allowed.' },
   RunLocked: { exit: 4, retry: true, means: 'Another run of this project is under way.' },
   RunCancelled: { exit: 130, retry: true, means: 'The run was interrupted; nothing is half done.' },
+  ProjectClosed: {
+    exit: 2,
+    retry: false,
+    means: 'A program called a project that it had closed.',
+  },
   RunTimedOut: { exit: 1, retry: true, means: 'The run took longer than its timeout.' },
   Bug: { exit: 70, retry: false, means: 'A fault of Tote itself.' },
 } as const satisfies Record<string, { exit: number; retry: boolean; means: string }>

@@ -1,6 +1,6 @@
 /** What a user installs: a whole lockfile, nothing that runs at install, free licences, a small package that starts. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -26,6 +26,7 @@ const manifest = readJson('package.json') as {
 }
 const freeLicences = ['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT', 'MIT-0']
 const sizeLimit = 1_500_000
+const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
 
 describe('the lockfile', () => {
   test('is whole: every platform of every native package is there', () => {
@@ -125,6 +126,34 @@ describe('the packed package', () => {
       '--version',
     ])
     expect(stdout).toContain(manifest.version)
+  })
+  test('types the programs of docs/api.md in a strict project of its own', async () => {
+    const consumer = path.join(folder, 'consumer')
+    mkdirSync(path.join(consumer, 'node_modules/@types'), { recursive: true })
+    symlinkSync(path.join(folder, 'package'), path.join(consumer, 'node_modules/totedata'))
+    symlinkSync(
+      path.join(root, 'node_modules/@types/node'),
+      path.join(consumer, 'node_modules/@types/node'),
+    )
+    const programs = [
+      ...readFileSync(path.join(root, 'docs/api.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm),
+    ].map((match) => match[1] ?? '')
+    expect(programs.length).toBeGreaterThan(1)
+    const names = programs.map((_, index) => `program-${index}.ts`)
+    for (const [index, name] of names.entries())
+      writeFileSync(path.join(consumer, name), programs[index] ?? '')
+    writeFileSync(path.join(consumer, 'package.json'), '{ "type": "module" }')
+    const strict = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023']
+    const compile = async (name: string): Promise<unknown> =>
+      run(process.execPath, [tsc, ...strict, '--types', 'node', name], { cwd: consumer })
+    for (const name of names) await compile(name)
+    writeFileSync(
+      path.join(consumer, 'wrong.ts'),
+      "import { openProject } from 'totedata'\nawait openProject({ cwd: 1 })\n",
+    )
+    await expect(compile('wrong.ts')).rejects.toMatchObject({
+      stdout: expect.stringContaining("'number' is not assignable to type 'string'") as string,
+    })
   })
 })
 

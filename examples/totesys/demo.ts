@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openProject, run, type Context, type Project, type RunSummary } from 'totedata'
+import { openProject, type Project, type RunSummary } from 'totedata'
 import { compareWithJournal, foundChanges } from './demo/changes.ts'
 import { countEverywhere } from './demo/counts.ts'
 import { renderChanges, renderCounts, renderNext, renderRun, renderTables } from './demo/report.ts'
@@ -26,13 +26,13 @@ async function main(): Promise<number> {
     log: (text) => say(`  … ${text}`),
   })
   try {
-    return await demonstrate(project, interrupted.signal)
+    return await demonstrate(project)
   } finally {
     await project.close()
   }
 }
 
-async function demonstrate(project: Project, signal: AbortSignal): Promise<number> {
+async function demonstrate(project: Project): Promise<number> {
   const source = await timed(
     'a PostgreSQL with the source, two years of business in it',
     async () => project.embedded('totesys'),
@@ -47,22 +47,21 @@ async function demonstrate(project: Project, signal: AbortSignal): Promise<numbe
   try {
     // Stamped before the first run's snapshot and committed after it: what a watermark never sees.
     const late = await simulation.lateCommit()
-    const first = await carry(project, signal, 'First run')
+    const first = await carry(project, 'First run')
     say('')
     const happened: JournalEntry[] = [...(await late.commit())]
     happened.push(...(await timed('one more business day is lived', async () => simulation.day())))
     say('')
-    const second = await carry(project, signal, 'Second run')
-    const context = contextOf(signal, 'demo')
+    const second = await carry(project, 'Second run')
     const batches = {
       from: first.batches.ingestion['totesys']?.batch ?? 0,
       to: second.batches.ingestion['totesys']?.batch ?? 0,
     }
     const comparison = compareWithJournal(
       netChanges(happened),
-      await foundChanges(project, batches, context),
+      await foundChanges(project, batches),
     )
-    const counts = await countEverywhere(project, source.ownerUrl, context)
+    const counts = await countEverywhere(project, source.ownerUrl)
     print(renderTables(first, second, counts))
     print(renderChanges(comparison))
     print(renderCounts(counts))
@@ -77,27 +76,15 @@ async function demonstrate(project: Project, signal: AbortSignal): Promise<numbe
   }
 }
 
-async function carry(project: Project, signal: AbortSignal, title: string): Promise<RunSummary> {
-  const { summary, error } = await run(
-    project,
-    {},
-    contextOf(signal, `demo-${Date.now().toString(36)}`),
-  )
-  if (error !== undefined) throw error
+async function carry(project: Project, title: string): Promise<RunSummary> {
+  const run = project.run()
+  for await (const event of run) {
+    if (event.type === 'check.failed')
+      say(`  ! ${event.model}: ${event.check} (${event.severity}) for ${event.rows} rows`)
+  }
+  const summary = await run.succeeded()
   print(renderRun(title, summary))
   return summary
-}
-
-function contextOf(signal: AbortSignal, id: string): Context {
-  return {
-    run: id,
-    signal,
-    now: () => new Date(),
-    emit: (event) => {
-      if (event.type === 'check.failed')
-        say(`  ! ${event.model}: ${event.check} (${event.severity}) for ${event.rows} rows`)
-    },
-  }
 }
 
 async function timed<T>(what: string, action: () => Promise<T>): Promise<T> {

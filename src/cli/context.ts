@@ -1,10 +1,11 @@
 /**
- * What a command is handed, and the run around it: an id, a clock, a signal with a timeout, and the
- * readers that every event is fanned out to. Whoever opens a project here also closes it.
+ * What a command is handed: the command line, a signal with a timeout, a Context for reading. Whoever
+ * opens a project here also closes it.
  */
 import { ToteError } from '../errors.ts'
-import type { Context, NewEvent, RunEvent } from '../events.ts'
+import type { Context } from '../events.ts'
 import type { EventReader } from '../observability/reader.ts'
+import { newRunId, openContext } from '../observability/run-context.ts'
 import type { Project } from '../pipeline/project.ts'
 import type { GlobalFlags } from './flags.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -17,39 +18,6 @@ export interface Invocation {
   readonly surface: Surface
   readonly pipeline: Pipeline
   readonly flags: GlobalFlags
-}
-
-export interface ContextOptions {
-  readonly run: string
-  readonly signal: AbortSignal
-  readonly now: () => Date
-  readonly readers: readonly EventReader[]
-}
-
-/** A Context whose events carry version, run and time, and reach every reader in order. */
-export function openContext({ run, signal, now, readers }: ContextOptions): Context {
-  return {
-    run,
-    signal,
-    now,
-    emit(event: NewEvent) {
-      const stamped: RunEvent = { v: 1, run, at: now().toISOString(), ...event }
-      for (const reader of readers) reader.read(stamped)
-    },
-  }
-}
-
-const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-
-/** Fourteen characters that sort by time: nine of milliseconds, five of chance. */
-export function newRunId(surface: Pick<Surface, 'now' | 'random'>): string {
-  let ms = surface.now().getTime()
-  let time = ''
-  for (let place = 0; place < 9; place++) {
-    time = (DIGITS[ms % 32] ?? '0') + time
-    ms = Math.floor(ms / 32)
-  }
-  return time + Array.from(surface.random(5), (byte) => DIGITS[byte % 32]).join('')
 }
 
 /** A signal that also aborts, with RunTimedOut, after a timeout; `stop` lets the timer go. */

@@ -11,7 +11,8 @@ import { openPlainTerminal, type Terminal, type TerminalOptions } from '../termi
 import type { RunOptions } from '../pipeline/run.ts'
 import type { Stage } from '../types.ts'
 import { answerError, commandLine, styleOf, toteFrom, writeLines } from '../cli/answer.ts'
-import { type Invocation, newRunId, openContext, withProject, withTimeout } from '../cli/context.ts'
+import { type Invocation, withProject, withTimeout } from '../cli/context.ts'
+import { newRunId, openContext } from '../observability/run-context.ts'
 import { exitCodeOf } from '../cli/surface.ts'
 
 export const STAGES: readonly Stage[] = ['extract', 'transform', 'load']

@@ -2,7 +2,7 @@
  * What the simulator did against what Tote found: the journal's net changes, row by row, beside the
  * changes of the lake's batches.
  */
-import { query, type Context, type Project } from 'totedata'
+import type { Project } from 'totedata'
 import type { NetChange } from '../simulator/journal.ts'
 import { KEYS } from './tables.ts'
 
@@ -25,7 +25,6 @@ export interface Comparison {
 export async function foundChanges(
   project: Project,
   batches: { readonly from: number; readonly to: number },
-  context: Context,
 ): Promise<FoundChange[]> {
   const perTable = Object.entries(KEYS).map(
     ([table, key]) =>
@@ -35,7 +34,7 @@ export async function foundChanges(
        from totesys_changes."${table}" group by ${key}`,
   )
   const sql = `select name, key, before, after from (${perTable.join(' union all ')}) where after is not null order by name, key`
-  const { rows } = await query(project, sql, { on: 'lake', limit: 1_000_000 }, context)
+  const { rows } = await project.query(sql, { limit: 1_000_000 })
   return rows.flatMap(([table, key, before, after]): FoundChange[] => {
     const change = after === 'd' ? 'deleted' : before === 'u' ? 'updated' : 'inserted'
     return change === 'deleted' && before !== 'u'

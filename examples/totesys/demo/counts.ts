@@ -1,5 +1,5 @@
 /** Counts and sums taken afresh in all three places: nothing here comes from what a run reported. */
-import { query, type Context, type Project } from 'totedata'
+import type { Project } from 'totedata'
 import { openDatabase } from '../simulator/database.ts'
 import { KEYS, MODELS, SUMS, type SourceTableName } from './tables.ts'
 
@@ -21,11 +21,7 @@ interface Tally {
   readonly sum: string
 }
 
-export async function countEverywhere(
-  project: Project,
-  ownerUrl: string,
-  context: Context,
-): Promise<Count[]> {
+export async function countEverywhere(project: Project, ownerUrl: string): Promise<Count[]> {
   const tables = Object.keys(KEYS) as SourceTableName[]
   const tally = (table: SourceTableName, from: string): string =>
     `select '${table}' as name, count(*) as n, cast(coalesce(${SUMS[table] ?? '0'}, 0) as varchar) as total from ${from}`
@@ -35,32 +31,26 @@ export async function countEverywhere(
     const inSource = await source.query(
       union(tables.map((table) => tally(table, `public."${table}"`))),
     )
-    const inLake = await query(
-      project,
+    const inLake = await project.query(
       union(tables.map((table) => tally(table, `totesys."${table}"`))),
       { on: 'lake', limit: 100 },
-      context,
     )
     const loaded = tables.filter((table) => MODELS[table] !== undefined)
     const current = (table: SourceTableName): string => {
       const model = MODELS[table] ?? ''
       return model.startsWith('fact_') ? `"${model}_current"` : `"${model}" where not is_deleted`
     }
-    const inWarehouse = await query(
-      project,
+    const inWarehouse = await project.query(
       union(loaded.map((table) => tally(table, current(table)))),
       { on: 'warehouse', limit: 100 },
-      context,
     )
-    const versions = await query(
-      project,
+    const versions = await project.query(
       union(
         loaded.map(
           (table) => `select '${table}' as name, count(*) as n from "${MODELS[table] ?? ''}"`,
         ),
       ),
       { on: 'warehouse', limit: 100 },
-      context,
     )
     return tables.map((table): Count => {
       const at = (rows: readonly (readonly unknown[])[]): Tally | undefined => {

@@ -1,0 +1,162 @@
+/**
+ * A project in a program's hands. The command line asks the pipeline the same questions; here each run
+ * brings its own Context, is kept in the run history, and can be awaited, watched and aborted.
+ */
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { EmbeddedDatabase } from '../embedded/database.ts'
+import { ToteError } from '../errors.ts'
+import type { Context } from '../events.ts'
+import type { CheckReport } from '../inspect/check.ts'
+import type { QueryResult } from '../inspect/query.ts'
+import type { Status } from '../inspect/status.ts'
+import { newRunId, openContext } from '../observability/run-context.ts'
+import { openRunHistory } from '../observability/run-history.ts'
+import { openProject as open, type OpenOptions } from '../pipeline/project.ts'
+import { run, type RunOptions } from '../pipeline/run.ts'
+import type { Stage } from '../types.ts'
+import { closedError, startRun, type Run } from './run.ts'
+
+export interface Abortable {
+  /** Aborting ends the work; a run then ends as `cancelled`, and nothing is half done. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export type RunSettings = RunOptions & Abortable
+
+export interface QuerySettings extends Abortable {
+  /** Default: the lake. */
+  readonly on?: 'lake' | 'warehouse' | undefined
+  /** Most rows to return; default 1,000. `truncated` says whether there were more. */
+  readonly limit?: number | undefined
+}
+
+export interface Project {
+  readonly name: string
+  /** The folder of tote.config.ts. */
+  readonly folder: string
+  /** `<folder>/.tote`. */
+  readonly stateFolder: string
+  /** Extract, transform and load. Runs of one project wait for each other unless `wait` is false. */
+  run(settings?: RunSettings): Run
+  /** Only the difference between the sources and the ingestion zone. */
+  extract(settings?: RunSettings): Run
+  /** Only the models, over what the ingestion zone holds. */
+  transform(settings?: RunSettings): Run
+  /** Only the batches that the warehouse has not applied yet. */
+  load(settings?: RunSettings): Run
+  /** Batches and rows of every table, and how far the warehouse is. */
+  status(settings?: Abortable): Promise<Status>
+  /** Config and models; with `live` also connections and rights. Throws the first ToteError, the others as its problems. */
+  check(settings?: Abortable & { readonly live?: boolean | undefined }): Promise<CheckReport>
+  /** Answers one `select`. Throws QueryInvalid. */
+  query(sql: string, settings?: QuerySettings): Promise<QueryResult>
+  /** The embedded database of that name, its owner's URL included; null when a URL was given instead. */
+  embedded(database: string): Promise<EmbeddedDatabase | null>
+  /** Waits for what is under way, ends connections, stops an embedded server that nobody else uses. */
+  close(): Promise<void>
+  /** `await using` closes it, where the language has that. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Loads tote.config.ts and opens the project. Throws ConfigNotFound, ConfigInvalid, NotSupportedYet. */
+export async function openProject(options: OpenOptions): Promise<Project> {
+  const project = await open(options)
+  const underWay = new Set<Promise<unknown>>()
+  let closing: Promise<void> | undefined
+
+  const follow = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (closing !== undefined) throw closedError()
+    const working = work()
+    const settled = working.then(
+      () => undefined,
+      () => undefined,
+    )
+    underWay.add(settled)
+    void settled.then(() => underWay.delete(settled))
+    return working
+  }
+  const signalOf = ({ signal }: Abortable): AbortSignal =>
+    asCancellation(AbortSignal.any([signal, options.signal].filter((each) => each !== undefined)))
+  const clock = { now: () => new Date(), random: (bytes: number) => randomBytes(bytes) }
+  const reading = (settings: Abortable): Context =>
+    openContext({ run: newRunId(clock), signal: signalOf(settings), now: clock.now, readers: [] })
+
+  const start = (settings: RunSettings, only: Stage | undefined): Run => {
+    if (closing !== undefined) throw closedError()
+    const { signal: _signal, ...runOptions } = settings
+    const id = newRunId(clock)
+    const history = openRunHistory({
+      folder: join(project.stateFolder, 'runs'),
+      run: id,
+      onFailure: (text) => options.log?.(text),
+    })
+    return startRun(id, async (reader) =>
+      follow(async () =>
+        run(
+          project,
+          { ...runOptions, only },
+          openContext({
+            run: id,
+            signal: signalOf(settings),
+            now: clock.now,
+            readers: [history, reader],
+          }),
+        ),
+      ),
+    )
+  }
+
+  const close = async (): Promise<void> => {
+    closing ??= Promise.all(underWay).then(async () => project.close())
+    return closing
+  }
+  return {
+    name: project.name,
+    folder: project.folder,
+    stateFolder: project.stateFolder,
+    run: (settings = {}) => start(settings, settings.only),
+    extract: (settings = {}) => start(settings, 'extract'),
+    transform: (settings = {}) => start(settings, 'transform'),
+    load: (settings = {}) => start(settings, 'load'),
+    status: async (settings = {}) =>
+      follow(async () => (await import('../inspect/status.ts')).status(project, reading(settings))),
+    check: async (settings = {}) =>
+      follow(async () =>
+        (await import('../inspect/check.ts')).check(
+          project,
+          { live: settings.live ?? false },
+          reading(settings),
+        ),
+      ),
+    query: async (sql, settings = {}) =>
+      follow(async () =>
+        (await import('../inspect/query.ts')).query(
+          project,
+          sql,
+          { on: settings.on ?? 'lake', limit: settings.limit ?? 1000 },
+          reading(settings),
+        ),
+      ),
+    embedded: async (database) => follow(async () => project.embedded(database)),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** The same signal, its reason an error of ours: a program may abort with anything. */
+function asCancellation(signal: AbortSignal): AbortSignal {
+  const controller = new AbortController()
+  const pass = (): void => controller.abort(cancellation(signal.reason))
+  if (signal.aborted) pass()
+  else signal.addEventListener('abort', pass, { once: true })
+  return controller.signal
+}
+
+function cancellation(reason: unknown): ToteError {
+  if (reason instanceof ToteError) return reason
+  const timedOut = reason instanceof Error && reason.name === 'TimeoutError'
+  return timedOut
+    ? new ToteError('RunTimedOut', 'Stopped after the timeout; nothing is half done')
+    : new ToteError('RunCancelled', 'Stopped by the program; nothing is half done')
+}

@@ -3,8 +3,9 @@
  * every machine (UTC, binary collation, nulls last). Imported only when rows must be looked at:
  * loading it costs more than an empty run.
  */
-import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import { ToteError } from '../errors.ts'
+import { quoteName } from './sql.ts'
 
 export type EngineValue = string | number | bigint | boolean | null
 
@@ -45,8 +46,78 @@ export class EngineFailure extends Error {
   override readonly name = 'EngineFailure'
 }
 
-/** Opens an instance. Throws DependencyMissing when DuckDB's package has no build for this machine. */
+/** One DuckDB for many engines, each with a database of its own that nobody else sees. */
+export interface EngineHome {
+  /** An engine, ready at once when one was open before. Throws DependencyMissing. */
+  engine(signal?: AbortSignal): Promise<Engine>
+  close(): Promise<void>
+}
+
+/** Opens an engine that shares nothing. Throws DependencyMissing when DuckDB's package has no build for this machine. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { instance, version } = await openInstance(options)
+  return connectEngine(instance, {
+    version,
+    signal: options.signal,
+    onFatal: () => undefined,
+    onClose: () => instance.closeSync(),
+  })
+}
+
+/**
+ * Opens a home for engines; DuckDB is loaded with the first. Its memory limit and its threads are
+ * those of all engines together. Settings are the home's, so none of its engines may be confined.
+ */
+export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHome {
+  let home: Promise<Instance & { readonly keeper: DuckDBConnection }> | undefined
+  let opened = 0
+  const leaving = new Set<Promise<unknown>>()
+  const leave = (action: Promise<unknown>): void => {
+    const gone = action.catch(() => undefined).finally(() => leaving.delete(gone))
+    leaving.add(gone)
+  }
+  return {
+    engine: async (signal) => {
+      const opening = (home ??= openHome(options))
+      // An installation that is mended meanwhile must not stay broken for us.
+      opening.catch(() => (home = home === opening ? undefined : home))
+      const { instance, keeper, version } = await opening
+      opened += 1
+      const database = quoteName(`_tote_engine_${opened}`)
+      await keeper.run(`attach ':memory:' as ${database}`)
+      return connectEngine(instance, {
+        version,
+        signal,
+        database,
+        // After such an error every query fails; the next engine finds a new home.
+        onFatal: () => (home = home === opening ? undefined : home),
+        onClose: () => leave(keeper.run(`detach ${database}`)),
+      })
+    },
+    close: async () => {
+      const closing = home
+      home = undefined
+      await Promise.all(leaving)
+      const found = await closing?.catch(() => undefined)
+      found?.keeper.closeSync()
+      found?.instance.closeSync()
+    },
+  }
+}
+
+interface Instance {
+  readonly instance: DuckDBInstance
+  readonly version: string
+}
+
+async function openHome(
+  options: EngineOptions,
+): Promise<Instance & { readonly keeper: DuckDBConnection }> {
+  const opened = await openInstance(options)
+  return { ...opened, keeper: await opened.instance.connect() }
+}
+
+async function openInstance(options: EngineOptions): Promise<Instance> {
   let duckdb: typeof import('@duckdb/node-api')
   try {
     duckdb = await import('@duckdb/node-api')
@@ -64,31 +135,46 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     preserve_insertion_order: 'false',
     ...(options.threads === undefined ? {} : { threads: String(options.threads) }),
   })
+  return { instance, version: `duckdb ${duckdb.version()}` }
+}
+
+interface Connecting {
+  readonly version: string
+  readonly signal?: AbortSignal | undefined
+  /** The attached database to work in; the instance's own when not given. */
+  readonly database?: string
+  readonly onFatal: () => void
+  readonly onClose: () => void
+}
+
+async function connectEngine(instance: DuckDBInstance, options: Connecting): Promise<Engine> {
+  const { version, signal, database } = options
   const connection = await instance.connect()
-  await connection.run(PINNED)
+  await connection.run(database === undefined ? PINNED : `${PINNED}; use ${database}`)
   const abort = (): void => connection.interrupt()
-  options.signal?.addEventListener('abort', abort)
+  signal?.addEventListener('abort', abort)
   const attempt = async <T>(action: () => Promise<T>): Promise<T> => {
     try {
-      options.signal?.throwIfAborted()
+      signal?.throwIfAborted()
       return await action()
     } catch (error) {
-      options.signal?.throwIfAborted()
+      signal?.throwIfAborted()
       const message = error instanceof Error ? error.message : String(error)
+      if (/^(FATAL|INTERNAL) Error/.test(message)) options.onFatal()
       throw diskFailure(message) ?? new EngineFailure(message)
     }
   }
   return {
-    version: `duckdb ${duckdb.version()}`,
+    version,
     run: async (sql) => attempt(async () => void (await connection.run(sql))),
     rows: async (sql) => attempt(async () => readRows(connection, sql)),
     read: async (sql, limit) => attempt(async () => readTable(connection, sql, limit)),
     chunks: (sql) => streamChunks(connection, sql, attempt),
     confine: async (folders) => attempt(async () => confine(connection, folders)),
     close: () => {
-      options.signal?.removeEventListener('abort', abort)
+      signal?.removeEventListener('abort', abort)
       connection.closeSync()
-      instance.closeSync()
+      options.onClose()
     },
   }
 }

@@ -4,7 +4,7 @@
  * `source_changes.table` and `changes.model`, with `_tote_op` and `_tote_batch`. On the warehouse: a
  * read-only transaction.
  */
-import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { EngineFailure, openEngine, type Engine } from '../columns/engine.ts'
 import { quoteName, quoteText } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
@@ -45,7 +45,7 @@ async function queryLake(
   limit: number,
   context: Context,
 ): Promise<QueryResult> {
-  const engine = await project.engine(context.signal)
+  const engine = await openEngine({ tempFolder: project.tempFolder, signal: context.signal })
   try {
     for (const { source } of project.sources) {
       const manifest = await project.ingestion.chain(source.name).newest()

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Engine } from '../columns/engine.ts'
 import { readParquet, writeParquet } from '../columns/parquet.ts'
-import { OP_COLUMN, quoteName, quoteNames } from '../columns/sql.ts'
+import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Column, Instant } from '../types.ts'
 import { formatDataKey } from './keys.ts'
@@ -41,10 +41,11 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
     engine.run(writeParquet({ relation, columns, key, batch, path })),
   )
   const written = readParquet([await zone.store.localPath(objectKey, stored)], columns)
-  const [counted] = await engine.rows(
-    `select count(*) as n, count(*) filter (where ${quoteName(OP_COLUMN)} = 'd') as deletes from ${written}`,
+  const edges = [edgeKey(key, 'min'), edgeKey(key, 'max')]
+  const [seen] = await engine.rows(
+    `select count(*) as n, count(*) filter (where ${quoteName(OP_COLUMN)} = 'd') as deletes, ${edges.join(', ')} from ${written}`,
   )
-  const found = { rows: Number(counted?.['n']), deletes: Number(counted?.['deletes']) }
+  const found = { rows: Number(seen?.['n']), deletes: Number(seen?.['deletes']) }
   if (found.rows !== rows.rows || found.deletes !== rows.deletes) {
     throw new ToteError(
       'Bug',
@@ -57,21 +58,17 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
     batch,
     ...found,
     ...stored,
-    least: await edgeKey(engine, written, key, 'asc'),
-    greatest: await edgeKey(engine, written, key, 'desc'),
+    least: key.map((_, index) => String(seen?.[`min_${index}`] ?? '')),
+    greatest: key.map((_, index) => String(seen?.[`max_${index}`] ?? '')),
   }
 }
 
-async function edgeKey(
-  engine: Engine,
-  written: string,
-  key: readonly string[],
-  direction: 'asc' | 'desc',
-): Promise<string[]> {
-  const columns = key.map((name) => `${quoteName(name)}::varchar as ${quoteName(name)}`).join(', ')
-  const order = key.map((name) => `${quoteName(name)} ${direction}`).join(', ')
-  const [row] = await engine.rows(
-    `select ${columns} from (select ${quoteNames(key)} from ${written} order by ${order} limit 1)`,
-  )
-  return key.map((name) => String(row?.[name] ?? ''))
+/** The first or the last key as columns `min_0`, `min_1`, …; a key of one column is in the file's statistics. */
+function edgeKey(key: readonly string[], edge: 'min' | 'max'): string {
+  const [first, ...more] = key.map(quoteName)
+  if (first === undefined || more.length === 0)
+    return `${edge}(${first ?? 'null'})::varchar as ${edge}_0`
+  const parts = [first, ...more].map((name, index) => `'k${index}': ${name}`)
+  const whole = `${edge}({${parts.join(', ')}})`
+  return key.map((_, index) => `(${whole}).k${index}::varchar as ${edge}_${index}`).join(', ')
 }

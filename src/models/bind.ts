@@ -220,15 +220,17 @@ function complaintText(
 
 async function inScratch<T>(engine: Engine, action: () => Promise<T>): Promise<T> {
   const [before] = await engine.rows('select current_database() as db, current_schema() as schema')
-  await engine.run(`attach ':memory:' as ${quoteName(SCRATCH)}`)
+  // Engines may share a DuckDB, in which databases are known by name.
+  const scratch = quoteName(`${SCRATCH}_of_${String(before?.['db'])}`)
+  await engine.run(`attach ':memory:' as ${scratch}`)
   try {
-    await engine.run(`use ${quoteName(SCRATCH)}`)
+    await engine.run(`use ${scratch}`)
     return await action()
   } finally {
     await engine.run(
       `use ${quoteName(String(before?.['db']))}.${quoteName(String(before?.['schema']))}`,
     )
-    await engine.run(`detach ${quoteName(SCRATCH)}`)
+    await engine.run(`detach ${scratch}`)
   }
 }
 

@@ -94,12 +94,16 @@ export async function runChecks(options: {
   readonly models: readonly Model[]
   readonly relationOf: RelationOf
   readonly engine: Engine
+  /** Every key is known to be whole and there once: it need not be counted again. */
+  readonly soundKey?: boolean
 }): Promise<CheckResult[]> {
-  const { model, models, relationOf, engine } = options
+  const { model, models, relationOf, engine, soundKey = false } = options
   const keyOf = (name: string): string =>
     models.find((candidate) => candidate.name === name)?.key[0] ?? ''
   const relation = relationOf(model.name)
-  const checks = checksOf(model, keyOf)
+  const checks = checksOf(model, keyOf).filter(
+    ({ rule }) => !(soundKey && isUniqueKey(rule, model)),
+  )
   try {
     const [counts = {}] = await engine.rows(
       countAll(checks, { relation, relationOf, key: model.key }),
@@ -119,7 +123,11 @@ export async function runChecks(options: {
   }
 }
 
-/** One query with the failing rows of every check as `c0`, `c1`, …: conditions on single rows share one pass. */
+function isUniqueKey(rule: Check['rule'], { key }: Pick<Model, 'key'>): boolean {
+  return rule.type === 'unique' && JSON.stringify(rule.columns) === JSON.stringify(key)
+}
+
+/** One query with the failing rows of every check as `c0`, `c1`, …: all but those of uniqueness share one pass. */
 export function countAll(
   checks: readonly Check[],
   options: {
@@ -131,9 +139,10 @@ export function countAll(
   const { relation, relationOf } = options
   const columns = checks.map((check, index) => {
     const { rule } = check
-    return rule.type === 'not null' || rule.type === 'row'
-      ? `count(*) filter (where ${failingCondition(rule, relationOf)}) as c${index}`
-      : `(${failingRows({ check, ...options }).count}) as c${index}`
+    if (rule.type === 'unique') return `(${failingRows({ check, ...options }).count}) as c${index}`
+    const condition =
+      rule.type === 'references' ? isDangling(rule, relationOf) : failingCondition(rule, relationOf)
+    return `count(*) filter (where ${condition}) as c${index}`
   })
   return `select ${columns.join(', ')} from ${relation} as r`
 }
@@ -180,6 +189,17 @@ export function modelFailed(
 function failureKind(message: string): string {
   const kind = /^([A-Z][A-Za-z-]+(?: [A-Za-z-]+)?) Error/.exec(message)?.[1]
   return kind === undefined ? 'DuckDB refused it' : `${kind.toLowerCase()} error`
+}
+
+/** The same as its failingCondition; several in one pass over the rows are much faster so. */
+function isDangling(
+  { column, model, modelColumn }: Extract<Check['rule'], { type: 'references' }>,
+  relationOf: RelationOf,
+): string {
+  const key = `o.${quoteName(modelColumn)}`
+  // `not in` a set with a null would find nothing.
+  const keys = `select ${key} from ${relationOf(model)} as o where ${key} is not null`
+  return `r.${quoteName(column)} not in (${keys})`
 }
 
 function failingCondition(

@@ -70,7 +70,7 @@ export async function evaluatePoint(
       differences.some((difference) => difference.model === model) ||
       model.references.some((reference) => changedModels.has(reference.model)),
   )
-  await check(touched, work, context)
+  await check(touched, new Set(unsound), work, context)
   for (const difference of differences) {
     tables[difference.model.name] = await writeDifference(project, work, difference, context)
   }
@@ -194,12 +194,15 @@ async function hasSoundKey(engine: Engine, model: Model): Promise<boolean> {
 /** Runs the checks of `touched`, says which failed, and throws CheckFailed when one of severity error did. */
 async function check(
   touched: readonly Model[],
+  unsound: ReadonlySet<Model>,
   { engine, models }: PointToEvaluate,
   context: Context,
 ): Promise<void> {
   const results: CheckResult[] = []
-  for (const model of touched)
-    results.push(...(await runChecks({ model, models, relationOf: quoteName, engine })))
+  for (const model of touched) {
+    const soundKey = !unsound.has(model)
+    results.push(...(await runChecks({ model, models, relationOf: quoteName, engine, soundKey })))
+  }
   for (const { model, check: failed, rows, keys } of results.filter((result) => result.rows > 0)) {
     context.emit({
       type: 'check.failed',

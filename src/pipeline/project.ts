@@ -3,7 +3,7 @@
  * connects until it is needed.
  */
 import { join } from 'node:path'
-import { openEngine, type Engine } from '../columns/engine.ts'
+import { openEngineHome, type Engine } from '../columns/engine.ts'
 import { loadProject } from '../config/load.ts'
 import type { Project as Settings, SourceSettings } from '../config/project.ts'
 import { openDatabaseUrls } from '../embedded/database-url.ts'
@@ -43,7 +43,7 @@ export interface Project {
   warehouseUrl(): Promise<string>
   /** The embedded database of that name, its owner's URL included; null when a URL was given instead. */
   embedded(database: string): Promise<EmbeddedDatabase | null>
-  /** A DuckDB of its own; the caller closes it. */
+  /** A DuckDB with a database of its own; the caller closes it. It must not be confined. */
   engine(signal?: AbortSignal): Promise<Engine>
   /** Ends connections, stops the embedded server if nobody else uses it, removes temporary files. */
   close(): Promise<void>
@@ -67,6 +67,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
   const urls = openDatabaseUrls(settings.stateFolder, options.log ?? (() => undefined))
   const temp = await openTempFolder(join(settings.stateFolder, 'tmp'))
   const tempFolder = temp.path
+  const engines = openEngineHome({ tempFolder })
   const postgres = settings.sources.map((source): ProjectSource => ({
     shrinkLimit: source.shrinkLimit,
     defaultSchema: source.defaultSchema,
@@ -117,11 +118,12 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       )
       return found === undefined ? null : urls.embeddedOf(found)
     },
-    engine: async (signal) => openEngine({ tempFolder, signal }),
+    engine: engines.engine,
     close: async () => {
       await Promise.allSettled([
         ...sources.map(async ({ source }) => source.close()),
         warehouse.close(),
+        engines.close(),
       ])
       await urls.close()
       await temp.remove()

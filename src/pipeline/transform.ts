@@ -14,9 +14,9 @@ import { writeDueBases } from '../lake/base.ts'
 import { untilCommitted } from '../lake/conflict.ts'
 import { nextInstant } from '../lake/instant.ts'
 import { WRITER, type CommittedManifest, type InputMark } from '../lake/manifest.ts'
-import { bindModels } from '../models/bind.ts'
 import { definitionOf, type Model, type ModelText } from '../models/model.ts'
 import { readModels } from '../models/read-models.ts'
+import { boundModels } from './bound-models.ts'
 import { evaluatePoint } from './evaluate.ts'
 import { newestInputs, refuseForeignInputs } from './inputs.ts'
 import { starOfModels } from './load.ts'
@@ -49,7 +49,7 @@ async function passPoints(project: Project, context: Context): Promise<Transform
   const { points, marks } = await pendingPoints(project, newest, inputs)
   if (points.length === 0 || texts.length === 0) return { manifest: newest, batches: 0, models: [] }
 
-  const models = await bind(project, texts, inputs, context)
+  const models = await boundModels(project, texts, inputs, context)
   if (newest === null) await refuseMisfits(project, models)
   const summaries = new Map<string, ModelSummary>()
   let batches = 0
@@ -214,27 +214,6 @@ async function pendingPoints(
     ),
   )
   return { points: pointsAfter(done, [...inputs.keys()], marks.flat()), marks: marks.flat() }
-}
-
-async function bind(
-  project: Project,
-  texts: readonly ModelText[],
-  inputs: ReadonlyMap<string, CommittedManifest>,
-  context: Context,
-): Promise<Model[]> {
-  const engine = await project.engine(context.signal)
-  try {
-    const sources = [...inputs].flatMap(([schema, manifest]) =>
-      Object.entries(manifest.tables).map(([name, entry]) => ({
-        schema,
-        name,
-        columns: entry.columns,
-      })),
-    )
-    return await bindModels(texts, engine, sources)
-  } finally {
-    engine.close()
-  }
 }
 
 function addCounts(before: ModelSummary | undefined, now: ModelSummary): ModelSummary {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openEngine, type Engine } from '../../src/columns/engine.ts'
+import { openEngine, openEngineHome, type Engine } from '../../src/columns/engine.ts'
 import { ToteError } from '../../src/errors.ts'
 
 let folder: string
@@ -111,6 +111,43 @@ test('an abort ends a running query with its own reason, and every later one', a
   } finally {
     own.close()
   }
+})
+
+test('engines of one home see nothing of each other, and nothing that an earlier one left', async () => {
+  const home = openEngineHome({ tempFolder: join(folder, 'tmp') })
+  const first = await home.engine()
+  const second = await home.engine()
+  await first.run('create schema s; create table s.t as select 1 as n; create temp table u (n int)')
+  await expect(second.rows('select * from s.t')).rejects.toMatchObject({ name: 'EngineFailure' })
+  await second.run(
+    "create schema s; create table s.t as select 2 as n; set timezone = 'Asia/Tokyo'",
+  )
+  expect(await first.rows('select n from s.t')).toEqual([{ n: 1 }])
+  expect(await first.rows(`select current_setting('timezone') as zone`)).toEqual([{ zone: 'UTC' }])
+  first.close()
+  second.close()
+  const third = await home.engine()
+  for (const table of ['s.t', 'u'])
+    await expect(third.rows(`from ${table}`)).rejects.toMatchObject({ name: 'EngineFailure' })
+  expect(await third.rows(`select current_setting('timezone') as zone`)).toEqual([{ zone: 'UTC' }])
+  const attached = await third.rows(`from duckdb_databases() where database_name like '_tote%'`)
+  expect(attached).toHaveLength(1)
+  third.close()
+  await home.close()
+})
+
+test('an abort reaches only its own engine of a home', async () => {
+  const home = openEngineHome({ tempFolder: join(folder, 'tmp') })
+  const controller = new AbortController()
+  const aborted = await home.engine(controller.signal)
+  const other = await home.engine()
+  const running = other.rows('select sum(i) as n from range(30000000) r(i)')
+  controller.abort(new ToteError('RunCancelled', 'stop'))
+  await expect(aborted.run('select 1')).rejects.toMatchObject({ name: 'RunCancelled' })
+  expect(await running).toHaveLength(1)
+  aborted.close()
+  other.close()
+  await home.close()
 })
 
 test.skipIf(process.platform !== 'linux')(

@@ -88,9 +88,9 @@ describe('the checks of a model', () => {
     ]
     expect(countAll(checks, { relation: 't', relationOf: (name) => `u_${name}`, key: ['a'] }))
       .toMatchInlineSnapshot(`
-      "select count(*) filter (where r."a" is null) as c0, (select coalesce(sum(n), 0) from (select "a", count(*) as n from t where "a" is not null group by "a" having count(*) > 1)) as c1, (select count(*) from t as r where r."a" is not null and not exists (select 1 from u_b as o where o."id" = r."a")) as c2, count(*) filter (where not coalesce((a > 0
-      ), true)) as c3 from t as r"
-    `)
+        "select count(*) filter (where r."a" is null) as c0, (select coalesce(sum(n), 0) from (select "a", count(*) as n from t where "a" is not null group by "a" having count(*) > 1)) as c1, count(*) filter (where r."a" not in (select o."id" from u_b as o where o."id" is not null)) as c2, count(*) filter (where not coalesce((a > 0
+        ), true)) as c3 from t as r"
+      `)
     const first = checks[0]
     expect(
       first &&
@@ -127,6 +127,27 @@ describe('the checks of a model', () => {
     expect(
       await failing("(1, 'x', 7, '1', null), (2, 'x', null, '1', null), (3, 'x', 1, '1', null)"),
     ).toEqual([['references(ref -> dim)', 'error', 1, ['(1, x)']]])
+  })
+  test('a reference to nothing is seen beside a null key', async () => {
+    const results = await run("(1, 'x', 7, '1', null)", '(1), (null)')
+    expect(results.filter(({ rows }) => rows > 0)).toMatchObject([
+      { check: { name: 'references(ref -> dim)' }, rows: 1 },
+    ])
+  })
+  test('a key that is known to be sound is not counted again; other uniqueness is', async () => {
+    const [bound] = models.filter(({ name }) => name !== 'dim')
+    if (bound === undefined) throw new Error('no model')
+    const unique = { name: 'unique(n)', severity: 'error' } as const
+    const checks: Check[] = [{ ...unique, rule: { type: 'unique', columns: ['n'] } }]
+    await run("(1, 'x', 1, '1', null)")
+    const options = { model: { ...bound, checks }, models, relationOf, engine }
+    const names = async (soundKey: boolean) =>
+      (await runChecks({ ...options, soundKey })).map(({ check }) => check.name)
+    expect(await names(false)).toContain('unique(a, b c)')
+    expect(await names(true)).toEqual(
+      (await names(false)).filter((name) => name !== 'unique(a, b c)'),
+    )
+    expect(await names(true)).toContain('unique(n)')
   })
   test('a condition that is false; one that is null passes; a comment in it ends with its line', async () => {
     expect(

@@ -1,0 +1,34 @@
+/**
+ * Models bound to what the sources look like now. Binding reads no row, so the same texts on the same
+ * columns give the same models: a project that stays open binds them once, not in every run.
+ */
+import { bindModels } from '../models/bind.ts'
+import type { Model, ModelText } from '../models/model.ts'
+import type { Context } from '../events.ts'
+import type { CommittedManifest } from '../lake/manifest.ts'
+import type { Project } from './project.ts'
+
+const known = new WeakMap<Project, { readonly of: string; readonly models: readonly Model[] }>()
+
+/** In the order in which they can be evaluated. Throws ModelInvalid with all problems, or ModelCycle. */
+export async function boundModels(
+  project: Project,
+  texts: readonly ModelText[],
+  inputs: ReadonlyMap<string, CommittedManifest>,
+  context: Context,
+): Promise<readonly Model[]> {
+  const sources = [...inputs].flatMap(([schema, manifest]) =>
+    Object.entries(manifest.tables).map(([name, { columns }]) => ({ schema, name, columns })),
+  )
+  const of = JSON.stringify([texts, sources])
+  const before = known.get(project)
+  if (before?.of === of) return before.models
+  const engine = await project.engine(context.signal)
+  try {
+    const models = await bindModels(texts, engine, sources)
+    known.set(project, { of, models })
+    return models
+  } finally {
+    engine.close()
+  }
+}

@@ -90,7 +90,9 @@ export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHo
         signal,
         database,
         // After such an error every query fails; the next engine finds a new home.
-        onFatal: () => (home = home === opening ? undefined : home),
+        onFatal: () => {
+          if (home === opening) home = undefined
+        },
         onClose: () => leave(keeper.run(`detach ${database}`)),
       })
     },

@@ -72,9 +72,9 @@ export function failingRows(options: {
   if (rule.type === 'unique') {
     const columns = quoteNames(rule.columns)
     const present = rule.columns.map((name) => `${quoteName(name)} is not null`).join(' and ')
-    const groups = `select ${columns}, count(*) as n from ${relation} where ${present} group by ${columns} having count(*) > 1`
+    const groups = `select ${columns}, count(*) as _tote_n from ${relation} where ${present} group by ${columns} having count(*) > 1`
     return {
-      count: `select coalesce(sum(n), 0) from (${groups})`,
+      count: `select coalesce(sum(_tote_n), 0) from (${groups})`,
       sample: `select ${columns} from (${groups}) order by ${columns} limit ${SAMPLE}`,
     }
   }

@@ -88,7 +88,7 @@ describe('the checks of a model', () => {
     ]
     expect(countAll(checks, { relation: 't', relationOf: (name) => `u_${name}`, key: ['a'] }))
       .toMatchInlineSnapshot(`
-        "select count(*) filter (where r."a" is null) as c0, (select coalesce(sum(n), 0) from (select "a", count(*) as n from t where "a" is not null group by "a" having count(*) > 1)) as c1, count(*) filter (where r."a" not in (select o."id" from u_b as o where o."id" is not null)) as c2, count(*) filter (where not coalesce((a > 0
+        "select count(*) filter (where r."a" is null) as c0, (select coalesce(sum(_tote_n), 0) from (select "a", count(*) as _tote_n from t where "a" is not null group by "a" having count(*) > 1)) as c1, count(*) filter (where r."a" not in (select o."id" from u_b as o where o."id" is not null)) as c2, count(*) filter (where not coalesce((a > 0
         ), true)) as c3 from t as r"
       `)
     const first = checks[0]

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-/** The process: one command line in, one exit code out. What it does is in `commands/program.ts`. */
+/** The process: one command line in, one exit code out. What it does is in `program/program.ts`. */
 import { pipeline } from './cli/pipeline.ts'
-import { main, report } from './commands/program.ts'
+import { main, report } from './program/program.ts'
 import { openSurface } from './cli/surface.ts'
 
 const argv = process.argv.slice(2)

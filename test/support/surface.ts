@@ -1,5 +1,5 @@
 /** A Surface without a process: what was written, and to which stream, is kept as text. */
-import { main } from '../../src/commands/program.ts'
+import { main } from '../../src/program/program.ts'
 import type { Pipeline } from '../../src/cli/pipeline.ts'
 import type { Surface } from '../../src/cli/surface.ts'
 import type { TextOutput } from '../../src/observability/reader.ts'

@@ -1,22 +1,18 @@
 /**
- * The commands, their flags and their help. A command's own code is imported when it is called, so
- * that help and version cost nothing but this file and commander.
+ * The program: one command line in, one exit code out. A command's own code is imported when it is
+ * called, so that help and version cost nothing but these files and commander.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { ToteError, toToteError } from '../errors.ts'
 import { createStyle } from '../terminal/style.ts'
-import type { Stage } from '../types.ts'
-import type { CheckFlags } from './check.ts'
-import type { QueryFlags } from './query.ts'
-import type { RunFlags } from './run.ts'
-import type { Invocation } from '../cli/context.ts'
-import { addGlobalFlags, readDuration, readGlobalFlags, readLimit, readWord } from '../cli/flags.ts'
+import { addGlobalFlags, readGlobalFlags } from '../cli/flags.ts'
 import type { Pipeline } from '../cli/pipeline.ts'
 import { exitCodeOf, type Surface, version, wantsColour } from '../cli/surface.ts'
-
-const COMMANDS = ['run', 'status', 'query', 'check', 'explain']
+import type { Act } from './act.ts'
+import { addActions } from './actions.ts'
+import { addLooks } from './looks.ts'
 
 /** Runs one command line (without `node` and script) and returns its exit code; never throws. */
 export async function main(
@@ -66,11 +62,6 @@ export async function report(
   return exitCodeOf(error)
 }
 
-type Act = (
-  command: Command,
-  work: (invocation: Invocation) => number | Promise<number>,
-) => Promise<void>
-
 interface ProgramOptions {
   readonly surface: Surface
   readonly argv: readonly string[]
@@ -100,11 +91,12 @@ function buildProgram({ surface, argv, act }: ProgramOptions): Command {
     existsSync(join(surface.cwd, 'tote.config.ts')) ||
     argv.some((word) => /^(-C|-c|--cwd|--config)/.test(word))
   program.addHelpText('after', `\n${begun ? EXAMPLES : BEGIN}`)
-  addRun(program, act)
-  addStatus(program, act)
-  addQuery(program, act)
-  addCheck(program, act)
-  addExplain(program, act)
+  return declareCommands(program, act)
+}
+
+function declareCommands(program: Command, act: Act): Command {
+  addActions(program, act)
+  addLooks(program, act)
   return program
 }
 
@@ -119,82 +111,12 @@ const BEGIN = `To begin, in an empty folder:
   tote check --live      can we reach everything?
   tote run               carry the first batch`
 
-function addRun(program: Command, act: Act): void {
-  program
-    .command('run')
-    .description('carry one batch from the sources to the warehouse')
-    .addOption(
-      new Option('--only <stage>', 'extract, transform or load').argParser(
-        readWord<Stage>(['extract', 'transform', 'load']),
-      ),
-    )
-    .option('--full-refresh', 'compare every table in full; history is kept')
-    .option('--accept-shrink <table...>', 'let a batch delete most of these tables, once')
-    .option('--accept-source', 'take the database that answers now for the source')
-    .option('--no-wait', 'exit 4 when another run is under way')
-    .option('--timeout <duration>', 'stop after 30s, 5m, 2h', readDuration)
-    .addOption(
-      new Option('--log-format <format>', 'commentary as pretty lines or JSON')
-        .argParser(readWord(['pretty', 'json']))
-        .default('pretty')
-        .env('TOTE_LOG_FORMAT'),
-    )
-    .action((flags: RunFlags, command: Command) =>
-      act(command, async (invocation) => (await import('./run.ts')).commandRun(invocation, flags)),
-    )
-}
-
-function addStatus(program: Command, act: Act): void {
-  program
-    .command('status')
-    .description('how fresh every table is, and how the last runs went')
-    .action((_: unknown, command: Command) =>
-      act(command, async (invocation) => (await import('./status.ts')).commandStatus(invocation)),
-    )
-}
-
-function addQuery(program: Command, act: Act): void {
-  program
-    .command('query')
-    .description('ask the lake or the warehouse, read-only')
-    .argument('<sql>', 'one statement; - reads it from stdin')
-    .option('--warehouse', 'ask the warehouse (PostgreSQL) instead of the lake (DuckDB)')
-    .option('--limit <rows>', 'how many rows at most', readLimit, 100)
-    .option('--csv', 'the answer as CSV')
-    .action((sql: string, flags: QueryFlags, command: Command) =>
-      act(command, async (invocation) =>
-        (await import('./query.ts')).commandQuery(invocation, sql, flags),
-      ),
-    )
-}
-
-function addCheck(program: Command, act: Act): void {
-  program
-    .command('check')
-    .description('look for mistakes before a run')
-    .option('--live', 'also connect: servers, rights, tables')
-    .action((flags: CheckFlags, command: Command) =>
-      act(command, async (invocation) =>
-        (await import('./check.ts')).commandCheck(invocation, flags),
-      ),
-    )
-}
-
-function addExplain(program: Command, act: Act): void {
-  program
-    .command('explain')
-    .description('what the name of an error means')
-    .argument('[name]', 'for example SourceUnreachable; without one, all of them')
-    .action((name: string | undefined, _: unknown, command: Command) =>
-      act(command, async (invocation) =>
-        (await import('./explain.ts')).commandExplain(invocation, name),
-      ),
-    )
-}
-
 /** The command that was meant, as far as that can be told from a line that was not understood. */
 function commandIn(argv: readonly string[]): string {
-  return argv.find((word) => COMMANDS.includes(word)) ?? ''
+  const names = declareCommands(new Command(), async () => undefined).commands.map((one) =>
+    one.name(),
+  )
+  return argv.find((word) => names.includes(word)) ?? ''
 }
 
 function verbosityIn(argv: readonly string[]): number {

@@ -28,9 +28,9 @@ describe('help', () => {
 
       Commands:
         run [options]          carry one batch from the sources to the warehouse
+        check [options]        look for mistakes before a run
         status                 how fresh every table is, and how the last runs went
         query [options] <sql>  ask the lake or the warehouse, read-only
-        check [options]        look for mistakes before a run
         explain [name]         what the name of an error means
 
       To begin, in an empty folder:

@@ -1,0 +1,51 @@
+/** The commands that do something: their flags and help. Their code is imported when they are called. */
+import { type Command, Option } from 'commander'
+import { readDuration, readWord } from '../cli/flags.ts'
+import type { CheckFlags } from '../commands/check.ts'
+import type { RunFlags } from '../commands/run.ts'
+import type { Stage } from '../types.ts'
+import type { Act } from './act.ts'
+
+export function addActions(program: Command, act: Act): void {
+  addRun(program, act)
+  addCheck(program, act)
+}
+
+function addRun(program: Command, act: Act): void {
+  program
+    .command('run')
+    .description('carry one batch from the sources to the warehouse')
+    .addOption(
+      new Option('--only <stage>', 'extract, transform or load').argParser(
+        readWord<Stage>(['extract', 'transform', 'load']),
+      ),
+    )
+    .option('--full-refresh', 'compare every table in full; history is kept')
+    .option('--accept-shrink <table...>', 'let a batch delete most of these tables, once')
+    .option('--accept-source', 'take the database that answers now for the source')
+    .option('--no-wait', 'exit 4 when another run is under way')
+    .option('--timeout <duration>', 'stop after 30s, 5m, 2h', readDuration)
+    .addOption(
+      new Option('--log-format <format>', 'commentary as pretty lines or JSON')
+        .argParser(readWord(['pretty', 'json']))
+        .default('pretty')
+        .env('TOTE_LOG_FORMAT'),
+    )
+    .action((flags: RunFlags, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../commands/run.ts')).commandRun(invocation, flags),
+      ),
+    )
+}
+
+function addCheck(program: Command, act: Act): void {
+  program
+    .command('check')
+    .description('look for mistakes before a run')
+    .option('--live', 'also connect: servers, rights, tables')
+    .action((flags: CheckFlags, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../commands/check.ts')).commandCheck(invocation, flags),
+      ),
+    )
+}

@@ -4,8 +4,11 @@
  */
 import { ToteError } from '../errors.ts'
 
-/** `disable`: plain text. `require`: encrypted, not checked. `verify-full`: certificate and host name checked. */
-export type TlsMode = 'disable' | 'require' | 'verify-full'
+/**
+ * `disable`: plain text. `require`: encrypted, not checked. `verify-ca`: the certificate is checked but
+ * not the host name in it, as a tunnel needs. `verify-full`: both.
+ */
+export type TlsMode = 'disable' | 'require' | 'verify-ca' | 'verify-full'
 
 export interface Address {
   readonly host: string
@@ -78,12 +81,15 @@ function tlsMode(mode: string | null, host: string, where: string): TlsMode {
       return isLocal(host) ? 'disable' : 'verify-full'
     case 'disable':
     case 'require':
+    case 'verify-ca':
     case 'verify-full':
       return mode
-    case 'verify-ca':
-      return 'verify-full'
     default:
-      throw invalid(where, `has sslmode "${mode}"`, 'sslmode=disable, require or verify-full')
+      throw invalid(
+        where,
+        `has sslmode "${mode}"`,
+        'sslmode=disable, require, verify-ca or verify-full',
+      )
   }
 }
 

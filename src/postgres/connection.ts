@@ -3,8 +3,10 @@
  * parser, P8), COPY in both directions, and errors in our words.
  */
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import type { Client, ClientConfig, QueryConfig } from 'pg'
 import { CallerFailure, copyIn, copyOut, type CopySink } from './copy.ts'
+import { ToteError } from '../errors.ts'
 import { formatAddress, parseAddress, type Address } from './address.ts'
 import { translateFailure, type Peer, type Side } from './failure.ts'
 
@@ -50,7 +52,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const address = parseAddress(options.url, where)
   const peer: Peer = { side: options.side, name: options.name, address: formatAddress(address) }
   const { default: pg } = await import('pg')
-  const client = new pg.Client(await clientConfig(address, options.connectTimeoutMs ?? 10_000))
+  const client = new pg.Client(
+    await clientConfig(address, where, options.connectTimeoutMs ?? 10_000),
+  )
   let lost: unknown
   // Without a listener a lost connection would end the process.
   client.on('error', (error) => {
@@ -127,16 +131,36 @@ async function readTable(client: Client, text: string, limit: number): Promise<T
   }
 }
 
-async function clientConfig(address: Address, connectTimeoutMs: number): Promise<ClientConfig> {
+async function readRootCertificate(path: string, where: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+    throw new ToteError(
+      'ConfigInvalid',
+      `The root certificate "${path}" that the URL of ${where} names cannot be read (${code}).`,
+      { where, fix: 'sslrootcert=/path/to/root.pem, a file in PEM form', cause: error },
+    )
+  }
+}
+
+async function clientConfig(
+  address: Address,
+  where: string,
+  connectTimeoutMs: number,
+): Promise<ClientConfig> {
   const ssl =
     address.tls === 'disable'
       ? false
       : {
-          rejectUnauthorized: address.tls === 'verify-full',
-          servername: address.host,
+          rejectUnauthorized: address.tls !== 'require',
+          // What the certificate must name; a server name for TLS itself cannot be an address.
+          host: address.host,
+          ...(isIP(address.host) === 0 ? { servername: address.host } : {}),
+          ...(address.tls === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
           ...(address.rootCertificate === undefined
             ? {}
-            : { ca: await readFile(address.rootCertificate, 'utf8') }),
+            : { ca: await readRootCertificate(address.rootCertificate, where) }),
         }
   return {
     host: address.host,

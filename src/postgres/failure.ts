@@ -3,7 +3,7 @@
  * CONTEXT and HINT are dropped: they carry cell values (P10). SQLSTATE and the names of table,
  * column and constraint are kept.
  */
-import { ToteError, type ErrorName } from '../errors.ts'
+import { ToteError, type ErrorFacts, type ErrorName } from '../errors.ts'
 
 /** Which database an error is about: it decides the error's name. */
 export type Side = 'source' | 'warehouse'
@@ -72,10 +72,7 @@ export function translateFailure(thrown: unknown, peer: Peer, doing: string): To
       `The ${who} at ${where} could not be reached (${reason}) while trying to ${doing}.`,
       {
         where,
-        fix:
-          reason === 'ECONNREFUSED'
-            ? 'is a server listening there, and may this machine reach it?'
-            : undefined,
+        ...CONNECT_HINTS[reason],
         cause: thrown,
       },
     )
@@ -115,6 +112,29 @@ export function translateFailure(thrown: unknown, peer: Peer, doing: string): To
     `The ${who} at ${where} refused to ${doing}: ${serverReason(error, sqlstate)}${about}.`,
     facts,
   )
+}
+
+const ROOT =
+  'add &sslrootcert=/path/to/root.pem to the URL, with the root certificate of whoever runs it'
+const UNKNOWN_ROOT = {
+  why: 'nobody that this machine trusts vouches for its certificate',
+  fix: ROOT,
+}
+
+/** What may be wrong, and what to try, by the code of a failure to connect. */
+const CONNECT_HINTS: Readonly<Record<string, Pick<ErrorFacts, 'why' | 'fix'>>> = {
+  ECONNREFUSED: { fix: 'is a server listening there, and may this machine reach it?' },
+  ENOTFOUND: { why: 'no such host is known', fix: 'is the host name in the URL right?' },
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_ROOT,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_ROOT,
+  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_ROOT,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_ROOT,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_ROOT,
+  CERT_HAS_EXPIRED: { why: 'its certificate has expired' },
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    why: 'its certificate was made for another host name',
+    fix: 'use that name in the URL; through a tunnel, sslmode=verify-ca checks all but the name',
+  },
 }
 
 /** The server's primary message quotes names, never values, except where data or somebody's own function speaks. */

@@ -39,7 +39,7 @@ test('every part of a URL is read, percent-encoding included', () => {
 test('P10: a remote server’s certificate is checked unless the URL says otherwise; this machine needs none', () => {
   const tls = (rest: string): string => parse(`postgres://me@${rest}`).tls
   expect(tls('db.example/shop')).toBe('verify-full')
-  expect(tls('db.example/shop?sslmode=verify-ca')).toBe('verify-full')
+  expect(tls('db.example/shop?sslmode=verify-ca')).toBe('verify-ca')
   expect(tls('db.example/shop?sslmode=require')).toBe('require')
   expect(tls('db.example/shop?sslmode=disable')).toBe('disable')
   expect(tls('127.0.0.1/shop')).toBe('disable')

@@ -57,7 +57,8 @@ async function createDatabase(
     url: url(name),
     roleUrl: (role) => url(name, role),
     query: async (sql, values) => {
-      client ??= connect(url(name))
+      // A connection that a test had the server end is made anew.
+      client ??= connect(url(name), () => (client = undefined))
       const result =
         values === undefined
           ? await (await client).query(sql)
@@ -90,12 +91,12 @@ async function withClient(
   }
 }
 
-async function connect(url: string): Promise<pg.Client> {
+async function connect(url: string, onLost: () => void = () => undefined): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url,
     types: { getTypeParser: () => (value: unknown) => value },
   })
-  client.on('error', () => undefined)
+  client.on('error', onLost)
   await client.connect()
   return client
 }

@@ -1,0 +1,135 @@
+/** docs/operations.md, "Backups": what each restore leads to. Backups are real: pg_dump's equal for databases (a template copy), cp for the lake. */
+import { cp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { createProject, type TestProject } from '../support/project.ts'
+import { testServer } from '../support/postgres.ts'
+import { expectRefusal } from '../support/refusal.ts'
+
+const open: TestProject[] = []
+const cleanups: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup()
+  for (const project of open.splice(0)) await project.close()
+})
+
+/** A shop with two batches, the backup of one part of it taken between them, and what it looked like at the end. */
+async function livedThrough(backUp: (shop: TestProject) => Promise<void>): Promise<{
+  shop: TestProject
+  warehouse: Record<string, string>
+}> {
+  const shop = await createProject()
+  open.push(shop)
+  await shop.good()
+  await backUp(shop)
+  for (const units of [11, 12]) {
+    await shop.source.query(
+      `update sale set units = ${units} where sale_id = 8800101; delete from sale where sale_id = ${8800100 + units - 6};
+       insert into staff values (${units}, 'New Qx7', 2)`,
+    )
+    await shop.good()
+  }
+  return { shop, warehouse: await warehouseOf(shop) }
+}
+
+/** Every row of every table, the history and record ids included. */
+async function warehouseOf(shop: TestProject): Promise<Record<string, string>> {
+  const tables = await shop.warehouse.query(
+    `select tablename as name from pg_tables where schemaname = 'public' order by 1`,
+  )
+  const rows: Record<string, string> = {}
+  for (const { name } of tables) {
+    const [found] = await shop.warehouse.query(
+      `select coalesce(string_agg(t::text, E'\\n' order by t::text), '') as text from "${name}" as t`,
+    )
+    rows[String(name)] = String(found?.['text'])
+  }
+  return rows
+}
+
+/** Copies a database as it is; returns how to put that state back under the old name. */
+async function backUpDatabase(database: { name: string }): Promise<() => Promise<void>> {
+  const server = await testServer()
+  const admin = await server.createDatabase('backup_admin')
+  const backup = `${database.name}_backup`
+  const copy = async (from: string, to: string): Promise<void> => {
+    await admin.query(`drop database if exists "${to}" with (force)`)
+    await admin.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${from}'`,
+    )
+    await admin.query(`create database "${to}" template "${from}"`)
+    const [owner] = await admin.query(
+      `select pg_get_userbyid(datdba) as name from pg_database where datname = '${from}'`,
+    )
+    await admin.query(`alter database "${to}" owner to "${owner?.['name']}"`)
+  }
+  await copy(database.name, backup)
+  cleanups.push(async () => {
+    await admin.query(`drop database if exists "${backup}" with (force)`)
+    await admin.drop()
+  })
+  return async () => copy(backup, database.name)
+}
+
+async function backUpLake(shop: TestProject): Promise<() => Promise<void>> {
+  const [lake, backup] = [join(shop.folder, 'lake'), join(shop.folder, 'lake-backup')]
+  await cp(lake, backup, { recursive: true })
+  return async () => {
+    await rm(lake, { recursive: true })
+    await cp(backup, lake, { recursive: true })
+  }
+}
+
+test('P4: a warehouse put back catches up from the lake, record ids included', async () => {
+  let restore = async (): Promise<void> => undefined
+  const { shop, warehouse } = await livedThrough(async (lived) => {
+    await lived.warehouse.query('select 1')
+    restore = await backUpDatabase(lived.warehouse)
+  })
+  await restore()
+  expect(await warehouseOf(shop)).not.toEqual(warehouse)
+  expect((await shop.good()).batches.warehouse?.batch).toBe(3)
+  expect(await warehouseOf(shop)).toEqual(warehouse)
+})
+
+test('a lake put back alone is refused; with the warehouse of that time, the next batch carries all since', async () => {
+  let lake = async (): Promise<void> => undefined
+  let database = async (): Promise<void> => undefined
+  const { shop } = await livedThrough(async (lived) => {
+    lake = await backUpLake(lived)
+    database = await backUpDatabase(lived.warehouse)
+  })
+  await lake()
+  await expectRefusal(shop, {
+    name: 'LedgerMismatch',
+    says: ['stands at batch 3', 'only at 2'],
+    moves: 'lake',
+  })
+  await lake()
+  await database()
+  const summary = await shop.good()
+  expect(summary.batches.warehouse?.batch).toBe(2)
+  expect(summary.warehouse.find(({ table }) => table === 'fact_sale')).toMatchObject({
+    rowsCurrent: 4,
+    rowsDeleted: 2,
+  })
+})
+
+test('a source put back on another server is refused until accepted; what it lost stays as history', async () => {
+  let older = ''
+  const { shop } = await livedThrough(async (lived) => {
+    await backUpDatabase(lived.source)
+    const url = new URL(lived.urls.source)
+    url.pathname = `${url.pathname}_backup`
+    older = url.href
+  })
+  await shop.environment({ SHOP_URL: older })
+  await expectRefusal(shop, { name: 'SourceReplaced', says: ['--accept-source'] })
+  expect((await shop.tote('run', '--accept-source')).exit).toBe(0)
+  expect(
+    await shop.warehouse.query(
+      `select count(*) filter (where valid_to is null and not is_deleted) as current, count(*) as versions
+       from fact_sale where sale_id in (8800101, 8800105, 8800106)`,
+    ),
+  ).toEqual([{ current: '3', versions: '8' }])
+})

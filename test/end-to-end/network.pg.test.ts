@@ -147,13 +147,14 @@ test('the source behind an SSH tunnel', async (ctx) => {
   const sshd = execFileSync('sh', ['-c', 'command -v sshd'], { env: withSbin }).toString().trim()
   await serve(sshPort, sshd, ['-D', '-e', '-f', file('sshd_config')])
   const source = new URL(project.urls.source)
-  await serve(tunnelPort, 'ssh', [
-    ...['-N', '-i', file('client'), '-p', String(sshPort), '-F', 'none'],
-    ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-    ...['-o', 'IdentitiesOnly=yes', '-o', 'ExitOnForwardFailure=yes'],
-    ...['-L', `127.0.0.1:${tunnelPort}:127.0.0.1:${source.port}`],
+  const options = [
+    `-N -F none -p ${sshPort} -i ${file('client')}`,
+    '-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null',
+    '-o IdentitiesOnly=yes -o ExitOnForwardFailure=yes',
+    `-L 127.0.0.1:${tunnelPort}:127.0.0.1:${source.port}`,
     `${userInfo().username}@127.0.0.1`,
-  ])
+  ]
+  await serve(tunnelPort, 'ssh', options.join(' ').split(' '))
   source.port = String(tunnelPort)
   await project.environment({ SHOP_URL: source.href })
   await expectRuns()

@@ -74,7 +74,7 @@ const refused = (url: string): Promise<unknown> =>
 test('P10: a certificate that nobody vouches for is refused unless the URL says otherwise', async (ctx) => {
   if (missing !== undefined) return ctx.skip(missing)
   for (const mode of ['verify-full', 'verify-ca']) {
-    expect(await refused(urlWith('localhost', `sslmode=${mode}`)), mode).toMatchObject({
+    expect(await refused(urlWith('localhost', `sslmode=${mode}`))).toMatchObject({
       name: 'SourceUnreachable',
       facts: { why: expect.stringContaining('certificate') as string },
     })

@@ -72,6 +72,11 @@ export const ERRORS = {
   LakeNewer: { exit: 2, retry: false, means: 'The lake was written by a newer version.' },
   LakeUnreachable: { exit: 3, retry: true, means: 'The lake could not be read or written.' },
   ModelInvalid: { exit: 2, retry: false, means: 'A model cannot be used as it is written.' },
+  ModelNotDriven: {
+    exit: 2,
+    retry: false,
+    means: 'A model says that it is driven by a table, but does not work through it row by row.',
+  },
   ModelCycle: { exit: 2, retry: false, means: 'Models refer to each other in a circle.' },
   ModelEdited: {
     exit: 2,

@@ -23,6 +23,7 @@ interface KnownTable {
   readonly schema: string
   readonly name: string
   readonly columns: readonly Column[]
+  readonly key: readonly string[]
 }
 
 /** Throws the one error there is, or the first with every other as a problem. */
@@ -54,6 +55,7 @@ export async function check(
             schema: source.name,
             name: table.name,
             columns: continueIds(table.columns, []),
+            key: table.key,
           })),
         )
         return `${snapshot.tables.length} tables can be read`
@@ -61,7 +63,7 @@ export async function check(
     } else {
       const manifest = await project.ingestion.chain(source.name).newest()
       for (const [name, entry] of Object.entries(manifest?.tables ?? {}))
-        tables.push({ schema: source.name, name, columns: entry.columns })
+        tables.push({ schema: source.name, name, columns: entry.columns, key: entry.key })
     }
   }
   const sourcesKnown =

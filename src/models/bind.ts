@@ -6,6 +6,7 @@
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import type { Column } from '../types.ts'
+import { notDriven, readDriven } from './driven.ts'
 import { headerFinding, invalid, meant, sqlFinding, type Finding } from './finding.ts'
 import {
   byNameIn,
@@ -43,7 +44,7 @@ const NO_CONDITION = 'is not one condition on the columns of the model'
 
 /**
  * The models in the order in which they can be evaluated, with what they read and yield. Reads no
- * row. Throws ModelInvalid with all problems, or ModelCycle.
+ * row. Throws ModelInvalid with all problems, ModelCycle, or ModelNotDriven.
  */
 export async function bindModels(
   texts: readonly ModelText[],
@@ -63,15 +64,17 @@ export async function bindModels(
     if (reads !== undefined && refusals.length === 0) parsed.push({ ...text, tree, reads })
   }
   const ordered = findings.length === 0 ? orderModels(parsed) : orderable(parsed)
+  const undriven: Finding[] = []
   const models = await inScratch(engine, async () => {
     const unusable = await createTables(engine, ordered, sources)
     if (unusable.length > 0) throw invalid([...unusable, ...findings])
-    return bindOrdered(ordered, { engine, findings, sources })
+    return bindOrdered(ordered, { engine, findings, undriven, sources })
   })
   const byName = new Map(models.map((model) => [model.name, model]))
   const all = texts.map((text) => text.name)
   for (const model of models) findings.push(...referenceFindings(model, byName, all))
-  if (findings.length > 0) throw invalid(findings.toSorted(byPlace))
+  if (findings.length > 0) throw invalid([...findings, ...undriven].toSorted(byPlace))
+  if (undriven.length > 0) throw notDriven(undriven.toSorted(byPlace))
   return models
 }
 
@@ -118,9 +121,9 @@ async function parseModel(
 
 async function bindOrdered(
   ordered: readonly ParsedModel[],
-  work: Work & { sources: readonly ReadableTable[] },
+  work: Work & { sources: readonly ReadableTable[]; undriven: Finding[] },
 ): Promise<Model[]> {
-  const { engine, findings, sources } = work
+  const { engine, findings, undriven, sources } = work
   const bound = new Map<string, Model>()
   const lookup: TableLookup = (schema, name) => {
     const table =
@@ -146,8 +149,16 @@ async function bindOrdered(
     await engine.run(`create table ${quoteName(model.name)} (${columnList(columns)})`)
     const conditions = await conditionFindings(model, work)
     findings.push(...conditions)
+    const { driven, findings: reasons } = await readDriven({
+      model,
+      outputs,
+      sources,
+      models: [...bound.values()],
+      engine,
+    })
+    undriven.push(...reasons)
     const { tree: _tree, ...rest } = model
-    bound.set(model.name, { ...rest, columns })
+    bound.set(model.name, { ...rest, columns, driven })
   }
   return [...bound.values()]
 }

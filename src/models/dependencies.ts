@@ -12,6 +12,8 @@ import type { TableMention } from '../syntax/references.ts'
 export interface ReadableTable extends TableName {
   readonly schema: string
   readonly columns: readonly Column[]
+  /** Its key; a table without one drives no model. */
+  readonly key: readonly string[]
 }
 
 interface Reader {

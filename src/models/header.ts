@@ -5,7 +5,7 @@
 import { nearestName, type Problem } from '../errors.ts'
 import type { ModelKind, Reference } from '../types.ts'
 import { meant } from './finding.ts'
-import type { Check, ModelText } from './model.ts'
+import type { Check, ModelText, TableName } from './model.ts'
 import { canonicalPostgresType, TYPE_NAMES } from './types.ts'
 
 export interface ParsedModel {
@@ -38,7 +38,7 @@ interface Entry {
 
 const KINDS: readonly ModelKind[] = ['dimension', 'fact', 'table']
 /** A comma at the end of these goes on in the next line. */
-const LISTS: readonly HeaderName[] = ['key', 'nullable', 'references', 'types', 'driven by']
+const LISTS: readonly HeaderName[] = ['key', 'nullable', 'references', 'types']
 const REPEATABLE: readonly HeaderName[] = ['nullable', 'references', 'types', 'check', 'check warn']
 /** PostgreSQL cuts longer names off. */
 export const MAX_NAME_BYTES = 63
@@ -157,6 +157,7 @@ function readHeader(entries: readonly Entry[], found: Found): Header {
     types: readTypes(entries, lines, found),
     checks: readChecks(entries, lines),
     comment: one('comment')?.value ?? null,
+    drivenBy: readDrivenBy(one('driven by'), found),
     lines,
   }
 }
@@ -255,6 +256,22 @@ function readChecks(entries: readonly Entry[], lines: Record<string, number>): C
         rule: { type: 'row', condition: value },
       }
     })
+}
+
+function readDrivenBy(entry: Entry | undefined, found: Found): TableName | null {
+  if (entry === undefined) return null
+  const parts = /^(?:("(?:[^"]|"")+"|[^\s".,()]+)\.)?("(?:[^"]|"")+"|[^\s".,()]+)$/.exec(
+    entry.value,
+  )
+  const name = parseName(parts?.[2] ?? '')
+  if (name === undefined) {
+    found(
+      entry.line,
+      `"${entry.value}" is not one table; write: source.table, or the name of a model`,
+    )
+    return null
+  }
+  return { schema: parseName(parts?.[1] ?? '') ?? null, name }
 }
 
 function readNames({ name, value, line }: Entry, found: Found): string[] {

@@ -49,7 +49,9 @@ export interface ModelText {
   /** As the header gives them; checksOf adds those that follow from key, nullable and references. */
   readonly checks: readonly Check[]
   readonly comment: string | null
-  /** The line of each header entry, by `key`, `nullable`, `types <column>`, `references <column>`, `check <index>`. */
+  /** The table that the model says it works through row by row, as written. */
+  readonly drivenBy: TableName | null
+  /** The line of each header entry, by `key`, `nullable`, `types <column>`, `references <column>`, `check <index>`, `driven by`. */
   readonly lines: Readonly<Record<string, number>>
 }
 
@@ -59,6 +61,15 @@ export interface Model extends ModelText {
   readonly reads: readonly TableName[]
   /** Ids count from 1 in order; a versioned table continues those of its last batch by name. */
   readonly columns: readonly Column[]
+  /** Set when the header says so and the syntax tree agrees. */
+  readonly driven: Driven | null
+}
+
+/** The table that drives a model: every row of the model is made of one row of it, and of look-ups. */
+export interface Driven {
+  readonly table: TableName
+  /** The table's key, and the model's key columns that hold it. */
+  readonly key: readonly { readonly column: string; readonly as: string }[]
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Project } from './project.ts'
 
 const known = new WeakMap<Project, { readonly of: string; readonly models: readonly Model[] }>()
 
-/** In the order in which they can be evaluated. Throws ModelInvalid with all problems, or ModelCycle. */
+/** In the order in which they can be evaluated. Throws ModelInvalid with all problems, ModelCycle, or ModelNotDriven. */
 export async function boundModels(
   project: Project,
   texts: readonly ModelText[],
@@ -18,7 +18,12 @@ export async function boundModels(
   context: Context,
 ): Promise<readonly Model[]> {
   const sources = [...inputs].flatMap(([schema, manifest]) =>
-    Object.entries(manifest.tables).map(([name, { columns }]) => ({ schema, name, columns })),
+    Object.entries(manifest.tables).map(([name, { columns, key }]) => ({
+      schema,
+      name,
+      columns,
+      key,
+    })),
   )
   const of = JSON.stringify([texts, sources])
   const before = known.get(project)

@@ -9,6 +9,7 @@ export interface TableMention {
   readonly schema: string | null
   readonly name: string
   readonly position: number | null
+  readonly node: TreeNode
 }
 
 export interface Refusal {
@@ -133,7 +134,7 @@ export function withEntries(node: TreeNode): readonly WithEntry[] {
 function mention(node: TreeNode, scope: ReadonlySet<string>): TableMention[] {
   const [schema, name] = [text(node['schema_name']), text(node['table_name'])]
   if (schema === '' && scope.has(name.toLowerCase())) return []
-  return [{ schema: schema === '' ? null : schema, name, position: positionOf(node) }]
+  return [{ schema: schema === '' ? null : schema, name, position: positionOf(node), node }]
 }
 
 function judge(node: TreeNode, refuse: (node: TreeNode, message: string) => void): void {

@@ -57,6 +57,7 @@ describe('a header', () => {
         },
       ],
       comment: 'Orders: a row for each version',
+      drivenBy: { schema: 'shop', name: 'orders' },
       lines: {
         kind: 1,
         key: 2,
@@ -70,6 +71,7 @@ describe('a header', () => {
         'check 0': 10,
         'check 1': 11,
         comment: 12,
+        'driven by': 13,
       },
     })
   })

@@ -30,11 +30,18 @@ const TABLES: Readonly<Record<string, string>> = {
   payment: `payment_id integer; ${STAMPS}; transaction_id integer; counterparty_id integer; payment_amount numeric(10,2); currency_id integer; payment_type_id integer; paid boolean; payment_date text; company_ac_number integer; counterparty_ac_number integer`,
 }
 
-/** A table by `column type; column type?`, where `?` means that it may be null. */
-export function readable(schema: string, name: string, columns: string): ReadableTable {
+/** A table by `column type; column type?`, where `?` means that it may be null; the first is its key unless given. */
+export function readable(
+  schema: string,
+  name: string,
+  columns: string,
+  key?: readonly string[],
+): ReadableTable {
+  const [, first = ''] = /^"?([^"\s]+)/.exec(columns) ?? []
   return {
     schema,
     name,
+    key: key ?? [first],
     columns: columns.split(';').map((text, index) => {
       const [, column = '', written = ''] = /^("[^"]+"|\S+) (.+)$/.exec(text.trim()) ?? []
       const type = written.replace(/\?$/, '')

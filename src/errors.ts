@@ -52,6 +52,11 @@ export const ERRORS = {
     retry: false,
     means: 'A table or pattern names nothing in the source.',
   },
+  SourceKeyInvalid: {
+    exit: 1,
+    retry: false,
+    means: 'A key that the config gives does not tell the rows of its table apart.',
+  },
   SeedInvalid: { exit: 2, retry: false, means: 'A seed file cannot be used as it is.' },
   ValueNotCarried: {
     exit: 1,

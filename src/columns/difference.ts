@@ -63,6 +63,21 @@ export function insertTable(options: {
   )
 }
 
+/** How many rows have no key, or one that another row has, too. */
+export async function countKeyFaults(
+  engine: Engine,
+  relation: string,
+  key: readonly string[],
+): Promise<{ readonly withoutKey: number; readonly doubled: number }> {
+  const missing = key.map((name) => `${quoteName(name)} is null`).join(' or ')
+  const [row] = await engine.rows(
+    `select (select count(*) from ${relation} where ${missing}) as missing,` +
+      ` (select coalesce(sum(n), 0) from (select count(*) as n from ${relation} where not (${missing})` +
+      ` group by ${quoteNames(key)} having count(*) > 1)) as doubled`,
+  )
+  return { withoutKey: Number(row?.['missing']), doubled: Number(row?.['doubled']) }
+}
+
 /** How many rows of each kind a difference table holds. */
 export async function countChanges(engine: Engine, table: string): Promise<ChangeCounts> {
   const kind = quoteName(KIND_COLUMN)

@@ -42,7 +42,7 @@ export async function loadProject(options: LoadOptions): Promise<Project> {
   const file = { name: basename(configFile), text: await readConfig(configFile) }
   const lookup = await openEnvironment(folder, options.environment ?? process.env)
   const config = await importConfig(configFile, file, join(folder, '.tote', 'cache', 'jiti'))
-  const project = resolveProject({ config, configFile, folder, hasFolder }, lookup)
+  const project = resolveProject({ config, configFile, folder, hasFolder, text: file.text }, lookup)
   if (Array.isArray(project)) throw configError(project, file)
   return project
 }

@@ -3,6 +3,7 @@
  * absolute, secrets hidden, variables of the environment resolved. Light: every config imports this.
  */
 import type { Database } from '../secrets/reference.ts'
+import type { Secret } from '../secrets/secret.ts'
 import type { ProjectConfig } from './schema.ts'
 
 /**
@@ -32,6 +33,8 @@ export interface Project {
   readonly seeds: string | null
   /** Folder of the .sql models. */
   readonly models: string
+  /** The key of masking hashes, or null when nothing is hashed. */
+  readonly maskSecret: Secret | null
   readonly lake: LakeSettings
   readonly warehouse: WarehouseSettings
 }
@@ -41,13 +44,35 @@ export interface SourceSettings {
   readonly type: 'postgres'
   readonly database: Database
   readonly defaultSchema: string
-  /** `schema.table` patterns, always with a schema, where `*` stands for any characters. */
+  /** `schema.table` patterns as written, always with a schema. */
   readonly tables: { readonly include: readonly string[]; readonly exclude: readonly string[] }
+  /** Settings of single tables. */
+  readonly table: readonly TableSettings[]
   readonly strategy: 'compare'
   readonly shrinkLimit: { readonly share: number; readonly fromRows: number }
   readonly lockTimeoutMs: number
   readonly statementTimeoutMs: number
   readonly giveWayAfterMs: number
+}
+
+/** How a column is kept from the lake: left out, replaced by a constant, or by a keyed hash. */
+export type Mask = 'drop' | 'redact' | 'hash'
+
+export interface TableSettings {
+  /** As written, always with a schema. */
+  readonly table: string
+  /** `include` is null when every column is carried. */
+  readonly columns: {
+    readonly include: readonly string[] | null
+    readonly exclude: readonly string[]
+  }
+  /** A condition in the source's SQL. */
+  readonly where: string | null
+  readonly mask: Readonly<Record<string, Mask>>
+  /** Columns in place of the primary key. */
+  readonly key: readonly string[] | null
+  /** Where a setting of this table stands: `tote.config.ts:12:5`, or its path. Without one: the table itself. */
+  place(...path: readonly (string | number)[]): string
 }
 
 export interface LakeSettings {

@@ -4,7 +4,7 @@
  */
 import { ToteError, type Problem } from '../errors.ts'
 import { formatPath, type Finding } from './findings.ts'
-import { findPlace, type Place } from './places.ts'
+import { findPlace, type Path, type Place } from './places.ts'
 import { redactText } from '../secrets/secret.ts'
 
 export interface ConfigText {
@@ -89,6 +89,12 @@ function placeOf(finding: Finding, text: string): Place | undefined {
 
 function formatPlace(file: ConfigText, place: Place): string {
   return `${file.name}:${place.line}:${place.column}`
+}
+
+/** Where a setting stands, for people: a place in the file, or its path when it is not found there. */
+export function placeName(file: ConfigText, path: Path): string {
+  const place = findPlace(file.text, path)
+  return place === undefined ? formatPath(path) : formatPlace(file, place)
 }
 
 /** In the order of the file; those without a place after all others. */

@@ -2,12 +2,15 @@
  * From what a config says to the project that runs: a pure function of the exported object, the
  * environment and the folder. Every problem is found in one go.
  */
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { giveValues, isPlain, type Lookup } from './environment.ts'
 import { describeIssues, type Finding } from './findings.ts'
-import type { Project, SourceSettings } from './project.ts'
+import type { Path } from './places.ts'
+import type { Project, SourceSettings, TableSettings } from './project.ts'
+import { placeName } from './report.ts'
 import { projectSchema, type CheckedConfig } from './schema.ts'
 import { redactText } from '../secrets/secret.ts'
+import { isExact, parseTableName, withSchema } from './table-name.ts'
 
 export interface Written {
   /** What tote.config.ts exports. */
@@ -18,6 +21,8 @@ export interface Written {
   readonly folder: string
   /** Whether the folder, absolute, is there. */
   hasFolder(path: string): boolean
+  /** The text of tote.config.ts, to name the lines of settings that only the source can judge. */
+  readonly text: string
 }
 
 /** The project, or everything that is wrong with it. */
@@ -34,22 +39,27 @@ export function resolveProject(written: Written, lookup: Lookup): Project | Find
     ...nameFindings(given),
     ...folderFindings(given, written),
     ...(checked.success
-      ? zoneFindings(checked.data, written)
+      ? [...zoneFindings(checked.data, written), ...tableFindings(checked.data)]
       : describeIssues(checked.error.issues, given)),
   ]
   return checked.success && all.length === 0 ? projectOf(checked.data, written) : all
 }
 
-function projectOf(config: CheckedConfig, { configFile, folder, hasFolder }: Written): Project {
+function projectOf(config: CheckedConfig, written: Written): Project {
+  const { configFile, folder, hasFolder, text } = written
+  const file = { name: basename(configFile), text }
   const seeds = resolve(folder, config.seeds ?? 'seeds')
   return {
     name: config.name,
     folder,
     configFile,
     stateFolder: join(folder, '.tote'),
-    sources: Object.entries(config.sources).map(([name, source]) => sourceOf(name, source)),
+    sources: Object.entries(config.sources).map(([name, source]) =>
+      sourceOf(name, source, (path) => placeName(file, path)),
+    ),
     seeds: hasFolder(seeds) ? seeds : null,
     models: resolve(folder, config.models),
+    maskSecret: config.maskSecret ?? null,
     lake: {
       ...config.lake,
       ingestion: resolve(folder, config.lake.ingestion),
@@ -63,10 +73,15 @@ function projectOf(config: CheckedConfig, { configFile, folder, hasFolder }: Wri
   }
 }
 
-function sourceOf(name: string, source: CheckedConfig['sources'][string]): SourceSettings {
+type CheckedSource = CheckedConfig['sources'][string]
+
+function sourceOf(
+  name: string,
+  source: CheckedSource,
+  place: (path: Path) => string,
+): SourceSettings {
   const { url, strategy: _, lockTimeout, statementTimeout, giveWayAfter, ...rest } = source
-  const qualified = (pattern: string): string =>
-    pattern.includes('.') ? pattern : `${source.defaultSchema}.${pattern}`
+  const qualified = (pattern: string): string => withSchema(pattern, source.defaultSchema)
   return {
     ...rest,
     name,
@@ -75,6 +90,16 @@ function sourceOf(name: string, source: CheckedConfig['sources'][string]): Sourc
       include: source.tables.include.map(qualified),
       exclude: source.tables.exclude.map(qualified),
     },
+    table: Object.entries(source.table).map(
+      ([table, { columns, where, mask, key }]): TableSettings => ({
+        table: qualified(table),
+        columns: { include: columns.include ?? null, exclude: columns.exclude },
+        where: where ?? null,
+        mask,
+        key: key ?? null,
+        place: (...path) => place(['sources', name, 'table', table, ...path]),
+      }),
+    ),
     strategy: 'compare',
     lockTimeoutMs: lockTimeout,
     statementTimeoutMs: statementTimeout,
@@ -130,4 +155,59 @@ function zoneFindings({ lake }: CheckedConfig, { folder }: Written): Finding[] {
         },
       ]
     : []
+}
+
+/** What the settings of single tables contradict in each other; the rest only the source can judge. */
+function tableFindings(config: CheckedConfig): Finding[] {
+  return Object.entries(config.sources).flatMap(([source, { table: tables, defaultSchema }]) => {
+    const seen = new Map<string, string>()
+    return Object.entries(tables).flatMap(([table, { columns, mask, key }]): Finding[] => {
+      const path = ['sources', source, 'table', table]
+      const written = parseTableName(table)
+      if (written === undefined || !isExact(written))
+        return [
+          {
+            path,
+            message: `"${table}" must be one table: "table" or "schema.table", odd names in quotes as in SQL`,
+          },
+        ]
+      const full = JSON.stringify([written.schema?.text ?? defaultSchema, written.name.text])
+      const twice = seen.get(full)
+      seen.set(full, table)
+      return [
+        ...(twice === undefined
+          ? []
+          : [{ path, message: `"${table}" is the same table as "${twice}"` }]),
+        ...Object.entries(mask).flatMap(([column, how]): Finding[] => [
+          ...(how === 'hash' && config.maskSecret === undefined
+            ? [
+                {
+                  path: [...path, 'mask', column],
+                  message: 'hash needs a key: maskSecret, beside sources',
+                },
+              ]
+            : []),
+          ...(columns.exclude.includes(column)
+            ? [
+                {
+                  path: [...path, 'mask', column],
+                  message: `column "${column}" is left out by columns.exclude; it needs no mask`,
+                },
+              ]
+            : []),
+        ]),
+        ...(key ?? []).flatMap((column, index): Finding[] => {
+          const how = columns.exclude.includes(column) ? 'columns.exclude' : mask[column]
+          return how === undefined || how === 'hash'
+            ? []
+            : [
+                {
+                  path: [...path, 'key', index],
+                  message: `the key needs column "${column}", which ${how === 'columns.exclude' ? how : 'mask'} takes away`,
+                },
+              ]
+        }),
+      ]
+    })
+  })
 }

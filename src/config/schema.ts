@@ -12,6 +12,7 @@ import {
   type EnvReference,
 } from '../secrets/reference.ts'
 import { databaseUrlFault, hasPassword, redactText, Secret } from '../secrets/secret.ts'
+import { parseTableName } from './table-name.ts'
 
 /** What a user writes: the argument of `defineProject`. */
 export type ProjectConfig = z.input<typeof projectSchema>
@@ -33,6 +34,37 @@ const embeddedOptions = settings({
     .describe("Runs once, after the database was created, with its owner's URL."),
 })
 
+const tableSchema = settings({
+  columns: settings({
+    include: z
+      .array(name)
+      .min(1, 'must name at least one column')
+      .optional()
+      .describe('The columns to carry; all when not given.'),
+    exclude: z.array(name).default([]).describe('Columns to leave out, of those included.'),
+  }).prefault({}),
+  where: z
+    .string()
+    .regex(/\S/, 'must not be empty')
+    .optional()
+    .describe(
+      'The rows to carry: a condition in the SQL of the source. A row that leaves it is deleted.',
+    ),
+  mask: z
+    .record(z.string(), z.enum(['drop', 'redact', 'hash']))
+    .default({})
+    .describe(
+      'Columns whose values must not reach the lake: `drop` leaves the column out, `redact` makes every text `redacted` and any other value NULL, `hash` makes it a keyed hash.',
+    ),
+  key: z
+    .array(name)
+    .min(1, 'must name at least one column')
+    .optional()
+    .describe(
+      'The columns that tell rows apart, in place of the primary key; verified in every batch.',
+    ),
+})
+
 const sourceSchema = settings({
   type: choice(['postgres'], ['dynamodb', 'http', 'files']).describe('What kind of source it is.'),
   url: databaseUrl().describe(
@@ -50,6 +82,10 @@ const sourceSchema = settings({
       .default(['_prisma_migrations'])
       .describe('Tables to leave out, of those included.'),
   }).prefault({}),
+  table: z
+    .record(z.string(), tableSchema)
+    .default({})
+    .describe('Settings of single tables, by name: `table`, `schema.table`, `"Odd Name"`.'),
   strategy: choice(['compare', 'auto'], ['xmin', 'cursor', 'log'])
     .default('compare')
     .describe('How differences are found.'),
@@ -86,6 +122,9 @@ export const projectSchema = settings({
     .optional()
     .describe('A folder of .csv files, read as a source named "seeds"; `seeds/` when it exists.'),
   models: folder.default('models').describe('The folder of .sql models.'),
+  maskSecret: maskSecret()
+    .optional()
+    .describe('The key of the hashes of `mask`, 16 characters at least; env() only.'),
   lake: settings({
     ingestion: zone('.tote/lake/ingestion').describe('Folder of the ingestion zone.'),
     processed: zone('.tote/lake/processed').describe('Folder of the processed zone.'),
@@ -159,10 +198,26 @@ function duration(standard: Duration) {
 function pattern() {
   return z
     .string()
-    .regex(
-      /^[^.\s"]+(\.[^.\s"]+)?$/,
-      'must be "table" or "schema.table", where * stands for anything',
+    .refine(
+      (text) => parseTableName(text) !== undefined,
+      'must be "table" or "schema.table", where * stands for anything; odd names in quotes as in SQL',
     )
+}
+
+function maskSecret() {
+  return z
+    .custom<EnvReference>((value) => value instanceof Given, 'must be env(…): it is a secret')
+    .transform((value: unknown, context): Secret => {
+      if (!(value instanceof Given) || value.value === undefined) return z.NEVER
+      if (value.isFallback || typeof value.value !== 'string')
+        return invalid(context, 'must be env(…) without a fallback: it is a secret')
+      if (value.value.length < 16)
+        return invalid(
+          context,
+          `is read from environment variable ${value.variable}, which has fewer than 16 characters`,
+        )
+      return new Secret(value.value)
+    })
 }
 
 function zone(standard: string) {

@@ -7,7 +7,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import { csvRelation, uncarriedCounts } from '../columns/csv.ts'
-import { countChanges, differenceTable, insertTable } from '../columns/difference.ts'
+import {
+  countChanges,
+  countKeyFaults,
+  differenceTable,
+  insertTable,
+} from '../columns/difference.ts'
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
@@ -25,6 +30,7 @@ import {
 } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
+import type { SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import type { Project, ProjectSource } from './project.ts'
 import { readTables, type ReadTable } from './read-tables.ts'
@@ -150,22 +156,22 @@ async function compare(
   const columns = continueIds(table.columns, entry?.columns ?? [])
   if (pieces === null) return { read, columns, counts: NO_CHANGES, changedRows: 0, relation: null }
   const files = await pieces.files()
-  const next =
+  const arrived =
     files.length === 0
       ? `select ${columns.map((column) => `null::${column.carried} as ${quoteName(column.name)}`).join(', ')} where false`
       : csvRelation(files, columns, pieces.longestRow)
-  const sql =
+  const previous =
     entry === null || parent === null
-      ? insertTable({ into: relation, next, columns })
-      : differenceTable({
-          into: relation,
-          previous: await rowsAsOf(project.ingestion, parent, table.name, parent.batch),
-          next,
-          columns,
-          key: table.key,
-        })
+      ? null
+      : await rowsAsOf(project.ingestion, parent, table.name, parent.batch)
   try {
-    await engine.run(sql)
+    const next = table.keyGiven === true ? await withTrueKey(engine, table, arrived) : arrived
+    await engine.run(
+      previous === null
+        ? insertTable({ into: relation, next, columns })
+        : differenceTable({ into: relation, previous, next, columns, key: table.key }),
+    )
+    if (table.keyGiven === true) await engine.run(`drop table ${ARRIVED}`)
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw error
     throw await explainFailure(engine, read, columns, files, error)
@@ -189,6 +195,32 @@ async function compare(
     relation,
   }
 }
+
+/** A key that no catalogue vouches for is verified before rows are compared by it. */
+async function withTrueKey(engine: Engine, table: SourceTable, rows: string): Promise<string> {
+  await engine.run(`create or replace temp table ${ARRIVED} as ${rows}`)
+  const { withoutKey, doubled } = await countKeyFaults(engine, ARRIVED, table.key)
+  if (withoutKey === 0 && doubled === 0) return `select * from ${ARRIVED}`
+  const key = `(${table.key.join(', ')})`
+  throw new ToteError(
+    'SourceKeyInvalid',
+    `The key ${key} that the config gives to table "${table.name}" does not tell its rows apart.`,
+    {
+      problems: [
+        ...(withoutKey === 0
+          ? []
+          : [{ where: table.name, message: `${withoutKey} rows have NULL in it` }]),
+        ...(doubled === 0
+          ? []
+          : [{ where: table.name, message: `${doubled} rows share it with another` }]),
+      ],
+      why: 'rows are compared by their key, so nothing was committed',
+      fix: 'name further columns in the key, filter the rows out with where, or correct them at the source',
+    },
+  )
+}
+
+const ARRIVED = '_tote_arrived'
 
 async function explainFailure(
   engine: Engine,

@@ -75,6 +75,8 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       name: source.name,
       url: async () => urls.urlOf(source.database),
       tables: { ...source.tables, defaultSchema: source.defaultSchema },
+      table: source.table,
+      maskSecret: settings.maskSecret,
       limits: source,
       giveWayAfterMs: source.giveWayAfterMs,
     }),

@@ -7,18 +7,22 @@
  * it says holds until the end.
  */
 import type { Context } from '../events.ts'
-import { describeRelations, identifyServer } from '../postgres/catalogue.ts'
+import { describeRelations, identifyServer, type Relation } from '../postgres/catalogue.ts'
 import { connect } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import type { SessionLimits } from '../postgres/session.ts'
+import type { Secret } from '../secrets/secret.ts'
 import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
 import { lockTables } from './locks-postgres.ts'
 import type { TableChoice } from './patterns.ts'
 import { followDatabase } from './identity-postgres.ts'
-import type { Source, SourceSnapshot } from './source.ts'
+import type { RowSink, Source, SourceSnapshot } from './source.ts'
+import { checkFilters, whereClause } from './filter-postgres.ts'
+import { maskRows } from './masking.ts'
+import { readingsOf, type Reading, type SettingsOf } from './table-settings.ts'
 import { describeTables, type PostgresTable } from './tables-postgres.ts'
 
-export interface PostgresSourceOptions {
+export interface PostgresSourceOptions extends SettingsOf {
   readonly name: string
   /** Called when a connection is needed; an embedded server starts here. */
   readonly url: () => Promise<string>
@@ -73,7 +77,9 @@ async function takeSnapshot(
       connection,
       tables.map((table) => table.oid),
     )
-    const described = describeTables(options, tables, details)
+    const readings = readingsOf(options, tables, details)
+    const described = describeReadings(options, tables, readings)
+    await checkFilters(connection, described)
     return {
       identity: {
         ...server.identity,
@@ -85,13 +91,12 @@ async function takeSnapshot(
       instant: server.instant,
       tables: described,
       copy: async (table, sink) => {
-        const { relation } = table as PostgresTable
-        const columns = table.columns.map((column) => quoteIdentifier(column.name)).join(', ')
+        const read = table as ReadTable
         const order = table.key.map(quoteIdentifier).join(', ')
         return connection.copyOut(
           `read table "${table.name}"`,
-          `copy (select ${columns} from ${relation} order by ${order}) to stdout (format csv)`,
-          sink,
+          `copy (select ${selectList(read)} from ${read.relation}${whereClause(read)} order by ${order}) to stdout (format csv)`,
+          hashing(read, options.maskSecret, sink),
         )
       },
       close,
@@ -100,4 +105,45 @@ async function takeSnapshot(
     await close()
     throw error
   }
+}
+
+interface ReadTable extends PostgresTable, Pick<Reading, 'expressions' | 'hashed' | 'where'> {}
+
+/** The tables as their settings let them be read. */
+function describeReadings(
+  options: PostgresSourceOptions,
+  relations: readonly Relation[],
+  readings: ReadonlyMap<string, Reading>,
+): ReadTable[] {
+  const details = new Map([...readings].map(([oid, { detail }]) => [oid, detail]))
+  return describeTables(options, relations, details).map((table, index): ReadTable => {
+    const reading = readings.get(relations[index]?.oid ?? '')
+    if (reading === undefined) throw new RangeError(`table "${table.name}" was not described`)
+    const { expressions, hashed, where, keyGiven, omitted, shape } = reading
+    return {
+      ...table,
+      expressions,
+      hashed,
+      where,
+      ...(keyGiven ? { keyGiven } : {}),
+      ...(omitted.size > 0 ? { omitted } : {}),
+      shape: [table.shape, ...(shape === '' ? [] : [shape])].join('; '),
+    }
+  })
+}
+
+function selectList({ columns, expressions }: ReadTable): string {
+  return columns.map(({ name }) => expressions.get(name) ?? quoteIdentifier(name)).join(', ')
+}
+
+/** Values that the config hashes are hashed before the sink sees them. */
+function hashing(
+  { name, columns, hashed }: ReadTable,
+  secret: Secret | null,
+  sink: RowSink,
+): RowSink {
+  if (hashed.size === 0) return sink
+  if (secret === null) throw new RangeError(`table "${name}" is masked without a secret`)
+  const positions = columns.flatMap((column, index) => (hashed.has(column.name) ? [index] : []))
+  return maskRows(sink, new Set(positions), secret)
 }

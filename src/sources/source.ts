@@ -24,6 +24,10 @@ export interface SourceTable {
   readonly columns: readonly SourceColumn[]
   /** Column names of the primary key, in its order. */
   readonly key: readonly string[]
+  /** The key is the config's, not the catalogue's: it must be verified before it is believed. */
+  readonly keyGiven?: boolean | undefined
+  /** Columns that the config leaves out, each with the setting that does. */
+  readonly omitted?: ReadonlyMap<string, string> | undefined
   /** Everything that, when it differs, means that rows may have changed unseen. Compared as text. */
   readonly shape: string
   /** When equal to the last batch's, the table is unchanged and need not be read. */

@@ -1,9 +1,10 @@
 /** Which relations of a database a source carries, and as what. */
+import { writeTableName } from '../config/table-name.ts'
 import { ToteError } from '../errors.ts'
 import { carriedType } from '../postgres/carried.ts'
 import type { Relation, RelationDetail } from '../postgres/catalogue.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
-import { chooseTables, type TableChoice } from './patterns.ts'
+import { chooseTables, isNamed, type TableChoice } from './patterns.ts'
 import type { SourceTable } from './source.ts'
 
 export interface RelationChoice {
@@ -24,12 +25,8 @@ export function chooseRelations(
   address: string,
   relations: readonly Relation[],
 ): Relation[] {
-  const literal = new Set(options.tables.include.filter((pattern) => !pattern.includes('*')))
   const tables = chooseTables(options.name, relations, options.tables).filter(
-    (relation) =>
-      isTable(relation) ||
-      literal.has(relation.name) ||
-      literal.has(`${relation.schema}.${relation.name}`),
+    (relation) => isTable(relation) || isNamed(relation, options.tables),
   )
   const forbidden = tables.filter((table) => !table.readable)
   if (forbidden.length > 0) {
@@ -68,7 +65,7 @@ export function describeTables(
   const names = new Map<string, string>()
   const tables = relations.map((relation): PostgresTable => {
     const detail = details.get(relation.oid) ?? { oid: relation.oid, key: [], columns: [] }
-    const where = `${relation.schema}.${relation.name}`
+    const where = writeTableName(relation.schema, relation.name)
     if (!isTable(relation)) unsupported.push({ where, message: 'is not a table' })
     else if (detail.key.length === 0) unsupported.push({ where, message: 'has no primary key' })
     else unsupported.push(...oddities(relation, detail).map((message) => ({ where, message })))

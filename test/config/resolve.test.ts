@@ -20,7 +20,7 @@ function resolve(
 ): ReturnType<typeof resolveProject> {
   const hasFolder = (path: string): boolean => folders.includes(path)
   return resolveProject(
-    { config, configFile: '/p/tote.config.ts', folder: '/p', hasFolder },
+    { config, configFile: '/p/tote.config.ts', folder: '/p', hasFolder, text: '' },
     (name) => environment[name],
   )
 }
@@ -55,6 +55,7 @@ test('a small config is a whole project: defaults are filled in, paths are absol
         "ingestion": "/p/.tote/lake/ingestion",
         "processed": "/p/.tote/lake/processed",
       },
+      "maskSecret": null,
       "models": "/p/models",
       "name": "shop",
       "seeds": null,
@@ -75,6 +76,7 @@ test('a small config is a whole project: defaults are filled in, paths are absol
           },
           "statementTimeoutMs": 1800000,
           "strategy": "compare",
+          "table": [],
           "tables": {
             "exclude": [
               "public._prisma_migrations",
@@ -144,6 +146,7 @@ test('every setting can be written', () => {
         "ingestion": "/env/in",
         "processed": "/abs/out",
       },
+      "maskSecret": null,
       "models": "/models",
       "name": "totesys",
       "seeds": "/p/data/seeds",
@@ -166,6 +169,7 @@ test('every setting can be written', () => {
           },
           "statementTimeoutMs": 90000,
           "strategy": "compare",
+          "table": [],
           "tables": {
             "exclude": [
               "app.secrets",
@@ -260,7 +264,7 @@ test('settings that are missing, unknown, or of another kind', () => {
       "seeds: seeds must be a string, not null",
       "models: models must not be empty",
       "lake: lake must be an object { … }, not a string",
-      "pipeline: "pipeline" is not a setting of the project. There is: name, sources, seeds, models, lake, warehouse",
+      "pipeline: "pipeline" is not a setting of the project. There is: name, sources, seeds, models, maskSecret, lake, warehouse",
     ]
   `)
   expect(
@@ -280,8 +284,8 @@ test('settings that are missing, unknown, or of another kind', () => {
       "sources["my shop"]: "my shop" cannot be the name of a source: models use it in SQL, so it may hold a-z, 0-9 and "_" (63 at most) and must not begin with a digit",
       "name: name must be a string, not env(N)",
       "sources["my shop"].tables.include[1]: sources["my shop"].tables.include[1] must be a string, not 5",
-      "sources["my shop"].tables.include[2]: sources["my shop"].tables.include[2] must be "table" or "schema.table", where * stands for anything",
-      "sources["my shop"].tables.include[3]: sources["my shop"].tables.include[3] must be "table" or "schema.table", where * stands for anything",
+      "sources["my shop"].tables.include[2]: sources["my shop"].tables.include[2] must be "table" or "schema.table", where * stands for anything; odd names in quotes as in SQL",
+      "sources["my shop"].tables.include[3]: sources["my shop"].tables.include[3] must be "table" or "schema.table", where * stands for anything; odd names in quotes as in SQL",
       "sources["my shop"].lockTimeout: sources["my shop"].lockTimeout must be a duration such as "5s" or "30m"",
     ]
   `)
@@ -455,6 +459,90 @@ test('an editor knows the settings', () => {
   >()
   expectTypeOf<'5 parsecs'>().not.toExtend<ProjectConfig['sources'][string]['lockTimeout']>()
   expectTypeOf<keyof ProjectConfig>().toEqualTypeOf<
-    'name' | 'sources' | 'seeds' | 'models' | 'lake' | 'warehouse'
+    'name' | 'sources' | 'seeds' | 'models' | 'maskSecret' | 'lake' | 'warehouse'
   >()
+})
+
+const SHOP_TABLES = {
+  sale: {
+    columns: { include: ['sale_id', 'email', 'note'], exclude: ['note'] },
+    where: "country = 'GB'",
+    mask: { email: 'hash' },
+    key: ['sale_id'],
+  },
+  'crm."Odd.Name"': { mask: { phone: 'drop', fax: 'redact' } },
+}
+
+test('settings of single tables, by a name as SQL quotes it; a table is known by its schema', () => {
+  const { sources, maskSecret } = project(
+    {
+      ...CONFIG,
+      maskSecret: env('MASK'),
+      sources: { shop: { ...SOURCE, table: SHOP_TABLES } },
+    },
+    { environment: { MASK: 'sixteen-letters!' } },
+  )
+  expect(String(maskSecret)).toBe('***')
+  expect(maskSecret?.reveal()).toBe('sixteen-letters!')
+  expect(sources[0]?.table.map(({ place, ...table }) => [place('where'), table])).toEqual([
+    ['sources.shop.table.sale.where', { table: 'public.sale', ...SHOP_TABLES.sale }],
+    [
+      'sources.shop.table["crm.\\"Odd.Name\\""].where',
+      {
+        table: 'crm."Odd.Name"',
+        columns: { include: null, exclude: [] },
+        where: null,
+        mask: { phone: 'drop', fax: 'redact' },
+        key: null,
+      },
+    ],
+  ])
+})
+
+test('what the settings of a table contradict is said before anything connects', () => {
+  const shop = {
+    ...SOURCE,
+    table: {
+      sale: { mask: { email: 'hash', note: 'shred' }, where: ' ' },
+      customer: {
+        columns: { exclude: ['id', 'phone'] },
+        mask: { phone: 'redact', code: 'drop' },
+        key: ['id', 'code', 'email'],
+      },
+      'public.customer': {},
+      'sal*': {},
+      'a b': {},
+    },
+  }
+  const config = { ...CONFIG, sources: { shop } }
+  expect(problems(config)).toEqual([
+    'sources.shop.table.sale.where: sources.shop.table.sale.where must not be empty',
+    'sources.shop.table.sale.mask.note: sources.shop.table.sale.mask.note cannot be "shred". There is: drop, redact, hash',
+  ])
+  const { sale: _, ...others } = shop.table
+  const table = { ...others, sale: { mask: { email: 'hash' } } }
+  expect(problems({ ...config, sources: { shop: { ...shop, table } } })).toEqual([
+    'sources.shop.table.customer.mask.phone: column "phone" is left out by columns.exclude; it needs no mask',
+    'sources.shop.table.customer.key[0]: the key needs column "id", which columns.exclude takes away',
+    'sources.shop.table.customer.key[1]: the key needs column "code", which mask takes away',
+    'sources.shop.table["public.customer"]: "public.customer" is the same table as "customer"',
+    'sources.shop.table["sal*"]: "sal*" must be one table: "table" or "schema.table", odd names in quotes as in SQL',
+    'sources.shop.table["a b"]: "a b" must be one table: "table" or "schema.table", odd names in quotes as in SQL',
+    'sources.shop.table.sale.mask.email: hash needs a key: maskSecret, beside sources',
+  ])
+})
+
+test('P10: a mask secret comes from the environment, and is long enough', () => {
+  const secret = (maskSecret: unknown, MASK?: string): string[] =>
+    problems({ ...CONFIG, maskSecret }, MASK === undefined ? {} : { environment: { MASK } })
+  expect(secret('sixteen-letters!')).toEqual([
+    'maskSecret: maskSecret must be env(…): it is a secret',
+  ])
+  expect(secret(env('MASK', 'sixteen-letters!'))).toEqual([
+    'maskSecret: maskSecret must be env(…) without a fallback: it is a secret',
+  ])
+  expect(secret(env('MASK'), 'short')).toEqual([
+    'maskSecret: maskSecret is read from environment variable MASK, which has fewer than 16 characters',
+  ])
+  expect(secret(env('MASK'))).toEqual(['maskSecret: environment variable MASK is not set'])
 })

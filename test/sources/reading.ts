@@ -20,6 +20,8 @@ export function sourceOn(url: string, options: Partial<PostgresSourceOptions> = 
     name: 'shop',
     url: async () => url,
     tables: { include: ['*'], exclude: [], defaultSchema: 'public' },
+    table: [],
+    maskSecret: null,
     limits: { lockTimeoutMs: 2_000, statementTimeoutMs: 60_000 },
     giveWayAfterMs: 60_000,
     ...options,

@@ -61,6 +61,8 @@ export interface TestProject {
 }
 
 export interface ConfigPieces {
+  /** Settings of the project itself. */
+  readonly project?: string
   readonly source?: string
   readonly lake?: string
   readonly warehouse?: string
@@ -217,7 +219,12 @@ async function history(folder: string): Promise<string> {
   return (await Promise.all(names.map(async (name) => readFile(join(runs, name), 'utf8')))).join('')
 }
 
-function configText({ source = '', lake = '', warehouse = '' }: ConfigPieces): string {
+function configText({
+  project = '',
+  source = '',
+  lake = '',
+  warehouse = '',
+}: ConfigPieces): string {
   return `import { defineProject, env } from 'totedata'
 
 export default defineProject({
@@ -227,6 +234,7 @@ export default defineProject({
   },
   lake: { ingestion: 'lake/ingestion', processed: 'lake/processed', ${lake} },
   warehouse: { url: env('SHOP_WAREHOUSE_URL'), ${warehouse} },
+  ${project}
 })
 `
 }

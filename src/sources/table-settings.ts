@@ -1,0 +1,211 @@
+/**
+ * What a config says of single tables, as what is read of them: which columns, masked how, which rows,
+ * by which key. Pure; the source checks the SQL of row filters (`filter-postgres.ts`).
+ */
+import { createHash, createHmac } from 'node:crypto'
+import type { Mask, TableSettings } from '../config/project.ts'
+import { isExact, meansTable, parseTableName } from '../config/table-name.ts'
+import type { Secret } from '../secrets/secret.ts'
+import { nearestName, ToteError, type Problem } from '../errors.ts'
+import type { Relation, RelationColumn, RelationDetail } from '../postgres/catalogue.ts'
+import { quoteIdentifier } from '../postgres/identifiers.ts'
+import { namesNothing } from './patterns.ts'
+
+export interface SettingsOf {
+  /** The source's name. */
+  readonly name: string
+  readonly tables: { readonly defaultSchema: string }
+  readonly table: readonly TableSettings[]
+  readonly maskSecret: Secret | null
+}
+
+/** How one relation is read. */
+export interface Reading {
+  /** Its columns and key as they reach the lake. */
+  readonly detail: RelationDetail
+  /** By column, what is selected in the place of the column itself. */
+  readonly expressions: ReadonlyMap<string, string>
+  /** Columns whose values are hashed before they are kept anywhere. */
+  readonly hashed: ReadonlySet<string>
+  /** The user's condition, and where it stands. */
+  readonly where: { readonly sql: string; readonly place: string } | null
+  /** The key is the config's and must be verified. */
+  readonly keyGiven: boolean
+  /** Columns of the relation that are not carried, each with the setting that leaves it out. */
+  readonly omitted: ReadonlyMap<string, string>
+  /** All of this as a text that changes when rows may read differently; '' without settings. */
+  readonly shape: string
+}
+
+/**
+ * How each relation is read, by oid. Throws SourceTableUnknown, or ConfigInvalid with every setting
+ * that does not fit its table.
+ */
+export function readingsOf(
+  options: SettingsOf,
+  relations: readonly Relation[],
+  details: ReadonlyMap<string, RelationDetail>,
+): ReadonlyMap<string, Reading> {
+  const { defaultSchema } = options.tables
+  const strangers: Problem[] = []
+  const byTable = new Map<Relation, TableSettings>()
+  for (const settings of options.table) {
+    const written = parseTableName(settings.table)
+    const found = relations.find(
+      (relation) =>
+        written !== undefined && isExact(written) && meansTable(written, relation, defaultSchema),
+    )
+    if (found !== undefined) byTable.set(found, settings)
+    else
+      strangers.push({
+        where: settings.place(),
+        message: namesNothing(settings.table, relations, options.tables, 'that is carried'),
+      })
+  }
+  if (strangers.length > 0)
+    throw new ToteError(
+      'SourceTableUnknown',
+      `Settings are given for ${strangers.length === 1 ? 'a table' : `${strangers.length} tables`} that source "${options.name}" does not carry.`,
+      { where: strangers[0]?.where, problems: strangers },
+    )
+  const problems: Problem[] = []
+  const readings = new Map<string, Reading>()
+  for (const relation of relations) {
+    const detail = details.get(relation.oid)
+    if (detail === undefined) continue
+    const settings = byTable.get(relation)
+    readings.set(
+      relation.oid,
+      settings === undefined
+        ? plain(detail)
+        : readingOf(detail, settings, { secret: options.maskSecret, problems }),
+    )
+  }
+  if (problems.length > 0)
+    throw new ToteError(
+      'ConfigInvalid',
+      `The settings of source "${options.name}" do not fit its tables.`,
+      { where: problems[0]?.where, problems },
+    )
+  return readings
+}
+
+function plain(detail: RelationDetail): Reading {
+  return {
+    detail,
+    expressions: new Map(),
+    hashed: new Set(),
+    where: null,
+    keyGiven: false,
+    omitted: new Map(),
+    shape: '',
+  }
+}
+
+function readingOf(
+  detail: RelationDetail,
+  settings: TableSettings,
+  { secret, problems }: { readonly secret: Secret | null; readonly problems: Problem[] },
+): Reading {
+  problems.push(...unknownColumns(detail, settings))
+  const { include, exclude } = settings.columns
+  const masks = new Map(Object.entries(settings.mask))
+  const omitted = new Map<string, string>()
+  for (const { name } of detail.columns) {
+    if (include !== null && !include.includes(name)) omitted.set(name, 'columns.include')
+    if (exclude.includes(name)) omitted.set(name, 'columns.exclude')
+    if (masks.get(name) === 'drop') omitted.set(name, 'mask')
+  }
+  const key = settings.key ?? detail.key
+  for (const column of key) {
+    const by = omitted.get(column) ?? (masks.get(column) === 'redact' ? 'mask' : undefined)
+    if (by !== undefined)
+      problems.push({
+        where: settings.place(...by.split('.')),
+        message: `column "${column}" is part of the key, and ${by} takes it away; name another key, or hash it`,
+      })
+  }
+  const columns = detail.columns.filter(({ name }) => !omitted.has(name))
+  return {
+    detail: { ...detail, key, columns: columns.map((column) => maskedColumn(column, masks)) },
+    expressions: new Map(
+      columns
+        .filter(({ name }) => masks.get(name) === 'redact')
+        .map((column) => [column.name, redacted(column)]),
+    ),
+    hashed: new Set(columns.map(({ name }) => name).filter((name) => masks.get(name) === 'hash')),
+    where: settings.where === null ? null : { sql: settings.where, place: settings.place('where') },
+    keyGiven: settings.key !== null,
+    omitted,
+    shape: shapeOf(settings, columns, secret),
+  }
+}
+
+function unknownColumns(detail: RelationDetail, settings: TableSettings): Problem[] {
+  const names = detail.columns.map(({ name }) => name)
+  const given: readonly (readonly [string, readonly (string | number)[]])[] = [
+    ...(settings.columns.include ?? []).map(
+      (name, index) => [name, ['columns', 'include', index]] as const,
+    ),
+    ...settings.columns.exclude.map(
+      (name, index) => [name, ['columns', 'exclude', index]] as const,
+    ),
+    ...Object.keys(settings.mask).map((name) => [name, ['mask', name]] as const),
+    ...(settings.key ?? []).map((name, index) => [name, ['key', index]] as const),
+  ]
+  return given
+    .filter(([name]) => !names.includes(name))
+    .map(([name, path]) => {
+      const nearest = nearestName(name, names)
+      return {
+        where: settings.place(...path),
+        message: `${settings.table} has no column "${name}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`}`,
+      }
+    })
+}
+
+const TEXT = /^(text|character varying(\(\d+\))?|character(\(\d+\))?|"char"|name|.*\bcitext)$/
+
+/** Hashes and the word `redacted` are text; what is redacted otherwise is NULL. */
+function maskedColumn(column: RelationColumn, masks: ReadonlyMap<string, Mask>): RelationColumn {
+  const mask = masks.get(column.name)
+  if (mask === 'hash' || (mask === 'redact' && TEXT.test(column.type)))
+    return { ...column, type: 'text' }
+  return mask === 'redact' ? { ...column, notNull: false } : column
+}
+
+function redacted({ name, type }: RelationColumn): string {
+  const quoted = quoteIdentifier(name)
+  const constant = TEXT.test(type) ? `case when ${quoted} is not null then 'redacted' end` : 'null'
+  return `${constant} as ${quoted}`
+}
+
+/** Neither the filter nor the secret stands in it: only what tells them from others. */
+function shapeOf(
+  settings: TableSettings,
+  columns: readonly RelationColumn[],
+  secret: Secret | null,
+): string {
+  const masks = columns.flatMap(({ name }) => {
+    const mask = settings.mask[name]
+    return mask === undefined ? [] : [`${mask} ${JSON.stringify(name)}`]
+  })
+  const hashes = masks.some((mask) => mask.startsWith('hash'))
+  return [
+    ...(settings.where === null ? [] : [`where ${sha256(settings.where)}`]),
+    ...masks,
+    ...(hashes && secret !== null ? [`secret ${fingerprint(secret)}`] : []),
+  ].join('; ')
+}
+
+/** What tells a secret from another, without giving it away. */
+function fingerprint(secret: Secret): string {
+  return createHmac('sha256', secret.reveal())
+    .update('tote mask fingerprint')
+    .digest('hex')
+    .slice(0, 16)
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -3,6 +3,7 @@
  * is guessed and a value that DuckDB would change is refused instead.
  */
 import { quoteName, quoteText } from './sql.ts'
+import { fromText, isUncarried } from './text.ts'
 
 export interface CsvColumn {
   readonly name: string
@@ -10,7 +11,7 @@ export interface CsvColumn {
   readonly carried: string
 }
 
-/** DuckDB refuses longer rows unless told, and then sets aside sixteen times as much memory. */
+/** DuckDB refuses longer rows unless told. */
 const DEFAULT_MAX_ROW = 2_000_000
 
 /** A `select` over the piece files, with the columns cast. A value that cannot be cast raises. */
@@ -20,9 +21,9 @@ export function csvRelation(
   longestRow: number,
 ): string {
   const casts = columns.map(
-    (column, index) => `${castText(`c${index}`, column.carried)} as ${quoteName(column.name)}`,
+    (column, index) => `${fromText(`c${index}`, column.carried)} as ${quoteName(column.name)}`,
   )
-  return `select ${casts.join(', ')} from ${readCsv(files, columns.length, longestRow)}`
+  return `select ${casts.join(', ')} from ${readPieces(files, columns.length, longestRow)}`
 }
 
 /** A `select` of one row: per column, how many values cannot be carried. Values themselves are not shown. */
@@ -33,14 +34,24 @@ export function uncarriedCounts(
 ): string {
   const counts = columns.map(
     (column, index) =>
-      `count(*) filter (where c${index} is not null and ${tryCast(`c${index}`, column.carried)}) as ${quoteName(column.name)}`,
+      `count(*) filter (where c${index} is not null and ${isUncarried(`c${index}`, column.carried)}) as ${quoteName(column.name)}`,
   )
-  return `select ${counts.join(', ')} from ${readCsv(files, columns.length, longestRow)}`
+  return `select ${counts.join(', ')} from ${readPieces(files, columns.length, longestRow)}`
 }
 
-function readCsv(files: readonly string[], width: number, longestRow: number): string {
+/** A `read_csv` over files of PostgreSQL's dialect, all columns as text. */
+export function readCsv(
+  files: readonly string[],
+  options: {
+    readonly names: readonly string[]
+    readonly header: boolean
+    readonly longestRow: number
+    readonly compressed: boolean
+  },
+): string {
+  const { names, header, longestRow, compressed } = options
   // No dialect is guessed: PostgreSQL's is known, and guessing takes CRLF inside text for a line end.
-  const options = [
+  const settings = [
     `[${files.map(quoteText).join(', ')}]`,
     'auto_detect = false',
     // Looking for row ends in the middle of a file, DuckDB takes lines inside quoted text for rows:
@@ -48,30 +59,24 @@ function readCsv(files: readonly string[], width: number, longestRow: number): s
     'parallel = false',
     // A folder named like a column (`c0=…`) above the file would replace that column's values.
     'hive_partitioning = false',
-    'header = false',
+    `header = ${header}`,
     `delim = ','`,
     `quote = '"'`,
     `escape = '"'`,
     `new_line = '\\n'`,
     `nullstr = ''`,
     'allow_quoted_nulls = false',
-    `columns = {${Array.from({ length: width }, (_, index) => `'c${index}': 'VARCHAR'`).join(', ')}}`,
-    ...(longestRow > DEFAULT_MAX_ROW ? [`max_line_size = ${longestRow + 1}`] : []),
+    `columns = {${names.map((name) => `${quoteText(name)}: 'VARCHAR'`).join(', ')}}`,
+    ...(compressed ? [`compression = 'gzip'`] : []),
+    // Left to itself, DuckDB would set aside sixteen times the longest row.
+    ...(longestRow > DEFAULT_MAX_ROW
+      ? [`max_line_size = ${longestRow + 1}`, `buffer_size = ${2 * longestRow + 2}`]
+      : []),
   ]
-  return `read_csv(${options.join(', ')})`
+  return `read_csv(${settings.join(', ')})`
 }
 
-function castText(column: string, carried: string): string {
-  if (carried === 'VARCHAR') return column
-  if (carried === 'BLOB') return `from_hex(substr(${column}, 3))`
-  // DuckDB reads '0044-03-15 BC' as a date of our era, silently.
-  if (carried === 'DATE')
-    return `case when ${column} like '%BC' then error('BC') else cast(${column} as DATE) end`
-  return `cast(${column} as ${carried})`
-}
-
-function tryCast(column: string, carried: string): string {
-  if (carried === 'VARCHAR' || carried === 'BLOB') return 'false'
-  const failed = `try_cast(${column} as ${carried}) is null`
-  return carried === 'DATE' ? `(${column} like '%BC' or ${failed})` : failed
+function readPieces(files: readonly string[], width: number, longestRow: number): string {
+  const names = Array.from({ length: width }, (_, index) => `c${index}`)
+  return readCsv(files, { names, header: false, longestRow, compressed: false })
 }

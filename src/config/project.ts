@@ -80,7 +80,8 @@ export interface LakeSettings {
   readonly ingestion: string
   /** Folder of the processed zone. */
   readonly processed: string
-  readonly format: 'parquet'
+  /** Of the ingestion zone's files. */
+  readonly format: 'parquet' | 'csv' | 'json'
   readonly baseAfter: { readonly files: number }
 }
 

@@ -128,7 +128,8 @@ export const projectSchema = settings({
   lake: settings({
     ingestion: zone('.tote/lake/ingestion').describe('Folder of the ingestion zone.'),
     processed: zone('.tote/lake/processed').describe('Folder of the processed zone.'),
-    format: choice(['parquet'], ['csv', 'json'])
+    format: z
+      .enum(['parquet', 'csv', 'json'])
       .default('parquet')
       .describe('How the ingestion zone keeps rows.'),
     baseAfter: settings({

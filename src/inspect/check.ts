@@ -7,7 +7,7 @@ import { ToteError, toToteError, type Problem } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { bindModels } from '../models/bind.ts'
 import { readModels } from '../models/read-models.ts'
-import { continueIds } from '../lake/column-ids.ts'
+import { continueColumns } from '../lake/column-ids.ts'
 import type { Column } from '../types.ts'
 import type { StarTable } from '../star/star-table.ts'
 import { starOfModels } from '../pipeline/load.ts'
@@ -46,6 +46,7 @@ export async function check(
   }
   const tables: KnownTable[] = []
   for (const { source } of project.sources) {
+    const manifest = await project.ingestion.chain(source.name).newest()
     if (options.live) {
       await attempt(`source ${source.name}`, async () => {
         const snapshot = await source.snapshot(context)
@@ -54,14 +55,13 @@ export async function check(
           ...snapshot.tables.map((table) => ({
             schema: source.name,
             name: table.name,
-            columns: continueIds(table.columns, []),
+            columns: continueColumns(table.columns, manifest?.tables[table.name]?.columns ?? []),
             key: table.key,
           })),
         )
         return `${snapshot.tables.length} tables can be read`
       })
     } else {
-      const manifest = await project.ingestion.chain(source.name).newest()
       for (const [name, entry] of Object.entries(manifest?.tables ?? {}))
         tables.push({ schema: source.name, name, columns: entry.columns, key: entry.key })
     }

@@ -16,3 +16,19 @@ export function continueIds(
     notNull,
   }))
 }
+
+/**
+ * The columns of a source's table, going on from the lake's. A column of the same type that came to be
+ * carried as text, because a value did not fit, stays so.
+ */
+export function continueColumns(
+  columns: readonly Omit<Column, 'id'>[],
+  previous: readonly Column[],
+): Column[] {
+  const known = new Map(previous.map((column) => [column.name, column]))
+  return continueIds(columns, previous).map((column) => {
+    const before = known.get(column.name)
+    const isText = before?.type === column.type && before.carried === 'VARCHAR'
+    return isText ? { ...column, carried: 'VARCHAR' } : column
+  })
+}

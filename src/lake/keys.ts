@@ -1,4 +1,5 @@
 /** Every object key of the lake: nothing else builds or parses one. */
+import type { FileFormat } from '../columns/file.ts'
 import type { Instant } from '../types.ts'
 
 export interface DataKey {
@@ -10,21 +11,24 @@ export interface DataKey {
   /** Makes the key nobody else's. */
   readonly random: string
   readonly base: boolean
+  readonly format: FileFormat
 }
 
-/** `<chain>/<table>/yyyy/mm/dd/hhmmssffffff-<part>-<random>.parquet`; a base has `-base-` before its part. */
+const SUFFIXES = { parquet: 'parquet', csv: 'csv.gz', json: 'jsonl.gz' } as const
+
+/** `<chain>/<table>/yyyy/mm/dd/hhmmssffffff-<part>-<random>.<parquet, csv.gz or jsonl.gz>`; a base has `-base-` before its part. */
 export function formatDataKey(key: DataKey): string {
   const { instant } = key
   const day = `${instant.slice(0, 4)}/${instant.slice(5, 7)}/${instant.slice(8, 10)}`
   const time = instant.slice(11, 26).replaceAll(/[:.]/g, '')
   const base = key.base ? '-base' : ''
-  return `${encode(key.chain)}/${encode(key.table)}/${day}/${time}${base}-${key.part}-${key.random}.parquet`
+  return `${encode(key.chain)}/${encode(key.table)}/${day}/${time}${base}-${key.part}-${key.random}.${SUFFIXES[key.format]}`
 }
 
 /** The inverse of formatDataKey, or undefined for a key that it did not write. */
 export function parseDataKey(text: string): DataKey | undefined {
   const match =
-    /^([^/]+)\/([^/]+)\/(\d{4})\/(\d{2})\/(\d{2})\/(\d{2})(\d{2})(\d{2})(\d{6})(-base)?-(\d+)-([0-9a-f]+)\.parquet$/.exec(
+    /^([^/]+)\/([^/]+)\/(\d{4})\/(\d{2})\/(\d{2})\/(\d{2})(\d{2})(\d{2})(\d{6})(-base)?-(\d+)-([0-9a-f]+)\.(?:parquet|csv\.gz|jsonl\.gz)$/.exec(
       text,
     )
   if (match === null) return undefined
@@ -50,8 +54,14 @@ export function parseDataKey(text: string): DataKey | undefined {
     part: Number(part),
     random,
     base: base !== undefined,
+    format: formatOf(text),
   }
   return formatDataKey(key) === text ? key : undefined
+}
+
+/** A file tells its format by its key. */
+export function formatOf(key: string): FileFormat {
+  return key.endsWith('.csv.gz') ? 'csv' : key.endsWith('.jsonl.gz') ? 'json' : 'parquet'
 }
 
 /** `<chain>/_manifests/<10 digits>.json` */

@@ -8,7 +8,7 @@
 import type { Column, Instant, Json, ModelKind, Reference } from '../types.ts'
 
 /** The lake format that this version writes, and the newest it reads. */
-export const LAKE_FORMAT = 1
+export const LAKE_FORMAT = 2
 
 /** What manifests say wrote them. */
 export const WRITER = 'totedata'
@@ -24,6 +24,10 @@ export interface DataFile {
   /** The first and the last row's key, in key order. */
   readonly least: readonly string[]
   readonly greatest: readonly string[]
+  /** CSV and JSON Lines: bytes of the longest row at most, where it is a long one. */
+  readonly longest?: number
+  /** What it carries columns as, by name, where the table has come to carry them otherwise since. */
+  readonly carried?: Readonly<Record<string, string>>
 }
 
 /** A batch of an ingestion chain, and the manifest that added it. */

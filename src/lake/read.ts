@@ -3,23 +3,33 @@
  * found through the manifests that closed the previous bases, so the newest manifest stays small.
  */
 import { changedRows, currentRows } from '../columns/current.ts'
+import type { WrittenFile } from '../columns/file.ts'
+import type { Column } from '../types.ts'
+import { recordCarried } from './carried.ts'
+import { formatOf } from './keys.ts'
 import type { CommittedManifest, DataFile, TableEntry } from './manifest.ts'
 import type { Zone } from './zone.ts'
 
-/** A `select` of the table's rows as of `batch`, over files that were checked against their manifest. */
+/**
+ * A `select` of the table's rows as of `batch`, over files that were checked against their manifest.
+ * They are carried as `manifest` says, or as `columns` do.
+ */
 export async function rowsAsOf(
   zone: Zone,
   manifest: CommittedManifest,
   table: string,
   batch: number,
+  columns: readonly Column[] = manifest.tables[table]?.columns ?? [],
 ): Promise<string> {
   const entry = await entryAsOf(zone, manifest, table, batch)
   const { bulk, since } = filesAsOf(entry, batch)
+  const local = async (files: readonly DataFile[]): Promise<WrittenFile[]> =>
+    localFiles(zone, recordCarried(files, entry.columns, columns))
   return currentRows({
-    columns: entry.columns,
+    columns,
     key: entry.key,
-    bulk: await localPaths(zone, bulk),
-    since: await localPaths(zone, since),
+    bulk: await local(bulk),
+    since: await local(since),
   })
 }
 
@@ -33,7 +43,7 @@ export async function filesOfBatch(
   return filesBetween(zone, manifest, table, batch - 1, batch)
 }
 
-/** The change files of the batches after `after`, up to `upTo`, oldest first. */
+/** The change files of the batches after `after`, up to `upTo`, oldest first, for a reader of `manifest`'s columns. */
 export async function filesBetween(
   zone: Zone,
   manifest: CommittedManifest,
@@ -42,21 +52,23 @@ export async function filesBetween(
   upTo: number,
 ): Promise<readonly DataFile[]> {
   const found: DataFile[] = []
+  const columns = manifest.tables[table]?.columns ?? []
   for (let entry: TableEntry | undefined = manifest.tables[table]; entry !== undefined;) {
-    found.unshift(...entry.files.filter((file) => file.batch > after && file.batch <= upTo))
+    const files = entry.files.filter((file) => file.batch > after && file.batch <= upTo)
+    found.unshift(...recordCarried(files, entry.columns, columns))
     if (baseBatch(entry) <= after || entry.previous === null) break
     entry = (await zone.chain(manifest.name).read(entry.previous)).tables[table]
   }
   return found
 }
 
-/** A `select` of `_tote_op` and the columns over change files. */
+/** A `select` of `_tote_op` and the columns over change files that filesBetween found. */
 export async function changesIn(
   zone: Zone,
   entry: TableEntry,
   files: readonly DataFile[],
 ): Promise<string> {
-  return changedRows(entry.columns, await localPaths(zone, files))
+  return changedRows(entry.columns, await localFiles(zone, files))
 }
 
 /** A `select` of `_tote_op`, `_tote_batch` and the columns: every change of the table up to `batch`. */
@@ -68,7 +80,7 @@ export async function changesUpTo(
 ): Promise<string> {
   const entry = await entryAsOf(zone, manifest, table, manifest.batch)
   const files = await filesBetween(zone, manifest, table, 0, batch)
-  return changedRows(entry.columns, await localPaths(zone, files))
+  return changedRows(entry.columns, await localFiles(zone, files))
 }
 
 /**
@@ -107,6 +119,13 @@ function baseBatch(entry: TableEntry): number {
   return entry.base[0]?.batch ?? 0
 }
 
-async function localPaths(zone: Zone, files: readonly DataFile[]): Promise<string[]> {
-  return Promise.all(files.map(async (file) => zone.store.localPath(file.key, file)))
+async function localFiles(zone: Zone, files: readonly DataFile[]): Promise<WrittenFile[]> {
+  return Promise.all(
+    files.map(async (file) => ({
+      path: await zone.store.localPath(file.key, file),
+      format: formatOf(file.key),
+      longest: file.longest ?? 0,
+      carried: file.carried ?? {},
+    })),
+  )
 }

@@ -1,7 +1,9 @@
 /** Writing a versioned table's files: they exist only once a manifest names them. */
 import { randomBytes } from 'node:crypto'
 import type { Engine } from '../columns/engine.ts'
-import { readParquet, writeParquet } from '../columns/parquet.ts'
+import type { FileFormat } from '../columns/file.ts'
+import { readFiles, writeFile } from '../columns/files.ts'
+import { longestRow } from '../columns/file-text.ts'
 import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Column, Instant } from '../types.ts'
@@ -24,11 +26,12 @@ export interface RowsToWrite {
 }
 
 /**
- * Writes one Parquet file, durable on return. What the manifest will say of it is read back from the
+ * Writes one file in the zone's format, durable on return. What the manifest will say of it is read back from the
  * file: a count that is not the expected one is a Bug, and nothing is committed.
  */
 export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): Promise<DataFile> {
   const { chain, table, relation, columns, key, batch, instant, base } = rows
+  const { format } = zone
   const objectKey = formatDataKey({
     chain,
     table,
@@ -36,11 +39,14 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
     part: 0,
     random: randomBytes(6).toString('hex'),
     base,
+    format,
   })
+  const longest = await longestIn(engine, format, rows)
   const stored = await zone.store.writeFile(objectKey, async (path) =>
-    engine.run(writeParquet({ relation, columns, key, batch, path })),
+    engine.run(writeFile(format, { relation, columns, key, batch, path })),
   )
-  const written = readParquet([await zone.store.localPath(objectKey, stored)], columns)
+  const path = await zone.store.localPath(objectKey, stored)
+  const written = readFiles([{ path, format, longest, carried: {} }], columns)
   const edges = [edgeKey(key, 'min'), edgeKey(key, 'max')]
   const [seen] = await engine.rows(
     `select count(*) as n, count(*) filter (where ${quoteName(OP_COLUMN)} = 'd') as deletes, ${edges.join(', ')} from ${written}`,
@@ -60,7 +66,18 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
     ...stored,
     least: key.map((_, index) => String(seen?.[`min_${index}`] ?? '')),
     greatest: key.map((_, index) => String(seen?.[`max_${index}`] ?? '')),
+    ...(longest > 0 ? { longest } : {}),
   }
+}
+
+/** Shorter rows need not be announced to whoever reads the file. */
+const LONG_ROW = 1_000_000
+
+async function longestIn(engine: Engine, format: FileFormat, rows: RowsToWrite): Promise<number> {
+  if (format === 'parquet') return 0
+  const [row] = await engine.rows(longestRow(format, rows))
+  const longest = Number(row?.['longest'])
+  return longest > LONG_ROW ? longest : 0
 }
 
 /** The first or the last key as columns `min_0`, `min_1`, …; a key of one column is in the file's statistics. */

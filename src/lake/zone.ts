@@ -1,17 +1,21 @@
 /** A zone: the objects of a store, and the chains whose manifests say which of them exist. */
+import type { FileFormat } from '../columns/file.ts'
 import type { Store } from '../storage/store.ts'
 import { openChain, type Chain } from './chain.ts'
 
 export interface Zone {
   readonly store: Store
+  /** Of the files that are written; those that are there tell theirs by their keys. */
+  readonly format: FileFormat
   /** The chain of a source or a pipeline; one object per name. */
   chain(name: string): Chain
 }
 
-export function openZone(store: Store): Zone {
+export function openZone(store: Store, format: FileFormat = 'parquet'): Zone {
   const chains = new Map<string, Chain>()
   return {
     store,
+    format,
     chain: (name) => {
       const chain = chains.get(name) ?? openChain(store, name)
       chains.set(name, chain)

@@ -4,6 +4,7 @@ import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import { TerminalOnly, type Context, type ModelSummary } from '../events.ts'
+import { goOnWith } from '../lake/carried.ts'
 import { continueIds } from '../lake/column-ids.ts'
 import { tableEntries, type CommittedManifest, type TableEntry } from '../lake/manifest.ts'
 import { filesBetween, rowsAsOf } from '../lake/read.ts'
@@ -156,7 +157,7 @@ async function evaluateModel(
       ? insertTable({ into: relation, next, columns })
       : differenceTable({
           into: relation,
-          previous: await rowsAsOf(project.processed, parent, model.name, parent.batch),
+          previous: await rowsAsOf(project.processed, parent, model.name, parent.batch, columns),
           next,
           columns,
           key: model.key,
@@ -250,15 +251,15 @@ async function writeDifference(
       bytes: file.bytes,
     })
   }
+  const before = goOnWith(entry, columns)
   return {
     columns,
     key: model.key,
     shape: definitionOf(model),
     position: {},
     rows: summary.rowsInLake,
-    base: entry?.base ?? [],
-    files: [...(entry?.files ?? []), ...(file === null ? [] : [file])],
-    previous: entry?.previous ?? null,
+    ...before,
+    files: [...before.files, ...(file === null ? [] : [file])],
     model: {
       kind: model.kind,
       recordId: model.recordId,

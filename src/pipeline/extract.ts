@@ -6,19 +6,12 @@
  * new snapshot and computes again. Dying anywhere before the commit leaves files that do not exist.
  */
 import { randomUUID } from 'node:crypto'
-import { csvRelation, uncarriedCounts } from '../columns/csv.ts'
-import {
-  countChanges,
-  countKeyFaults,
-  differenceTable,
-  insertTable,
-} from '../columns/difference.ts'
-import { EngineFailure, type Engine } from '../columns/engine.ts'
+import type { Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary } from '../events.ts'
 import { writeDueBases } from '../lake/base.ts'
-import { continueIds } from '../lake/column-ids.ts'
+import { goOnWith } from '../lake/carried.ts'
 import { untilCommitted } from '../lake/conflict.ts'
 import { nextInstant } from '../lake/instant.ts'
 import {
@@ -28,10 +21,8 @@ import {
   type DataFile,
   type TableEntry,
 } from '../lake/manifest.ts'
-import { rowsAsOf } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
-import type { SourceTable } from '../sources/source.ts'
-import type { Column } from '../types.ts'
+import { compareTable, NO_CHANGES, type Compared } from './compare.ts'
 import type { Project, ProjectSource } from './project.ts'
 import { readTables, type ReadTable } from './read-tables.ts'
 
@@ -88,7 +79,14 @@ async function extractOnce(
     const instant = nextInstant(parent?.instant ?? null, read.snapshot.instant)
     const compared: Compared[] = []
     for (const [index, table] of read.tables.entries()) {
-      compared.push(await compare(project, engine, parent, table, `changes_${index}`))
+      compared.push(
+        await compareTable(
+          project,
+          engine,
+          { parent, read: table, relation: `changes_${index}` },
+          context,
+        ),
+      )
     }
     refuseShrinking(from, compared, options.acceptShrink)
     const tables = tableEntries()
@@ -132,133 +130,6 @@ async function extractOnce(
     engine.close()
     await Promise.all(read.tables.map(async ({ pieces }) => pieces?.discard()))
   }
-}
-
-const NO_CHANGES = { inserted: 0, updated: 0, deleted: 0 } as const
-
-interface Compared {
-  readonly read: ReadTable
-  readonly columns: readonly Column[]
-  readonly counts: { readonly inserted: number; readonly updated: number; readonly deleted: number }
-  readonly changedRows: number
-  /** The difference table in the engine, or null when the table was not compared. */
-  readonly relation: string | null
-}
-
-async function compare(
-  project: Project,
-  engine: Engine,
-  parent: CommittedManifest | null,
-  read: ReadTable,
-  relation: string,
-): Promise<Compared> {
-  const { table, entry, pieces } = read
-  const columns = continueIds(table.columns, entry?.columns ?? [])
-  if (pieces === null) return { read, columns, counts: NO_CHANGES, changedRows: 0, relation: null }
-  const files = await pieces.files()
-  const arrived =
-    files.length === 0
-      ? `select ${columns.map((column) => `null::${column.carried} as ${quoteName(column.name)}`).join(', ')} where false`
-      : csvRelation(files, columns, pieces.longestRow)
-  const previous =
-    entry === null || parent === null
-      ? null
-      : await rowsAsOf(project.ingestion, parent, table.name, parent.batch)
-  try {
-    const next = table.keyGiven === true ? await withTrueKey(engine, table, arrived) : arrived
-    await engine.run(
-      previous === null
-        ? insertTable({ into: relation, next, columns })
-        : differenceTable({ into: relation, previous, next, columns, key: table.key }),
-    )
-    if (table.keyGiven === true) await engine.run(`drop table ${ARRIVED}`)
-  } catch (error) {
-    if (!(error instanceof EngineFailure)) throw error
-    throw await explainFailure(engine, read, columns, files, error)
-  }
-  const counts = await countChanges(engine, relation)
-  const rows = (entry?.rows ?? 0) + counts.inserted - counts.deleted
-  if (rows !== read.rows) {
-    throw new ToteError(
-      'CountMismatch',
-      `Table "${table.name}" has ${read.rows} rows in the source and would have ${rows} in the lake.`,
-      {
-        why: 'the changes found do not lead from one to the other, so nothing was committed',
-      },
-    )
-  }
-  return {
-    read,
-    columns,
-    counts,
-    changedRows: counts.inserted + counts.updated + counts.deleted,
-    relation,
-  }
-}
-
-/** A key that no catalogue vouches for is verified before rows are compared by it. */
-async function withTrueKey(engine: Engine, table: SourceTable, rows: string): Promise<string> {
-  await engine.run(`create or replace temp table ${ARRIVED} as ${rows}`)
-  const { withoutKey, doubled } = await countKeyFaults(engine, ARRIVED, table.key)
-  if (withoutKey === 0 && doubled === 0) return `select * from ${ARRIVED}`
-  const key = `(${table.key.join(', ')})`
-  throw new ToteError(
-    'SourceKeyInvalid',
-    `The key ${key} that the config gives to table "${table.name}" does not tell its rows apart.`,
-    {
-      problems: [
-        ...(withoutKey === 0
-          ? []
-          : [{ where: table.name, message: `${withoutKey} rows have NULL in it` }]),
-        ...(doubled === 0
-          ? []
-          : [{ where: table.name, message: `${doubled} rows share it with another` }]),
-      ],
-      why: 'rows are compared by their key, so nothing was committed',
-      fix: 'name further columns in the key, filter the rows out with where, or correct them at the source',
-    },
-  )
-}
-
-const ARRIVED = '_tote_arrived'
-
-async function explainFailure(
-  engine: Engine,
-  read: ReadTable,
-  columns: readonly Column[],
-  files: readonly string[],
-  cause: EngineFailure,
-): Promise<ToteError> {
-  const [counts] = await engine
-    .rows(uncarriedCounts(files, columns, read.pieces?.longestRow ?? 0))
-    .catch(() => [])
-  const problems = columns
-    .filter((column) => Number(counts?.[column.name] ?? 0) > 0)
-    .map((column) => ({
-      where: `${read.table.name}.${column.name}`,
-      message: `values of type ${column.type} that cannot be carried as ${column.carried}: ${counts?.[column.name]}`,
-    }))
-  if (problems.length === 0) {
-    const notText = /unicode|utf-?8/i.test(cause.message)
-    if (!notText)
-      return new ToteError('Bug', `Table "${read.table.name}" could not be compared.`, {
-        terminal: [cause.message],
-        cause,
-      })
-    problems.push({
-      where: read.table.name,
-      message: 'some text is not UTF-8: the source does not check its encoding (SQL_ASCII)',
-    })
-  }
-  return new ToteError(
-    'ValueNotCarried',
-    `Table "${read.table.name}" has values that cannot be carried exactly.`,
-    {
-      problems,
-      why: 'changing them silently is not an option, so nothing was committed',
-      fix: 'correct the values at the source, or exclude the table for now',
-    },
-  )
 }
 
 function refuseShrinking(
@@ -330,15 +201,15 @@ async function writeChanges(
 }
 
 function entryOf({ read, columns }: Compared, file: DataFile | null): TableEntry {
+  const before = goOnWith(read.entry, columns)
   return {
     columns,
     key: read.table.key,
     shape: read.table.shape,
     position: { strategy: 'compare', digest: read.digest },
     rows: read.rows,
-    base: read.entry?.base ?? [],
-    files: [...(read.entry?.files ?? []), ...(file === null ? [] : [file])],
-    previous: read.entry?.previous ?? null,
+    ...before,
+    files: [...before.files, ...(file === null ? [] : [file])],
   }
 }
 

@@ -105,7 +105,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
     stateFolder: settings.stateFolder,
     settings,
     sources,
-    ingestion: openZone(openStore(settings.lake.ingestion)),
+    ingestion: openZone(openStore(settings.lake.ingestion), settings.lake.format),
     processed: openZone(openStore(settings.lake.processed)),
     warehouse,
     tempFolder,

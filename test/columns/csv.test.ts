@@ -149,27 +149,24 @@ test('P8: values that DuckDB cannot hold are refused and counted by column, neve
     { name: 'bytes', carried: 'BLOB' },
   ]
   const good =
-    '2026-11-20,2026-11-20 09:30:00.123456,2026-11-20 09:30:00.123456+00,12345678.90,"\\\\x00ff"\n,,,,\ninfinity,-infinity,infinity,-0.01,"\\\\x"\n'.replaceAll(
+    '2026-11-20,2026-11-20 09:30:00.123456,2026-11-20 09:30:00.123456+00,12345678.90,"\\\\x00ff"\n,,,,\ninfinity,-infinity,infinity,-0.01,"\\\\x"\n0044-03-15 BC,0044-03-15 00:00:00 BC,0044-03-15 00:00:00+00 BC,,\n'.replaceAll(
       '\\\\',
       '\\',
     )
-  expect(await readFileText(good, columns)).toHaveLength(3)
+  expect(await readFileText(good, columns)).toHaveLength(4)
   const bad = [
-    '0044-03-15 BC,,,,\n',
-    ',0044-03-15 00:00:00 BC,,,\n',
+    '5881581-01-01,,,,\n',
     ',294276-12-31 23:59:59.999999,,,\n',
-    ',,0044-03-15 00:00:00+00 BC,,\n',
+    ',,294276-12-31 00:00:00+00,,\n',
     ',,,NaN,\n',
     ',,,Infinity,\n',
   ]
   for (const row of bad)
-    await expect(readFileText(row, columns), `${row}`).rejects.toThrow(
-      /Conversion Error|CSV Error|BC/,
-    )
+    await expect(readFileText(row, columns), `${row}`).rejects.toThrow(/Conversion Error|CSV Error/)
   const path = join(folder, 'bad.csv')
   await writeFile(path, good + bad.join(''))
   const [counts] = await engine.rows(uncarriedCounts([path], columns, 100))
   expect(
     Object.fromEntries(Object.entries(counts ?? {}).map(([name, n]) => [name, Number(n)])),
-  ).toEqual({ day: 1, at: 2, zoned: 1, amount: 2, bytes: 0 })
+  ).toEqual({ day: 1, at: 1, zoned: 1, amount: 2, bytes: 0 })
 })

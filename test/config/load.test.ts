@@ -204,13 +204,13 @@ export default defineProject({
 
 test('only wishes for later versions are NotSupportedYet', async () => {
   await write(`${HEAD}export default defineProject({ name: 'shop', ${SHOP}, ${REST},
-  lake: { format: 'csv' },
+  lake: { ingestion: 's3://b/i' },
 })`)
   expect(await screen({ environment: { SHOP_URL: 'postgres://h/db' } })).toMatchInlineSnapshot(`
     "
     NotSupportedYet  tote.config.ts asks for what is not there yet
-      3 │   lake: { format: 'csv' },
-        │           ^^^^^^ lake.format cannot be "csv" yet; for now: "parquet"
+      3 │   lake: { ingestion: 's3://b/i' },
+        │           ^^^^^^^^^ lake.ingestion is an S3 bucket, which is not there yet; for now: a folder
     "
   `)
   expect(await screen()).toContain('ConfigInvalid')

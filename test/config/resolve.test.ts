@@ -436,7 +436,7 @@ test('what is not there yet is said so, and a source of a later kind is not judg
   }
   expect(
     problems(
-      { ...CONFIG, sources, lake: { ingestion: env('L'), format: 'csv' } },
+      { ...CONFIG, sources, lake: { ingestion: env('L'), format: 'orc' } },
       { environment: { L: 's3://bucket/prefix' } },
     ),
   ).toMatchInlineSnapshot(`
@@ -446,7 +446,7 @@ test('what is not there yet is said so, and a source of a later kind is not judg
       "sources.other.type: sources.other.type cannot be "mysql". There is: postgres, dynamodb, http, files",
       "sources.other.url: sources.other.url is missing",
       "(later) lake.ingestion: lake.ingestion is an S3 bucket, which is not there yet; for now: a folder",
-      "(later) lake.format: lake.format cannot be "csv" yet; for now: "parquet"",
+      "lake.format: lake.format cannot be "orc". There is: parquet, csv, json",
     ]
   `)
 })

@@ -108,10 +108,10 @@ describe('a manifest', () => {
     })
   })
   test('of a newer format is left to the newer version', async () => {
-    await edit(newest, (text) => text.replace('"format":1', '"format":2'))
+    await edit(newest, (text) => text.replace('"format":2', '"format":3'))
     await expectRefusal(project, {
       name: 'LakeNewer',
-      says: ['shop/_manifests/0000000002.json', 'format 2'],
+      says: ['shop/_manifests/0000000002.json', 'format 3'],
     })
   })
 })

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { fromMicros } from '../../src/lake/instant.ts'
 import {
   formatDataKey,
+  formatOf,
   formatManifestKey,
   parseDataKey,
   type DataKey,
@@ -38,12 +39,14 @@ const keys: fc.Arbitrary<DataKey> = fc.record({
   part: fc.nat(),
   random: fc.stringMatching(/^[0-9a-f]{12}$/),
   base: fc.boolean(),
+  format: fc.constantFrom('parquet', 'csv', 'json'),
 })
 
 test('a key is read back as it was written, whatever the names', () => {
   fc.assert(
     fc.property(keys, (key) => {
       expect(parseDataKey(formatDataKey(key))).toEqual(key)
+      expect(formatOf(formatDataKey(key))).toBe(key.format)
     }),
     { numRuns: 1000 },
   )
@@ -67,9 +70,15 @@ test('different tables never share a folder', () => {
     fc.property(names, names, instants, (first, second, instant) => {
       fc.pre(first !== second)
       const folder = (table: string): string =>
-        formatDataKey({ chain: 'c', table, instant, part: 0, random: '0', base: false }).split(
-          '/',
-        )[1] ?? ''
+        formatDataKey({
+          chain: 'c',
+          table,
+          instant,
+          part: 0,
+          random: '0',
+          base: false,
+          format: 'csv',
+        }).split('/')[1] ?? ''
       expect(folder(first)).not.toBe(folder(second))
     }),
   )

@@ -1,6 +1,7 @@
 /**
  * The versioned table against a model of it: random histories of batches, with bases written at random
- * points, through real Parquet files. Current rows, rows as of any batch, and the changes of any span.
+ * points, through real files in mixed formats,
+ * with a column that comes to be carried as text. Current rows, rows as of any batch, and the changes of any span.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,8 +9,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
+import type { FileFormat } from '../../src/columns/file.ts'
 import type { Context } from '../../src/events.ts'
 import { wantsBase, writeDueBases } from '../../src/lake/base.ts'
+import { goOnWith } from '../../src/lake/carried.ts'
 import { fromMicros } from '../../src/lake/instant.ts'
 import type { CommittedManifest, DataFile, TableEntry } from '../../src/lake/manifest.ts'
 import { changesIn, filesBetween, filesOfBatch, rowsAsOf } from '../../src/lake/read.ts'
@@ -37,6 +40,8 @@ const COLUMNS: readonly Column[] = [
   { id: 3, name: 'the "part"', type: 'text', carried: 'VARCHAR', notNull: true },
   { id: 7, name: 'env', type: 'text', carried: 'VARCHAR', notNull: false },
 ]
+/** From some batch on: a key column that is carried as text. */
+const TEXT_COLUMNS = COLUMNS.map((column) => ({ ...column, carried: 'VARCHAR' }))
 const context: Context = {
   run: 'r',
   signal: new AbortController().signal,
@@ -60,6 +65,9 @@ const change = fc.record({
   key: fc.tuple(fc.nat(4), fc.constantFrom('a', "b'")).map(([id, part]) => `${id}|${part}`),
   value: fc.constantFrom(null, '', 'x', 'y'),
 })
+/** Two formats of files, written in turn. */
+const format = fc.constantFrom<FileFormat>('parquet', 'csv', 'json')
+const formats = fc.tuple(format, format)
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     {
@@ -97,7 +105,7 @@ async function commitBatch(
   zone: Zone,
   parent: CommittedManifest | null,
   changes: readonly Change[],
-  rows: number,
+  { rows, columns = COLUMNS }: { rows: number; columns?: readonly Column[] },
 ): Promise<CommittedManifest> {
   const batch = (parent?.batch ?? 0) + 1
   const instant = fromMicros(BigInt(batch))
@@ -106,13 +114,13 @@ async function commitBatch(
   if (changes.length > 0) {
     const values = changes.map(({ op, key, value }) => {
       const [id = '', part = ''] = key.split('|')
-      return `(${literal(op)}, ${id}, ${literal(part)}, ${literal(op === 'd' ? null : value)}::varchar)`
+      return `(${literal(op)}, ${id}::${columns[0]?.carried}, ${literal(part)}, ${literal(op === 'd' ? null : value)}::varchar)`
     })
     file = await writeRows(zone, engine, {
       chain: 'shop',
       table: 't',
       relation: `(values ${values.join(', ')}) v("_tote_op", "id", "the ""part""", "env")`,
-      columns: COLUMNS,
+      columns,
       key: KEY,
       batch,
       instant,
@@ -121,15 +129,15 @@ async function commitBatch(
       deletes: changes.filter(({ op }) => op === 'd').length,
     })
   }
+  const before = goOnWith(entry ?? null, columns)
   const next: TableEntry = {
-    columns: COLUMNS,
+    ...before,
+    columns,
     key: KEY,
     shape: '',
     position: {},
     rows,
-    base: entry?.base ?? [],
-    files: [...(entry?.files ?? []), ...(file === null ? [] : [file])],
-    previous: entry?.previous ?? null,
+    files: [...before.files, ...(file === null ? [] : [file])],
   }
   return zone
     .chain('shop')
@@ -156,13 +164,15 @@ test('P3, P6: current rows, rows as of every batch and the changes of every span
   let bases = 0
   let spans = 0
   await fc.assert(
-    fc.asyncProperty(steps, async (history) => {
+    fc.asyncProperty(steps, formats, fc.nat(9), async (history, [first, second], textFrom) => {
       // A folder named like a column must not lend it its value.
-      const zone = openZone(openFolderStore(join(await mkdtemp(join(folder, 'lake-')), 'env=prod')))
+      const store = openFolderStore(join(await mkdtemp(join(folder, 'lake-')), 'env=prod'))
+      const zones = [openZone(store, first), openZone(store, second)] as const
       let manifest: CommittedManifest | null = null
       const states: Rows[] = [new Map()]
       const batches: Change[][] = [[]]
-      for (const step of history) {
+      for (const [index, step] of history.entries()) {
+        const zone = zones[index % 2] ?? zones[0]
         const before: Rows = states.at(-1) ?? new Map()
         if (step.type === 'base') {
           if (manifest === null) continue
@@ -179,13 +189,14 @@ test('P3, P6: current rows, rows as of every batch and the changes of every span
         }
         const changes = effective(before, step.changes)
         const after = apply(before, changes)
-        manifest = await commitBatch(zone, manifest, changes, after.size)
+        const columns = index < textFrom ? COLUMNS : TEXT_COLUMNS
+        manifest = await commitBatch(zone, manifest, changes, { rows: after.size, columns })
         states.push(after)
         batches.push(changes)
       }
       if (manifest === null) return
       // A reader that has nothing in memory, as another process would be.
-      const reader = openZone(openFolderStore(zone.store.url))
+      const reader = openZone(openFolderStore(store.url))
       const newest = await reader.chain('shop').newest()
       expect(newest).toEqual(manifest)
       if (newest === null) return
@@ -276,7 +287,7 @@ test('a file has field ids, is sorted by key, and its entry says what is in it',
 
 test('P3: rows are never read from a file that is not what its manifest says', async () => {
   const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
-  const manifest = await commitBatch(zone, null, [{ op: 'u', key: '1|a', value: 'x' }], 1)
+  const manifest = await commitBatch(zone, null, [{ op: 'u', key: '1|a', value: 'x' }], { rows: 1 })
   const file = manifest.tables['t']?.files[0] as DataFile
   await rm(join(zone.store.url, file.key))
   const fresh = openZone(openFolderStore(zone.store.url))
@@ -288,10 +299,10 @@ test('P3: rows are never read from a file that is not what its manifest says', a
 
 test('P3: whoever loses the race to write a base leaves the batch that is there, and the winner stays', async () => {
   const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
-  const first = await commitBatch(zone, null, [{ op: 'u', key: '1|a', value: 'x' }], 1)
-  const second = await commitBatch(zone, first, [{ op: 'u', key: '1|a', value: 'y' }], 1)
+  const first = await commitBatch(zone, null, [{ op: 'u', key: '1|a', value: 'x' }], { rows: 1 })
+  const second = await commitBatch(zone, first, [{ op: 'u', key: '1|a', value: 'y' }], { rows: 1 })
   const other = openZone(openFolderStore(zone.store.url))
-  await commitBatch(other, second, [{ op: 'd', key: '1|a', value: null }], 0)
+  await commitBatch(other, second, [{ op: 'd', key: '1|a', value: null }], { rows: 0 })
   expect(await writeDueBases(zone, engine, second, { files: 0 }, context)).toBe(second)
   const newest = await openZone(openFolderStore(zone.store.url)).chain('shop').newest()
   expect([newest?.number, newest?.batch, newest?.tables['t']?.rows]).toEqual([3, 3, 0])

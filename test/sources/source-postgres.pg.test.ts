@@ -153,7 +153,10 @@ test('P2: what would lose or mix rows later on is refused by name', async () => 
             message: 'has a column named "_tote_op", which Tote keeps for itself',
           },
           { where: 'odd.parent', message: expect.stringContaining('inherit from it') as string },
-          { where: 'public."odd.child"', message: expect.stringContaining('"odd.child"') as string },
+          {
+            where: 'public."odd.child"',
+            message: expect.stringContaining('"odd.child"') as string,
+          },
         ].toSorted((a, b) => (a.where < b.where ? -1 : 1)),
       },
     })

@@ -1,0 +1,32 @@
+/** Parquet files of the lake: written with field ids, so that a renamed column stays the same column. */
+import type { FileToWrite } from './file.ts'
+import {
+  BATCH_COLUMN,
+  BATCH_FIELD_ID,
+  OP_COLUMN,
+  OP_FIELD_ID,
+  quoteName,
+  quoteNames,
+  quoteText,
+} from './sql.ts'
+
+/** `copy (…) to '…'` of a relation that has `_tote_op` and the columns; rows sorted by `key`. */
+export function writeParquet({ relation, columns, key, batch, path }: FileToWrite): string {
+  const names = quoteNames(columns.map((column) => column.name))
+  const ids = [
+    `${quoteName(OP_COLUMN)}: ${OP_FIELD_ID}`,
+    `${quoteName(BATCH_COLUMN)}: ${BATCH_FIELD_ID}`,
+    ...columns.map((column) => `${quoteName(column.name)}: ${column.id}`),
+  ].join(', ')
+  return (
+    `copy (select ${quoteName(OP_COLUMN)}, ${batch}::bigint as ${quoteName(BATCH_COLUMN)}, ${names} from ${relation}` +
+    ` order by ${quoteNames(key)}) to ${quoteText(path)}` +
+    ` (format parquet, compression zstd, field_ids {${ids}})`
+  )
+}
+
+/** A relation over files that hold the same columns, of the types in which they were written. */
+export function readParquet(paths: readonly string[]): string {
+  // A folder named like a column (`env=prod`) above the lake would replace that column's values.
+  return `read_parquet([${paths.map(quoteText).join(', ')}], hive_partitioning = false)`
+}

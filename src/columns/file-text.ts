@@ -1,0 +1,68 @@
+/**
+ * CSV and JSON Lines files of the lake, gzipped: every value is the text that PostgreSQL prints, and
+ * what it is a value of the manifest says. NULL is nothing at all in CSV (an empty text is `""`), and
+ * `null` in JSON.
+ */
+import { readCsv } from './csv.ts'
+import type { FileColumn, FileToWrite } from './file.ts'
+import { BATCH_COLUMN, OP_COLUMN, quoteName, quoteNames, quoteText } from './sql.ts'
+import { fromText, toText } from './text.ts'
+
+export type TextFormat = 'csv' | 'json'
+
+/** What DuckDB's reader of JSON takes for the longest row, unless told. */
+const LONGEST_JSON = 16_777_216
+
+/** `copy (…) to '…'`, as writeParquet does it. */
+export function writeText(format: TextFormat, file: FileToWrite): string {
+  const { relation, columns, key, batch, path } = file
+  const values = columns.map(
+    ({ name, carried }) => `${toText(`r.${quoteName(name)}`, carried)} as ${quoteName(name)}`,
+  )
+  // Without quotes an empty text would be NULL. Only these can be empty, or hold a comma.
+  const texts = columns.filter(({ carried }) => carried === 'VARCHAR').map(({ name }) => name)
+  const quoted = texts.length === 0 ? '' : `, force_quote (${quoteNames(texts)})`
+  const dialect = format === 'csv' ? `format csv, header true, nullstr ''${quoted}` : 'format json'
+  return (
+    `copy (select r.${quoteName(OP_COLUMN)}, ${batch}::bigint as ${quoteName(BATCH_COLUMN)}, ${values.join(', ')}` +
+    ` from (select * from ${relation}) as r order by ${quoteNames(key, 'r.')}) to ${quoteText(path)} (${dialect}, compression gzip)`
+  )
+}
+
+/** A `select` of the bytes that the longest row will take at most, as `longest`. */
+export function longestRow(
+  format: TextFormat,
+  { relation, columns }: Pick<FileToWrite, 'relation' | 'columns'>,
+): string {
+  const lengths = columns.map(({ name, carried }) => {
+    const column = `r.${quoteName(name)}`
+    const fixed = format === 'csv' ? 3 : Buffer.byteLength(JSON.stringify(name)) + 8
+    if (carried === 'BLOB') return `${fixed + 2} + 2 * coalesce(octet_length(${column}), 0)`
+    if (carried !== 'VARCHAR') return String(fixed + 60)
+    const length =
+      format === 'csv'
+        ? `strlen(replace(${column}, '"', '""'))`
+        : // A character may be written as \u0001.
+          `6 * strlen(${column})`
+    return `${fixed} + coalesce(${length}, 0)`
+  })
+  return `select coalesce(max(100 + ${lengths.join(' + ')}), 0) as longest from (select * from ${relation}) as r`
+}
+
+/** A relation over such files; `carried` of each column is what the text is read as. */
+export function readText(
+  format: TextFormat,
+  paths: readonly string[],
+  { columns, longest }: { readonly columns: readonly FileColumn[]; readonly longest: number },
+): string {
+  const names = [OP_COLUMN, BATCH_COLUMN, ...columns.map(({ name }) => name)]
+  const files = `[${paths.map(quoteText).join(', ')}]`
+  const relation =
+    format === 'csv'
+      ? readCsv(paths, { names, header: true, longestRow: longest, compressed: true })
+      : `read_json(${files}, format = 'newline_delimited', auto_detect = false, hive_partitioning = false, compression = 'gzip', columns = {${names.map((name) => `${quoteText(name)}: 'VARCHAR'`).join(', ')}}${longest > LONGEST_JSON ? `, maximum_object_size = ${longest}` : ''})`
+  const values = columns.map(
+    ({ name, carried }) => `${fromText(quoteName(name), carried)} as ${quoteName(name)}`,
+  )
+  return `(select ${quoteName(OP_COLUMN)}, cast(${quoteName(BATCH_COLUMN)} as bigint) as ${quoteName(BATCH_COLUMN)}, ${values.join(', ')} from ${relation})`
+}

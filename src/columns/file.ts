@@ -1,0 +1,27 @@
+/** A file of the lake, to write or written, in whichever format. */
+export type FileFormat = 'parquet' | 'csv' | 'json'
+
+export interface FileColumn {
+  readonly id: number
+  readonly name: string
+  readonly carried: string
+}
+
+export interface FileToWrite {
+  /** Has `_tote_op` and the columns. */
+  readonly relation: string
+  readonly columns: readonly FileColumn[]
+  /** Rows are sorted by it. */
+  readonly key: readonly string[]
+  readonly batch: number
+  readonly path: string
+}
+
+export interface WrittenFile {
+  readonly path: string
+  readonly format: FileFormat
+  /** CSV and JSON: bytes of the longest row at most; 0 when it is not a long one. */
+  readonly longest: number
+  /** What the file carries its columns as, by name, where that is not what is asked for. */
+  readonly carried: Readonly<Record<string, string>>
+}

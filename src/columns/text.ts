@@ -1,0 +1,43 @@
+/**
+ * Values as the text that PostgreSQL prints, and back: how they come out of COPY, lie in CSV and JSON
+ * Lines, and are kept where DuckDB has no type that holds them all.
+ */
+
+/** DuckDB writes `(BC)` behind the year, PostgreSQL ` BC` at the end. */
+const ERA = String.raw`'^([^ ]+)(.*) BC$', '\1 (BC)\2'`
+const ERA_BACK = String.raw`'^([^ ]+) \(BC\)(.*)$', '\1\2 BC'`
+const DATED = /^(DATE|TIMESTAMP)/
+
+/** The value of `carried` that a text says; raises for one that it cannot hold. */
+export function fromText(column: string, carried: string): string {
+  if (carried === 'VARCHAR') return column
+  if (carried === 'BLOB') return `from_hex(substr(${column}, 3))`
+  return `cast(${dated(column, carried)} as ${carried})`
+}
+
+/** A condition: `carried` cannot hold what the text says. Null for null. */
+export function isUncarried(column: string, carried: string): string {
+  if (carried === 'VARCHAR' || carried === 'BLOB') return 'false'
+  return `try_cast(${dated(column, carried)} as ${carried}) is null`
+}
+
+/** The text of a value that files carry as `carried`. */
+export function toText(column: string, carried: string): string {
+  const text = `cast(${column} as varchar)`
+  if (carried === 'VARCHAR') return column
+  if (carried === 'BLOB') return String.raw`'\x' || lower(hex(${column}))`
+  if (carried === 'BOOLEAN') return `substr(${text}, 1, 1)`
+  if (carried === 'FLOAT' || carried === 'DOUBLE')
+    return `replace(replace(${text}, 'inf', 'Infinity'), 'nan', 'NaN')`
+  if (DATED.test(carried))
+    return `case when contains(${text}, 'BC') then regexp_replace(${text}, ${ERA_BACK}) else ${text} end`
+  // DuckDB prints no digit before the point where the type has none.
+  const [, precision, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(carried) ?? []
+  return precision !== undefined && precision === scale ? `replace(${text}, '.', '0.')` : text
+}
+
+/** DuckDB would read '0044-03-15 BC' as a date of our era, silently, and refuse such a timestamp. */
+function dated(column: string, carried: string): string {
+  if (!DATED.test(carried)) return column
+  return `case when suffix(${column}, 'BC') then regexp_replace(${column}, ${ERA}) else ${column} end`
+}

@@ -3,7 +3,7 @@
  * when it is called, because every config imports this file.
  */
 import type { Project } from './api/open-project.ts'
-import type { OpenOptions } from './pipeline/project.ts'
+import type { OpenOptions } from './project/project.ts'
 
 export { defineProject } from './config/project.ts'
 export { embedded, env } from './secrets/reference.ts'
@@ -15,7 +15,7 @@ export type { RunEvent, RunSummary } from './events.ts'
 export type { CheckReport } from './inspect/check.ts'
 export type { QueryResult } from './inspect/query.ts'
 export type { Status } from './inspect/status.ts'
-export type { OpenOptions } from './pipeline/project.ts'
+export type { OpenOptions } from './project/project.ts'
 
 /** Loads tote.config.ts in `cwd` and opens the project; `close` it when done. Throws ConfigNotFound, ConfigInvalid. */
 export async function openProject(options: OpenOptions): Promise<Project> {

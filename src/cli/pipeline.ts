@@ -3,7 +3,7 @@
  * pay for a database driver.
  */
 import type { check } from '../inspect/check.ts'
-import type { openProject } from '../pipeline/project.ts'
+import type { openProject } from '../project/project.ts'
 import type { query } from '../inspect/query.ts'
 import type { run } from '../pipeline/run.ts'
 import type { status } from '../inspect/status.ts'
@@ -17,7 +17,7 @@ export interface Pipeline {
 }
 
 export const pipeline: Pipeline = {
-  openProject: async (...given) => (await import('../pipeline/project.ts')).openProject(...given),
+  openProject: async (...given) => (await import('../project/project.ts')).openProject(...given),
   run: async (...given) => (await import('../pipeline/run.ts')).run(...given),
   status: async (...given) => (await import('../inspect/status.ts')).status(...given),
   query: async (...given) => (await import('../inspect/query.ts')).query(...given),

@@ -11,7 +11,7 @@ import { continueColumns } from '../lake/column-ids.ts'
 import type { Column } from '../types.ts'
 import type { StarTable } from '../star/star-table.ts'
 import { starOfModels } from '../pipeline/load.ts'
-import type { Project } from '../pipeline/project.ts'
+import type { Project } from '../project/project.ts'
 import { refuseEdited } from '../pipeline/transform.ts'
 
 export interface CheckReport {

@@ -14,7 +14,7 @@ import type { Zone } from '../lake/zone.ts'
 import { connect } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import { beginReading } from '../postgres/session.ts'
-import type { Project } from '../pipeline/project.ts'
+import type { Project } from '../project/project.ts'
 
 export interface QueryOptions {
   readonly on: 'lake' | 'warehouse'

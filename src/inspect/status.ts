@@ -5,7 +5,7 @@ import type { CommittedManifest } from '../lake/manifest.ts'
 import type { ModelKind } from '../types.ts'
 import type { LedgerEntry } from '../warehouse/warehouse.ts'
 import { refuseForeignLedger } from '../pipeline/load.ts'
-import type { Project } from '../pipeline/project.ts'
+import type { Project } from '../project/project.ts'
 
 export interface StatusTable {
   readonly chain: string

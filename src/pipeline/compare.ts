@@ -18,7 +18,7 @@ import type { CommittedManifest } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import type { SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
-import type { Project } from './project.ts'
+import type { Project } from '../project/project.ts'
 import type { ReadTable } from './read-tables.ts'
 
 export const NO_CHANGES = { inserted: 0, updated: 0, deleted: 0 } as const

@@ -12,8 +12,8 @@ import { writeRows } from '../lake/write.ts'
 import { checkFailure, modelFailed, runChecks, type CheckResult } from '../models/checks.ts'
 import { definitionOf, modelQuery, type Model } from '../models/model.ts'
 import type { Column, Instant } from '../types.ts'
-import type { Point } from './points.ts'
-import type { Project } from './project.ts'
+import type { Point } from '../project/points.ts'
+import type { Project } from '../project/project.ts'
 
 export interface PointToEvaluate {
   readonly engine: Engine

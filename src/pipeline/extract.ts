@@ -23,7 +23,7 @@ import {
 } from '../lake/manifest.ts'
 import { writeRows } from '../lake/write.ts'
 import { compareTable, NO_CHANGES, type Compared } from './compare.ts'
-import type { Project, ProjectSource } from './project.ts'
+import type { Project, ProjectSource } from '../project/project.ts'
 import { readTables, type ReadTable } from './read-tables.ts'
 
 export interface ExtractOptions {

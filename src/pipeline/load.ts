@@ -10,8 +10,8 @@ import type { Model } from '../models/model.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, StarChanges } from '../warehouse/warehouse.ts'
 import type { Engine } from '../columns/engine.ts'
-import { batchManifests } from './points.ts'
-import type { Project } from './project.ts'
+import { batchManifests } from '../project/points.ts'
+import type { Project } from '../project/project.ts'
 
 export interface Loaded {
   readonly batches: number

@@ -14,9 +14,9 @@ import type {
 } from '../events.ts'
 import type { Stage } from '../types.ts'
 import { extract, namesTable } from './extract.ts'
-import { refuseForeignInputs } from './inputs.ts'
+import { refuseForeignInputs } from '../project/inputs.ts'
 import { load } from './load.ts'
-import type { Project } from './project.ts'
+import type { Project } from '../project/project.ts'
 import { takeRunLock } from '../orchestrator/run-lock.ts'
 import { transform } from './transform.ts'
 

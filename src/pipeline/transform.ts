@@ -16,12 +16,12 @@ import { nextInstant } from '../lake/instant.ts'
 import { WRITER, type CommittedManifest, type InputMark } from '../lake/manifest.ts'
 import { definitionOf, type Model, type ModelText } from '../models/model.ts'
 import { readModels } from '../models/read-models.ts'
-import { boundModels } from './bound-models.ts'
+import { boundModels } from '../project/bound-models.ts'
 import { evaluatePoint } from './evaluate.ts'
-import { newestInputs, refuseForeignInputs } from './inputs.ts'
+import { newestInputs, refuseForeignInputs } from '../project/inputs.ts'
 import { starOfModels } from './load.ts'
-import { batchMarks, pointsAfter, type BatchMark, type Point } from './points.ts'
-import type { Project } from './project.ts'
+import { batchMarks, pointsAfter, type BatchMark, type Point } from '../project/points.ts'
+import type { Project } from '../project/project.ts'
 
 export interface Transformed {
   readonly manifest: CommittedManifest | null

@@ -13,7 +13,7 @@ import pg from 'pg'
 import { openSimulation } from '../../examples/totesys/simulator/live.ts'
 import { buildWhenStale } from '../../scripts/build.js'
 import type { RunSummary } from '../../src/events.ts'
-import { openProject } from '../../src/pipeline/project.ts'
+import { openProject } from '../../src/project/project.ts'
 import {
   currentRows,
   differences,

@@ -16,6 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ['storage', 'postgres', 'columns', 'vectors'],
   ['embedded', 'syntax', 'star'],
   ['sources', 'lake', 'models', 'warehouse', 'observability', 'orchestrator'],
+  ['project'],
   ['pipeline', 'terminal'],
   ['inspect', 'init'],
   ['api'],

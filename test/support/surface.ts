@@ -3,7 +3,7 @@ import { main } from '../../src/program/program.ts'
 import type { Pipeline } from '../../src/cli/pipeline.ts'
 import type { Surface } from '../../src/cli/surface.ts'
 import type { TextOutput } from '../../src/observability/reader.ts'
-import type { Project } from '../../src/pipeline/project.ts'
+import type { Project } from '../../src/project/project.ts'
 
 export interface Written extends TextOutput {
   text(): string

@@ -12,7 +12,7 @@ import {
   batchMarks,
   pointsAfter,
   type BatchMark,
-} from '../../src/pipeline/points.ts'
+} from '../../src/project/points.ts'
 import { openFolderStore } from '../../src/storage/store-folder.ts'
 
 const SOURCES = ['shop', 'seeds', 'bank']

@@ -3,6 +3,7 @@ import type { FileToWrite } from './file.ts'
 import {
   BATCH_COLUMN,
   BATCH_FIELD_ID,
+  batchOf,
   OP_COLUMN,
   OP_FIELD_ID,
   quoteName,
@@ -19,7 +20,7 @@ export function writeParquet({ relation, columns, key, batch, path }: FileToWrit
     ...columns.map((column) => `${quoteName(column.name)}: ${column.id}`),
   ].join(', ')
   return (
-    `copy (select ${quoteName(OP_COLUMN)}, ${batch}::bigint as ${quoteName(BATCH_COLUMN)}, ${names} from ${relation}` +
+    `copy (select ${quoteName(OP_COLUMN)}, ${batchOf(batch)}, ${names} from ${relation}` +
     ` order by ${quoteNames(key)}) to ${quoteText(path)}` +
     ` (format parquet, compression zstd, field_ids {${ids}})`
   )

@@ -5,7 +5,7 @@
  */
 import { readCsv } from './csv.ts'
 import type { FileColumn, FileToWrite } from './file.ts'
-import { BATCH_COLUMN, OP_COLUMN, quoteName, quoteNames, quoteText } from './sql.ts'
+import { BATCH_COLUMN, batchOf, OP_COLUMN, quoteName, quoteNames, quoteText } from './sql.ts'
 import { fromText, toText } from './text.ts'
 
 export type TextFormat = 'csv' | 'json'
@@ -24,7 +24,7 @@ export function writeText(format: TextFormat, file: FileToWrite): string {
   const quoted = texts.length === 0 ? '' : `, force_quote (${quoteNames(texts)})`
   const dialect = format === 'csv' ? `format csv, header true, nullstr ''${quoted}` : 'format json'
   return (
-    `copy (select r.${quoteName(OP_COLUMN)}, ${batch}::bigint as ${quoteName(BATCH_COLUMN)}, ${values.join(', ')}` +
+    `copy (select r.${quoteName(OP_COLUMN)}, ${batchOf(batch)}, ${values.join(', ')}` +
     ` from (select * from ${relation}) as r order by ${quoteNames(key, 'r.')}) to ${quoteText(path)} (${dialect}, compression gzip)`
   )
 }

@@ -13,7 +13,8 @@ export interface FileToWrite {
   readonly columns: readonly FileColumn[]
   /** Rows are sorted by it. */
   readonly key: readonly string[]
-  readonly batch: number
+  /** null: the relation has `_tote_batch`. */
+  readonly batch: number | null
   readonly path: string
 }
 

@@ -22,3 +22,9 @@ export function quoteText(text: string): string {
 export function quoteNames(names: readonly string[], prefix = ''): string {
   return names.map((name) => `${prefix}${quoteName(name)}`).join(', ')
 }
+
+/** The batch of every row, or, of rows of several batches, each row's own. */
+export function batchOf(batch: number | null): string {
+  const value = batch === null ? '' : `${batch}::bigint as `
+  return `${value}${quoteName(BATCH_COLUMN)}`
+}

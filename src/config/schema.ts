@@ -137,7 +137,9 @@ export const projectSchema = settings({
         .int()
         .min(1, 'must be at least 1')
         .default(32)
-        .describe('A new base is written when a table has this many files since the last.'),
+        .describe(
+          'A table with more change files than this since its base gets a new base, or merged files.',
+        ),
     }).prefault({}),
   }).prefault({}),
   warehouse: settings({

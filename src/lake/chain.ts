@@ -24,10 +24,19 @@ export interface Chain {
   commit(draft: ManifestDraft, parent: CommittedManifest | null): Promise<CommittedManifest>
 }
 
+/** Manifests kept in memory: a chain may have any number of them. */
+const KEPT = 64
+
 export function openChain(store: Store, name: string): Chain {
   const exists = async (number: number): Promise<boolean> =>
     store.has(formatManifestKey(name, number))
   const known = new Map<number, CommittedManifest>()
+  const remember = (manifest: CommittedManifest): void => {
+    known.delete(manifest.number)
+    known.set(manifest.number, manifest)
+    const [oldest] = known.keys()
+    if (known.size > KEPT && oldest !== undefined) known.delete(oldest)
+  }
   let last = 0
 
   const find = async (number: number): Promise<CommittedManifest | undefined> => {
@@ -37,7 +46,7 @@ export function openChain(store: Store, name: string): Chain {
     const body = await store.read(key)
     if (body === undefined) return undefined
     const manifest = parseManifest(body, { key, name, number })
-    known.set(number, manifest)
+    remember(manifest)
     return manifest
   }
   const read = async (number: number): Promise<CommittedManifest> => {
@@ -71,6 +80,7 @@ export function openChain(store: Store, name: string): Chain {
         number,
         parent: parent === null ? null : { number: parent.number, sha256: parent.sha256 },
         ...draft,
+        tables: withoutHistory(draft.tables, number),
       }
       const body = Buffer.from(`${JSON.stringify(manifest)}\n`)
       const key = formatManifestKey(name, number)
@@ -85,11 +95,21 @@ export function openChain(store: Store, name: string): Chain {
         )
       }
       const committed = { ...manifest, sha256: sha256(body) }
-      known.set(number, committed)
+      remember(committed)
       last = number
       return committed
     },
   }
+}
+
+/** History is told once, by the manifest that wrote the base: the others only name that manifest. */
+function withoutHistory(tables: Manifest['tables'], number: number): Manifest['tables'] {
+  return tableEntries(
+    Object.entries(tables).map(([name, entry]) => {
+      const { history, ...rest } = entry
+      return [name, history === undefined || entry.previous === number ? entry : rest]
+    }),
+  )
 }
 
 /** The greatest number that exists, given that none is missing below it and `from` is known to exist. */

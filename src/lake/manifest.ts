@@ -28,6 +28,21 @@ export interface DataFile {
   readonly longest?: number
   /** What it carries columns as, by name, where the table has come to carry them otherwise since. */
   readonly carried?: Readonly<Record<string, string>>
+  /** It holds the changes of several batches, the last of which is `batch`. */
+  readonly merged?: {
+    readonly from: number
+    /** The newest manifest that knows of the files it was made of. */
+    readonly manifest: number
+  }
+}
+
+/** A base before the newest: read through a manifest from which the batches up to `batch` are near. */
+export interface OlderBase {
+  /** 1, 2, … */
+  readonly number: number
+  /** The newest batch of the manifest. */
+  readonly batch: number
+  readonly manifest: number
 }
 
 /** A batch of an ingestion chain, and the manifest that added it. */
@@ -48,6 +63,13 @@ export interface ModelFacts {
   readonly generation: number
 }
 
+/** What came before a base. */
+export interface History {
+  /** Every change up to the base, oldest first. */
+  readonly files: readonly DataFile[]
+  readonly older: readonly OlderBase[]
+}
+
 export interface TableEntry {
   readonly columns: readonly Column[]
   readonly key: readonly string[]
@@ -61,8 +83,9 @@ export interface TableEntry {
   readonly base: readonly DataFile[]
   /** The change files since the base, oldest first. */
   readonly files: readonly DataFile[]
-  /** The manifest that closed the previous base: older batches are found through it. */
+  /** The manifest that wrote the base, and alone has `history`: older batches are found through it. */
   readonly previous: number | null
+  readonly history?: History
   /** Processed chains only. */
   readonly model?: ModelFacts
 }

@@ -7,6 +7,7 @@ import type { WrittenFile } from '../columns/file.ts'
 import type { Column } from '../types.ts'
 import { recordCarried } from './carried.ts'
 import { formatOf } from './keys.ts'
+import { firstBatch, splitBatch } from './history.ts'
 import type { CommittedManifest, DataFile, TableEntry } from './manifest.ts'
 import type { Zone } from './zone.ts'
 
@@ -21,8 +22,7 @@ export async function rowsAsOf(
   batch: number,
   columns: readonly Column[] = manifest.tables[table]?.columns ?? [],
 ): Promise<string> {
-  const entry = await entryAsOf(zone, manifest, table, batch)
-  const { bulk, since } = filesAsOf(entry, batch)
+  const { entry, bulk, since } = await filesAsOf(zone, manifest, table, batch)
   const local = async (files: readonly DataFile[]): Promise<WrittenFile[]> =>
     localFiles(zone, recordCarried(files, entry.columns, columns))
   return currentRows({
@@ -43,7 +43,10 @@ export async function filesOfBatch(
   return filesBetween(zone, manifest, table, batch - 1, batch)
 }
 
-/** The change files of the batches after `after`, up to `upTo`, oldest first, for a reader of `manifest`'s columns. */
+/**
+ * The change files of the batches after `after`, up to `upTo`, and of no others, oldest first, for a
+ * reader of `manifest`'s columns.
+ */
 export async function filesBetween(
   zone: Zone,
   manifest: CommittedManifest,
@@ -51,13 +54,50 @@ export async function filesBetween(
   after: number,
   upTo: number,
 ): Promise<readonly DataFile[]> {
+  const entry = manifest.tables[table]
+  if (entry === undefined || after >= upTo) return []
+  const span = { after, upTo }
+  const since = await within(zone, manifest, table, { files: entry.files, ...span })
+  const based = baseBatch(entry)
+  if (based <= after || entry.previous === null) return since
+  const wrote = await zone.chain(manifest.name).read(entry.previous)
+  const { columns = [], history } = wrote.tables[table] ?? {}
+  const before =
+    history === undefined
+      ? await filesBetween(zone, wrote, table, after, Math.min(upTo, based))
+      : await within(zone, wrote, table, { files: history.files, ...span })
+  return [...recordCarried(before, columns, entry.columns), ...since]
+}
+
+/**
+ * Of these files of a manifest, those of a span. One that was merged beyond its ends is replaced by
+ * what it was made of.
+ */
+async function within(
+  zone: Zone,
+  manifest: CommittedManifest,
+  table: string,
+  {
+    files,
+    after,
+    upTo,
+  }: { readonly files: readonly DataFile[]; readonly after: number; readonly upTo: number },
+): Promise<readonly DataFile[]> {
   const found: DataFile[] = []
-  const columns = manifest.tables[table]?.columns ?? []
-  for (let entry: TableEntry | undefined = manifest.tables[table]; entry !== undefined;) {
-    const files = entry.files.filter((file) => file.batch > after && file.batch <= upTo)
-    found.unshift(...recordCarried(files, entry.columns, columns))
-    if (baseBatch(entry) <= after || entry.previous === null) break
-    entry = (await zone.chain(manifest.name).read(entry.previous)).tables[table]
+  for (const file of files) {
+    const first = firstBatch(file)
+    if (file.batch <= after || first > upTo) continue
+    if (file.merged === undefined || (first > after && file.batch <= upTo)) {
+      found.push(file)
+      continue
+    }
+    const made = await zone.chain(manifest.name).read(file.merged.manifest)
+    const from = Math.max(after, first - 1)
+    const parts = await filesBetween(zone, made, table, from, Math.min(upTo, file.batch))
+    const columns = (entry: TableEntry | undefined): readonly Column[] => entry?.columns ?? []
+    found.push(
+      ...recordCarried(parts, columns(made.tables[table]), columns(manifest.tables[table])),
+    )
   }
   return found
 }
@@ -78,41 +118,53 @@ export async function changesUpTo(
   table: string,
   batch: number,
 ): Promise<string> {
-  const entry = await entryAsOf(zone, manifest, table, manifest.batch)
+  const entry = manifest.tables[table]
+  if (entry === undefined) throw new RangeError(`no table "${table}" in chain "${manifest.name}"`)
   const files = await filesBetween(zone, manifest, table, 0, batch)
   return changedRows(entry.columns, await localFiles(zone, files))
 }
 
 /**
- * The files that make up the rows as of a batch, for an entry whose base is not newer. Without a base,
- * the first batch is one: every key stands in it once, as an upsert.
+ * The files that make up the rows as of a batch: a base and the changes since. Without a base, the
+ * first batch is one: every key stands in it once, as an upsert.
  */
-function filesAsOf(
-  entry: TableEntry,
-  batch: number,
-): { bulk: readonly DataFile[]; since: readonly DataFile[] } {
-  const files = entry.files.filter((file) => file.batch <= batch)
-  if (entry.base.length > 0) return { bulk: entry.base, since: files }
-  const first = files[0]?.batch
-  return {
-    bulk: files.filter((file) => file.batch === first),
-    since: files.filter((file) => file.batch !== first),
-  }
-}
-
-async function entryAsOf(
+async function filesAsOf(
   zone: Zone,
   manifest: CommittedManifest,
   table: string,
   batch: number,
-): Promise<TableEntry> {
-  let entry = manifest.tables[table]
-  while (entry !== undefined && baseBatch(entry) > batch && entry.previous !== null) {
-    entry = (await zone.chain(manifest.name).read(entry.previous)).tables[table]
-  }
+): Promise<{ entry: TableEntry; bulk: readonly DataFile[]; since: readonly DataFile[] }> {
+  const near = await nearestBase(zone, manifest, table, batch)
+  const entry = near.tables[table]
   if (entry === undefined)
     throw new RangeError(`no table "${table}" in chain "${manifest.name}" as of batch ${batch}`)
-  return entry
+  const files = await within(zone, near, table, {
+    files: entry.files,
+    after: baseBatch(entry),
+    upTo: batch,
+  })
+  if (entry.base.length > 0) return { entry, bulk: entry.base, since: files }
+  const { of: bulk, after: since } = splitBatch(files, files[0]?.batch)
+  return { entry, bulk, since }
+}
+
+/** A manifest whose base of the table is not newer than `batch`, and which knows of that batch. */
+async function nearestBase(
+  zone: Zone,
+  manifest: CommittedManifest,
+  table: string,
+  batch: number,
+): Promise<CommittedManifest> {
+  let near = manifest
+  for (;;) {
+    const entry = near.tables[table]
+    if (entry === undefined || baseBatch(entry) <= batch || entry.previous === null) return near
+    const wrote = await zone.chain(manifest.name).read(entry.previous)
+    const older = wrote.tables[table]?.history?.older.find((candidate) => candidate.batch >= batch)
+    const next = older === undefined ? wrote : await zone.chain(manifest.name).read(older.manifest)
+    if (next.number >= near.number) return near
+    near = next
+  }
 }
 
 function baseBatch(entry: TableEntry): number {

@@ -18,7 +18,10 @@ export interface RowsToWrite {
   readonly relation: string
   readonly columns: readonly Column[]
   readonly key: readonly string[]
+  /** The batch of every row, or the last of them. */
   readonly batch: number
+  /** The relation has `_tote_batch`, too: rows of several batches, a key once in each. */
+  readonly keepsBatches?: boolean
   readonly instant: Instant
   readonly base: boolean
   readonly rows: number
@@ -41,9 +44,10 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
     base,
     format,
   })
+  const batchOfAll = rows.keepsBatches === true ? null : batch
   const longest = await longestIn(engine, format, rows)
   const stored = await zone.store.writeFile(objectKey, async (path) =>
-    engine.run(writeFile(format, { relation, columns, key, batch, path })),
+    engine.run(writeFile(format, { relation, columns, key, batch: batchOfAll, path })),
   )
   const path = await zone.store.localPath(objectKey, stored)
   const written = readFiles([{ path, format, longest, carried: {} }], columns)

@@ -47,21 +47,17 @@ export function pointsAfter(
   return points
 }
 
-/** The batches of a chain after `after`, with their instants, oldest first. */
+/** The batches of a chain after `after`, with their instants, oldest first. Manifests are not kept: there may be any number. */
 export async function batchMarks(
   zone: Zone,
   source: string,
   newest: CommittedManifest,
   after: number,
 ): Promise<(BatchMark & InputMark)[]> {
-  return (await batchManifests(zone, newest, after)).map((manifest) => ({
-    source,
-    chain: manifest.chain,
-    batch: manifest.batch,
-    manifest: manifest.number,
-    sha256: manifest.sha256,
-    instant: manifest.instant,
-  }))
+  const found: (BatchMark & InputMark)[] = []
+  for await (const { chain, batch, number, sha256, instant } of batchesBack(zone, newest, after))
+    found.push({ source, chain, batch, manifest: number, sha256, instant })
+  return found.reverse()
 }
 
 /** The manifests that added the batches after `after`, oldest first. */
@@ -71,12 +67,20 @@ export async function batchManifests(
   after: number,
 ): Promise<CommittedManifest[]> {
   const found: CommittedManifest[] = []
+  for await (const manifest of batchesBack(zone, newest, after)) found.push(manifest)
+  return found.reverse()
+}
+
+async function* batchesBack(
+  zone: Zone,
+  newest: CommittedManifest,
+  after: number,
+): AsyncIterable<CommittedManifest> {
   for (let manifest = newest; manifest.batch > after;) {
     const parent =
       manifest.parent === null ? null : await zone.chain(newest.name).read(manifest.parent.number)
-    if (parent === null || parent.batch < manifest.batch) found.unshift(manifest)
-    if (parent === null) break
+    if (parent === null || parent.batch < manifest.batch) yield manifest
+    if (parent === null) return
     manifest = parent
   }
-  return found
 }

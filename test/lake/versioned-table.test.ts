@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
 import type { FileFormat } from '../../src/columns/file.ts'
 import type { Context } from '../../src/events.ts'
-import { wantsBase, writeDueBases } from '../../src/lake/base.ts'
+import { dueCompaction, writeDueBases, type BasePolicy } from '../../src/lake/base.ts'
 import { goOnWith } from '../../src/lake/carried.ts'
 import { fromMicros } from '../../src/lake/instant.ts'
 import type { CommittedManifest, DataFile, TableEntry } from '../../src/lake/manifest.ts'
@@ -58,11 +58,11 @@ interface Change {
 }
 type Step =
   | { readonly type: 'batch'; readonly changes: readonly Change[] }
-  | { readonly type: 'base' }
+  | { readonly type: 'base' | 'merge' }
 
 const change = fc.record({
-  op: fc.constantFrom('u' as const, 'u' as const, 'd' as const),
-  key: fc.tuple(fc.nat(4), fc.constantFrom('a', "b'")).map(([id, part]) => `${id}|${part}`),
+  op: fc.constantFrom('u' as const, 'u' as const, 'u' as const, 'd' as const),
+  key: fc.tuple(fc.nat(9), fc.constantFrom('a', "b'")).map(([id, part]) => `${id}|${part}`),
   value: fc.constantFrom(null, '', 'x', 'y'),
 })
 /** Two formats of files, written in turn. */
@@ -74,13 +74,22 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       weight: 3,
       arbitrary: fc.record({
         type: fc.constant('batch' as const),
-        changes: fc.uniqueArray(change, { selector: ({ key }) => key, maxLength: 5 }),
+        changes: fc.uniqueArray(change, { selector: ({ key }) => key, maxLength: 6 }),
       }),
     },
-    { weight: 1, arbitrary: fc.constant({ type: 'base' as const }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ type: fc.constantFrom('base' as const, 'merge' as const) }),
+    },
   ),
-  { maxLength: 9 },
+  { minLength: 4, maxLength: 16 },
 )
+
+/** A base at once, or merged change files as long as a merge shortens their list. */
+const POLICIES: Readonly<Record<'base' | 'merge', BasePolicy>> = {
+  base: { files: 0 },
+  merge: { files: 1, fewRows: 0, share: 0 },
+}
 
 const literal = (text: string | null): string =>
   text === null ? 'null' : `'${text.replaceAll("'", "''")}'`
@@ -161,7 +170,7 @@ const byText = (rows: unknown[]): unknown[] =>
 const sorted = (rows: Rows): unknown[] => [...rows].toSorted(([a], [b]) => (a < b ? -1 : 1))
 
 test('P3, P6: current rows, rows as of every batch and the changes of every span are those of the model', async () => {
-  let bases = 0
+  const compactions = { base: 0, merge: 0 }
   let spans = 0
   await fc.assert(
     fc.asyncProperty(steps, formats, fc.nat(9), async (history, [first, second], textFrom) => {
@@ -174,17 +183,18 @@ test('P3, P6: current rows, rows as of every batch and the changes of every span
       for (const [index, step] of history.entries()) {
         const zone = zones[index % 2] ?? zones[0]
         const before: Rows = states.at(-1) ?? new Map()
-        if (step.type === 'base') {
+        if (step.type !== 'batch') {
           if (manifest === null) continue
-          const based: CommittedManifest = await writeDueBases(
+          const policy = POLICIES[step.type]
+          const compacted: CommittedManifest = await writeDueBases(
             zone,
             engine,
             manifest,
-            { files: 0 },
+            policy,
             context,
           )
-          if (based.number > manifest.number) bases += 1
-          manifest = based
+          if (compacted.number > manifest.number) compactions[step.type] += 1
+          manifest = compacted
           continue
         }
         const changes = effective(before, step.changes)
@@ -229,16 +239,22 @@ test('P3, P6: current rows, rows as of every batch and the changes of every span
           const expected = batches.flatMap((changes, batch) =>
             changes.length > 0 && batch > after && batch <= upTo ? [batch] : [],
           )
+          const found = await engine.rows(
+            `select distinct "_tote_batch" as batch from (${await changesIn(reader, entry, files)}) order by batch`,
+          )
           expect(
-            files.map((file) => file.batch),
-            `files after ${after} up to ${upTo}`,
+            found.map(({ batch }) => Number(batch)),
+            `batches after ${after} up to ${upTo}`,
           ).toEqual(expected)
+          const rows = batches.slice(after + 1, upTo + 1).flat().length
+          expect(files.reduce((sum, file) => sum + file.rows, 0)).toBe(rows)
         }
       }
     }),
     { numRuns: 40 },
   )
-  expect(bases, 'the histories hold bases').toBeGreaterThan(10)
+  expect(compactions.base, 'the histories hold bases').toBeGreaterThan(10)
+  expect(compactions.merge, 'the histories hold merges').toBeGreaterThan(10)
   expect(spans).toBeGreaterThan(100)
 }, 120_000)
 
@@ -308,10 +324,10 @@ test('P3: whoever loses the race to write a base leaves the batch that is there,
   expect([newest?.number, newest?.batch, newest?.tables['t']?.rows]).toEqual([3, 3, 0])
 })
 
-test('a base is due after many files, or after more changed rows than the table has', () => {
-  const file = (rows: number): DataFile => ({
+test('a base is due after enough changed rows; after many files a base of a small table, or merged files of a large one', () => {
+  const file = (rows: number, batch: number): DataFile => ({
     key: '',
-    batch: 1,
+    batch,
     rows,
     deletes: 0,
     bytes: 0,
@@ -325,19 +341,25 @@ test('a base is due after many files, or after more changed rows than the table 
     shape: '',
     position: {},
     rows,
-    base: base.map(file),
-    files: files.map(file),
+    base: base.map((count) => file(count, 0)),
+    files: files.map((count, index) => file(count, index + 1)),
     previous: null,
   })
-  const due = (rows: number, base: number[], files: number[]): boolean =>
-    wantsBase(entry(rows, base, files), { files: 3 })
-  expect(due(10, [], [10, 1, 1])).toBe(false)
-  expect(due(10, [], [10, 1, 1, 1])).toBe(true)
-  expect(due(10, [10], [1, 1, 1])).toBe(false)
-  expect(due(10, [10], [1, 1, 1, 1])).toBe(true)
+  const due = (rows: number, base: number[], files: number[]): string | null =>
+    dueCompaction(entry(rows, base, files), { files: 3 })
+  expect(due(10, [], [10, 1, 1])).toBe(null)
+  expect(due(10, [], [10, 1, 1, 1])).toBe('base')
+  expect(due(10, [10], [1, 1, 1])).toBe(null)
+  expect(due(10, [10], [1, 1, 1, 1])).toBe('base')
   // The first load is no change of itself, however large.
-  expect(due(5_000_000, [], [5_000_000])).toBe(false)
-  expect(due(500_000, [], [500_000, 400_000])).toBe(false)
-  expect(due(500_000, [], [500_000, 500_001])).toBe(true)
-  expect(due(500_000, [500_000], [250_000, 250_001])).toBe(true)
+  expect(due(5_000_000, [], [5_000_000])).toBe(null)
+  expect(due(500_000, [], [500_000, 400_000])).toBe(null)
+  expect(due(500_000, [], [500_000, 500_001])).toBe('base')
+  expect(due(500_000, [500_000], [250_000, 250_001])).toBe('base')
+  // A large table of which little has changed is not copied.
+  expect(due(5_000_000, [], [5_000_000, 1, 1, 1])).toBe('merge')
+  expect(due(5_000_000, [5_000_000], [1, 1, 1, 1])).toBe('merge')
+  expect(due(5_000_000, [5_000_000], [1, 1, 1, 625_000])).toBe('base')
+  // Nothing would become fewer.
+  expect(due(5_000_000, [5_000_000], [64, 16, 4, 1])).toBe('base')
 })

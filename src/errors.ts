@@ -57,6 +57,11 @@ export const ERRORS = {
     retry: false,
     means: 'A key that the config gives does not tell the rows of its table apart.',
   },
+  TableNotCarried: {
+    exit: 2,
+    retry: false,
+    means: 'A table of the source has a shape that cannot be carried as it is.',
+  },
   SeedInvalid: { exit: 2, retry: false, means: 'A seed file cannot be used as it is.' },
   ValueNotCarried: {
     exit: 1,

@@ -2,7 +2,7 @@
  * PostgreSQL's CSV as a DuckDB relation: every column read as text and cast in SQL, so that nothing
  * is guessed and a value that DuckDB would change is refused instead.
  */
-import { quoteName, quoteText } from './sql.ts'
+import { quoteName, quoteText, ROW_COLUMN } from './sql.ts'
 import { fromText, isUncarried } from './text.ts'
 
 export interface CsvColumn {
@@ -14,16 +14,45 @@ export interface CsvColumn {
 /** DuckDB refuses longer rows unless told. */
 const DEFAULT_MAX_ROW = 2_000_000
 
-/** A `select` over the piece files, with the columns cast. A value that cannot be cast raises. */
+/**
+ * A `select` over the piece files, with the columns cast. A value that cannot be cast raises.
+ * ROW_COLUMN is not in the files: it is computed from all that are, as their text. Equal rows are
+ * numbered, so that each is one row of the result and a difference of two tables finds how many more
+ * or fewer of them there are. (Rows that differ and have one sha256 would be numbered together: no
+ * row would be lost, and whole columns still decide what changed.)
+ */
 export function csvRelation(
   files: readonly string[],
   columns: readonly CsvColumn[],
   longestRow: number,
 ): string {
-  const casts = columns.map(
-    (column, index) => `${fromText(`c${index}`, column.carried)} as ${quoteName(column.name)}`,
-  )
-  return `select ${casts.join(', ')} from ${readPieces(files, columns.length, longestRow)}`
+  const read = columnsInFiles(columns)
+  const casts = columns.map((column) => {
+    const index = read.indexOf(column)
+    const value = index === -1 ? ROW_NUMBERED : fromText(`c${index}`, column.carried)
+    return `${value} as ${quoteName(column.name)}`
+  })
+  const rows = readPieces(files, read.length, longestRow)
+  const from =
+    read.length === columns.length
+      ? rows
+      : `(select *, ${rowDigest(read.length)} as digest from ${rows})`
+  return `select ${casts.join(', ')} from ${from}`
+}
+
+const ROW_NUMBERED = `digest || '-' || row_number() over (partition by digest)`
+
+/** sha256 over all columns: the length of a text and the text, or `n` for NULL, so that no two rows read alike. */
+function rowDigest(width: number): string {
+  const parts = Array.from({ length: width }, (_, index) => {
+    const text = `c${index}`
+    return `coalesce(strlen(${text}) || ':' || ${text}, 'n')`
+  })
+  return width === 0 ? `sha256('')` : `sha256(concat(${parts.join(', ')}))`
+}
+
+function columnsInFiles(columns: readonly CsvColumn[]): CsvColumn[] {
+  return columns.filter(({ name }) => name !== ROW_COLUMN)
 }
 
 /** A `select` of one row: per column, how many values cannot be carried. Values themselves are not shown. */
@@ -32,11 +61,13 @@ export function uncarriedCounts(
   columns: readonly CsvColumn[],
   longestRow: number,
 ): string {
-  const counts = columns.map(
+  const read = columnsInFiles(columns)
+  const counts = read.map(
     (column, index) =>
       `count(*) filter (where c${index} is not null and ${isUncarried(`c${index}`, column.carried)}) as ${quoteName(column.name)}`,
   )
-  return `select ${counts.join(', ')} from ${readPieces(files, columns.length, longestRow)}`
+  if (counts.length === 0) counts.push('count(*)')
+  return `select ${counts.join(', ')} from ${readPieces(files, read.length, longestRow)}`
 }
 
 /** A `read_csv` over files of PostgreSQL's dialect, all columns as text. */
@@ -77,6 +108,7 @@ export function readCsv(
 }
 
 function readPieces(files: readonly string[], width: number, longestRow: number): string {
-  const names = Array.from({ length: width }, (_, index) => `c${index}`)
+  // A row without columns is an empty line, just as one that is a single NULL.
+  const names = Array.from({ length: Math.max(1, width) }, (_, index) => `c${index}`)
   return readCsv(files, { names, header: false, longestRow, compressed: false })
 }

@@ -5,6 +5,9 @@ export const OP_COLUMN = '_tote_op'
 /** The batch that wrote the row. */
 export const BATCH_COLUMN = '_tote_batch'
 
+/** The key of a table that has none: what the whole row is, and which of its equals (csv.ts). */
+export const ROW_COLUMN = '_tote_row'
+
 /** Parquet field ids of our own columns: far above any column's, below Iceberg's reserved ones. */
 export const OP_FIELD_ID = 2_000_000_000
 export const BATCH_FIELD_ID = 2_000_000_001

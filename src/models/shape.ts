@@ -1,4 +1,5 @@
 /** Whether a model's columns fit its header and the warehouse: pure, every problem at once. */
+import { ROW_COLUMN } from '../columns/sql.ts'
 import { transferOf } from '../vectors/copy-types.ts'
 import { headerFinding, meant, sqlFinding, type Finding } from './finding.ts'
 import { MAX_NAME_BYTES } from './header.ts'
@@ -11,6 +12,10 @@ import type { Column } from '../types.ts'
 /** What the loader and the files of the lake add. */
 const SYSTEM_COLUMNS = ['valid_from', 'valid_to', 'is_deleted', 'batch']
 const SYSTEM_PREFIX = '_tote_'
+
+/** PostgreSQL's limit, and how many of them the loader needs: system columns, or one in its stage table. */
+const MAX_COLUMNS = 1_600
+const OWN_COLUMNS = { fact: 5, dimension: 1, table: 1 } as const
 
 /** The model's columns, or what is wrong with them. `origins` are those of the outputs, in order. */
 export function shapeOf(
@@ -100,12 +105,19 @@ export function referenceFindings(
 function nameFindings(model: ModelText, outputs: readonly OutputColumn[]): Finding[] {
   const findings: Finding[] = []
   const seen = new Set<string>()
+  const say = (message: string): void => void findings.push(sqlFinding(model, null, message))
+  const most = MAX_COLUMNS - OWN_COLUMNS[model.kind]
+  if (outputs.length > most) {
+    say(
+      `yields ${outputs.length} columns, and a ${model.kind} has at most ${most}: PostgreSQL's limit is ${MAX_COLUMNS}, and the loader needs the rest`,
+    )
+  }
   for (const { name } of outputs) {
     const lower = name.toLowerCase()
-    const say = (message: string): void => void findings.push(sqlFinding(model, null, message))
     if (seen.has(lower)) say(`yields the column "${name}" twice; name one of them with "as"`)
     seen.add(lower)
-    if (SYSTEM_COLUMNS.includes(lower) || lower.startsWith(SYSTEM_PREFIX)) {
+    const isOurs = lower.startsWith(SYSTEM_PREFIX) && name !== ROW_COLUMN
+    if (SYSTEM_COLUMNS.includes(lower) || isOurs) {
       say(
         `yields the column "${name}", a name that Tote itself uses in the warehouse; name it otherwise with "as"`,
       )

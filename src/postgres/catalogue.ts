@@ -7,8 +7,12 @@ export interface Relation {
   readonly name: string
   /** r table, p partitioned table, v view, m materialized view, f foreign table. */
   readonly kind: string
-  /** Other tables inherit from it (partitions do not count): it shows their rows under its own key. */
-  readonly inherited: boolean
+  /** Oids of the tables that it inherits from. */
+  readonly parents: readonly string[]
+  /** Partitioned tables: a digest of the oids of all their partitions. */
+  readonly partitions: string | null
+  /** False for a materialized view that was never refreshed. */
+  readonly populated: boolean
   readonly readable: boolean
 }
 
@@ -51,8 +55,14 @@ export async function serverVersion(connection: Connection): Promise<number> {
 export async function listRelations(connection: Connection): Promise<Relation[]> {
   const rows = await connection.query(
     'list tables',
-    `select c.oid::text, n.nspname, c.relname, c.relkind::text,
-       c.relkind = 'r' and exists (select from pg_catalog.pg_inherits i where i.inhparent = c.oid) as inherited,
+    `select c.oid::text, n.nspname, c.relname, c.relkind::text, c.relispopulated,
+       (select string_agg(i.inhparent::text, ',' order by i.inhseqno) from pg_catalog.pg_inherits i where i.inhrelid = c.oid) as parents,
+       case when c.relkind = 'p' then (
+         with recursive part(oid) as (
+           select i.inhrelid from pg_catalog.pg_inherits i where i.inhparent = c.oid
+           union select i.inhrelid from pg_catalog.pg_inherits i join part p on i.inhparent = p.oid)
+         select encode(sha256(convert_to(coalesce(string_agg(p.oid::text, ',' order by p.oid), ''), 'UTF8')), 'hex') from part p
+       ) end as partitions,
        has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
@@ -64,33 +74,52 @@ export async function listRelations(connection: Connection): Promise<Relation[]>
     schema: row['nspname'] ?? '',
     name: row['relname'] ?? '',
     kind: row['relkind'] ?? '',
-    inherited: row['inherited'] === 't',
+    parents: row['parents']?.split(',') ?? [],
+    partitions: row['partitions'] ?? null,
+    populated: row['relispopulated'] === 't',
     readable: row['readable'] === 't',
   }))
 }
 
-/** Columns and primary keys, by table oid; a table that is gone is missing from the result. */
+/**
+ * Columns and keys, by table oid. The key is the primary
+ * key, else the replica identity, else the unique index with the fewest columns, the first columns of
+ * the table before others: whole, valid, over plain columns that are all NOT NULL. Else it is empty.
+ */
 export async function describeRelations(
   connection: Connection,
   oids: readonly string[],
 ): Promise<Map<string, RelationDetail>> {
   const rows = await connection.query(
     'read the columns of the tables',
-    `select a.attrelid::text as oid, a.attname, a.attnum::text, a.attnotnull,
+    // From PostgreSQL 18 on, attnotnull may be a promise for new rows only.
+    `with chosen as (select unnest($1::oid[]) as oid),
+     not_null as (
+       select a.attrelid, a.attnum from pg_catalog.pg_attribute a join chosen t on t.oid = a.attrelid
+       where a.attnotnull and not exists (select from pg_catalog.pg_constraint c
+         where c.conrelid = a.attrelid and c.contype = 'n' and not c.convalidated and c.conkey = array[a.attnum])),
+     key as (
+       select distinct on (k.indrelid) k.indrelid, k.columns
+       from (select i.*, (i.indkey::int2[])[0:i.indnkeyatts - 1] as columns from pg_catalog.pg_index i join chosen t on t.oid = i.indrelid
+             where i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null) k
+       where not exists (select from unnest(k.columns) as c(attnum)
+         where not exists (select from not_null n where n.attrelid = k.indrelid and n.attnum = c.attnum))
+       order by k.indrelid, k.indisprimary desc, k.indisreplident desc, k.indnkeyatts, k.columns)
+     select t.oid::text as oid, a.attname, a.attnum::text, n.attnum is not null as attnotnull,
        format_type(a.atttypid, a.atttypmod) as type,
        col_description(a.attrelid, a.attnum) as comment,
-       array_position((k.indkey::int2[])[0:k.indnkeyatts - 1], a.attnum)::text as key_position,
+       array_position(k.columns, a.attnum)::text as key_position,
        concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated,
          a.attmissingval::text, case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
          (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = a.atttypid),
          (select string_agg(concat_ws(' ', f.attnum, f.attname, f.atttypid, f.atttypmod), ',' order by f.attnum)
             from pg_catalog.pg_type t join pg_catalog.pg_attribute f on f.attrelid = t.typrelid
             where t.oid = a.atttypid and t.typrelid <> 0 and f.attnum > 0)) as shape
-     from pg_catalog.pg_attribute a
+     from chosen t left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+     left join not_null n on n.attrelid = a.attrelid and n.attnum = a.attnum
      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-     left join pg_catalog.pg_index k on k.indrelid = a.attrelid and k.indisprimary
-     where a.attrelid = any ($1::oid[]) and a.attnum > 0 and not a.attisdropped
-     order by a.attrelid, a.attnum`,
+     left join key k on k.indrelid = a.attrelid
+     order by t.oid, a.attnum`,
     [`{${oids.join(',')}}`],
   )
   const details = new Map<string, { oid: string; key: string[]; columns: RelationColumn[] }>()
@@ -98,7 +127,9 @@ export async function describeRelations(
     const oid = row['oid'] ?? ''
     const detail = details.get(oid) ?? { oid, key: [], columns: [] }
     details.set(oid, detail)
-    const name = row['attname'] ?? ''
+    const name = row['attname'] ?? null
+    // A table without columns.
+    if (name === null) continue
     detail.columns.push({
       name,
       type: row['type'] ?? '',

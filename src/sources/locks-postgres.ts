@@ -2,64 +2,104 @@
 import { ToteError } from '../errors.ts'
 import { listRelations, serverVersion, type Relation } from '../postgres/catalogue.ts'
 import type { Connection } from '../postgres/connection.ts'
-import { quoteQualified } from '../postgres/identifiers.ts'
 import { beginReading, type SessionLimits } from '../postgres/session.ts'
-import { chooseRelations, type RelationChoice } from './tables-postgres.ts'
+import { chooseRelations, nameRelation, type RelationChoice } from './tables-postgres.ts'
 
 export interface LockOptions extends RelationChoice {
   readonly limits: SessionLimits
 }
 
+export interface LockedTables {
+  readonly tables: readonly Relation[]
+  /** Every relation that the snapshot shows, chosen or not. */
+  readonly all: readonly Relation[]
+}
+
 /** Less than any server's `deadlock_timeout`: whoever holds one of our tables and waits for another must not be its victim. */
 const LOCK_TRY_MS = 500
 
-/** Lists the tables, locks them in a new transaction, and lists again: what was listed is what is locked. */
+/** How often what was locked may turn out to be something else. */
+const ATTEMPTS = 3
+
+/**
+ * Lists the tables, locks them in a new transaction, and lists again, in its snapshot: what was listed
+ * is what is locked, with all its partitions. Throws SourceBusy when that never is so.
+ */
 export async function lockTables(
   options: LockOptions,
   connection: Connection,
-): Promise<Relation[]> {
+): Promise<LockedTables> {
   const { lockTimeoutMs } = options.limits
-  for (let attempt = 0, waitedMs = 0; ;) {
+  const choose = (all: readonly Relation[]): LockedTables => ({
+    tables: chooseRelations(options, connection.peer.address, all),
+    all,
+  })
+  for (let changes = 0, waitedMs = 0; ;) {
     await connection.query('begin', beginReading('read committed', options.limits))
     const version = await serverVersion(connection)
-    const listed = chooseRelations(
-      options,
-      connection.peer.address,
-      await listRelations(connection),
-    )
+    const listed = choose(await listRelations(connection))
     await connection.query('commit', 'commit')
     const tryMs = Math.min(LOCK_TRY_MS, lockTimeoutMs - waitedMs)
     await connection.query(
       'begin',
       beginReading('repeatable read', { ...options.limits, lockTimeoutMs: tryMs, version }),
     )
-    if (listed.length === 0) return listed
-    const names = listed.map((table) => quoteQualified(table.schema, table.name)).join(', ')
+    if (listed.tables.length === 0) return listed
     try {
-      await connection.query('lock the tables', `lock table ${names} in access share mode`)
+      await lockNow(connection, listed.tables)
+      const again = choose(await listRelations(connection))
+      const isLocked = signature(again) === signature(listed)
+      if (isLocked && (await lockLate(connection, again.tables))) return again
+      changes += 1
     } catch (error) {
       const sqlstate = error instanceof ToteError ? error.facts.sqlstate : undefined
       if (sqlstate === '55P03') waitedMs += tryMs
-      else if (sqlstate === '42P01') attempt += 1
+      else if (sqlstate === '42P01') changes += 1
       else throw error
-      if (waitedMs >= lockTimeoutMs || attempt > 2) throw error
-      await connection.query('roll back', 'rollback')
-      continue
+      if (waitedMs >= lockTimeoutMs || changes === ATTEMPTS) throw error
     }
-    const again = chooseRelations(options, connection.peer.address, await listRelations(connection))
-    const signature = (tables: readonly Relation[]): string =>
-      tables.map((table) => table.oid).join()
-    if (signature(again) === signature(listed)) return again
     await connection.query('roll back', 'rollback')
-    attempt += 1
-    if (attempt > 2) {
+    if (changes === ATTEMPTS) {
       throw new ToteError(
         'SourceBusy',
         `The tables of source "${options.name}" keep changing while they are being locked.`,
-        {
-          fix: 'run again when the migration is over',
-        },
+        { fix: 'run again when the migration is over' },
       )
     }
   }
+}
+
+/** Before the snapshot, which `lock table` does not take. A view's tables are locked with it. */
+async function lockNow(connection: Connection, tables: readonly Relation[]): Promise<void> {
+  const lockable = tables.filter(({ kind }) => ['r', 'p', 'v'].includes(kind))
+  if (lockable.length === 0) return
+  const names = lockable.map(nameRelation).join(', ')
+  await connection.query('lock the tables', `lock table ${names} in access share mode`)
+}
+
+/**
+ * Materialized and foreign tables cannot be locked but by reading them, when the snapshot is already
+ * taken. A refresh that came between is seen afterwards: it gave the relation another file than the
+ * one that the snapshot's catalogue names, and the rows in it are visible to every snapshot, however
+ * old. Returns whether none did.
+ */
+async function lockLate(connection: Connection, tables: readonly Relation[]): Promise<boolean> {
+  const indirect = tables.filter(({ kind, populated }) => !['r', 'p'].includes(kind) && populated)
+  if (indirect.length === 0) return true
+  await connection.query(
+    'lock the views',
+    indirect.map((table) => `select from ${nameRelation(table)} limit 0`).join('; '),
+  )
+  const [row] = await connection.query(
+    'look for refreshed views',
+    `select count(*)::text as refreshed from pg_catalog.pg_locks l join pg_catalog.pg_class c on c.oid = l.relation
+     where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.granted
+       and c.relkind in ('r', 'm') and c.relfilenode <> 0 and c.relfilenode <> pg_relation_filenode(c.oid)`,
+  )
+  return row?.['refreshed'] === '0'
+}
+
+/** What must be the same before and after locking: a partition attached meanwhile is not locked. */
+function signature({ tables }: LockedTables): string {
+  return tables.map(({ oid, kind, partitions }) => `${oid}${kind}${partitions}`).join()
 }

@@ -7,13 +7,13 @@
  * it says holds until the end.
  */
 import type { Context } from '../events.ts'
-import { describeRelations, identifyServer, type Relation } from '../postgres/catalogue.ts'
+import { describeRelations, identifyServer } from '../postgres/catalogue.ts'
 import { connect } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import type { SessionLimits } from '../postgres/session.ts'
 import type { Secret } from '../secrets/secret.ts'
 import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
-import { lockTables } from './locks-postgres.ts'
+import { lockTables, type LockedTables } from './locks-postgres.ts'
 import type { TableChoice } from './patterns.ts'
 import { followDatabase } from './identity-postgres.ts'
 import type { RowSink, Source, SourceSnapshot } from './source.ts'
@@ -59,7 +59,7 @@ async function takeSnapshot(
     await connection.close()
   }
   try {
-    const tables = await lockTables(options, connection)
+    const { tables, all } = await lockTables(options, connection)
     const server = await identifyServer(connection)
     watch = watchWaiting(
       { ...target, pid: server.pid, afterMs: options.giveWayAfterMs },
@@ -78,13 +78,16 @@ async function takeSnapshot(
       tables.map((table) => table.oid),
     )
     const readings = readingsOf(options, tables, details)
-    const described = describeReadings(options, tables, readings)
+    const described = describeReadings(options, { tables, all }, readings)
     await checkFilters(connection, described)
     return {
       identity: {
         ...server.identity,
         tables: Object.fromEntries(
-          tables.map((table) => [`${table.schema}.${table.name}`, table.oid]),
+          tables.map(({ schema, name, oid, partitions }) => [
+            `${schema}.${name}`,
+            partitions === null ? oid : `${oid}/${partitions}`,
+          ]),
         ),
       },
       position: server.position,
@@ -92,10 +95,9 @@ async function takeSnapshot(
       tables: described,
       copy: async (table, sink) => {
         const read = table as ReadTable
-        const order = table.key.map(quoteIdentifier).join(', ')
         return connection.copyOut(
           `read table "${table.name}"`,
-          `copy (select ${selectList(read)} from ${read.relation}${whereClause(read)} order by ${order}) to stdout (format csv)`,
+          copyStatement(read),
           hashing(read, options.maskSecret, sink),
         )
       },
@@ -112,12 +114,12 @@ interface ReadTable extends PostgresTable, Pick<Reading, 'expressions' | 'hashed
 /** The tables as their settings let them be read. */
 function describeReadings(
   options: PostgresSourceOptions,
-  relations: readonly Relation[],
+  locked: LockedTables,
   readings: ReadonlyMap<string, Reading>,
 ): ReadTable[] {
   const details = new Map([...readings].map(([oid, { detail }]) => [oid, detail]))
-  return describeTables(options, relations, details).map((table, index): ReadTable => {
-    const reading = readings.get(relations[index]?.oid ?? '')
+  return describeTables(options, locked, details).map((table, index): ReadTable => {
+    const reading = readings.get(locked.tables[index]?.oid ?? '')
     if (reading === undefined) throw new RangeError(`table "${table.name}" was not described`)
     const { expressions, hashed, where, keyGiven, omitted, shape } = reading
     return {
@@ -132,8 +134,13 @@ function describeReadings(
   })
 }
 
-function selectList({ columns, expressions }: ReadTable): string {
-  return columns.map(({ name }) => expressions.get(name) ?? quoteIdentifier(name)).join(', ')
+function copyStatement(table: ReadTable): string {
+  const { columns, key, relation, expressions } = table
+  const own = columns.flatMap(({ source }) => source ?? [])
+  const selected = own.map((name) => expressions.get(name) ?? quoteIdentifier(name))
+  const order = key.flatMap((name) => columns.find((column) => column.name === name)?.source ?? [])
+  const sorted = order.length === 0 ? '' : ` order by ${order.map(quoteIdentifier).join(', ')}`
+  return `copy (select ${selected.join(', ')} from ${relation}${whereClause(table)}${sorted}) to stdout (format csv)`
 }
 
 /** Values that the config hashes are hashed before the sink sees them. */
@@ -144,6 +151,8 @@ function hashing(
 ): RowSink {
   if (hashed.size === 0) return sink
   if (secret === null) throw new RangeError(`table "${name}" is masked without a secret`)
-  const positions = columns.flatMap((column, index) => (hashed.has(column.name) ? [index] : []))
+  const positions = columns.flatMap(({ source }, index) =>
+    source !== null && hashed.has(source) ? [index] : [],
+  )
   return maskRows(sink, new Set(positions), secret)
 }

@@ -22,7 +22,10 @@ export interface SourceTable {
   /** As the lake and the models name it: bare in the default schema, else `schema.table`. */
   readonly name: string
   readonly columns: readonly SourceColumn[]
-  /** Column names of the primary key, in its order. */
+  /**
+   * Column names of the key, in its order. A table without one has ROW_COLUMN (columns/sql.ts) for key
+   * and as its last column, which `copy` leaves out: it is computed from the others.
+   */
   readonly key: readonly string[]
   /** The key is the config's, not the catalogue's: it must be verified before it is believed. */
   readonly keyGiven?: boolean | undefined
@@ -51,7 +54,7 @@ export interface SourceSnapshot {
   /** The source's clock right after the snapshot was taken. */
   readonly instant: Instant
   readonly tables: readonly SourceTable[]
-  /** All rows of a table ordered by key. Returns their number as the source counted them. */
+  /** All rows of a table, ordered by key if it has one. Returns their number as the source counted them. */
   copy(table: SourceTable, sink: RowSink): Promise<number>
   /** Ends the snapshot; says whether it was whole. Safe to call twice. */
   close(): Promise<void>

@@ -1,11 +1,13 @@
 /** Which relations of a database a source carries, and as what. */
-import { writeTableName } from '../config/table-name.ts'
-import { ToteError } from '../errors.ts'
+import { ROW_COLUMN } from '../columns/sql.ts'
+import { meansTable, parseTableName, writeTableName } from '../config/table-name.ts'
+import { ToteError, type Problem } from '../errors.ts'
 import { carriedType } from '../postgres/carried.ts'
-import type { Relation, RelationDetail } from '../postgres/catalogue.ts'
+import type { Relation, RelationColumn, RelationDetail } from '../postgres/catalogue.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import { distinctNames } from './names.ts'
 import { chooseTables, isNamed, type TableChoice } from './patterns.ts'
-import type { SourceTable } from './source.ts'
+import type { SourceColumn, SourceTable } from './source.ts'
 
 export interface RelationChoice {
   /** The source's name, for what is said of it. */
@@ -13,10 +15,24 @@ export interface RelationChoice {
   readonly tables: TableChoice
 }
 
-/** A table of the source, and what it is called in the database. */
+/** A table of the source, and how the database is asked for it. */
 export interface PostgresTable extends SourceTable {
-  readonly schema: string
+  readonly columns: readonly PostgresColumn[]
+  /** What stands after `from`: the quoted name, with `only` before a table that is no partitioned one. */
   readonly relation: string
+}
+
+export interface PostgresColumn extends SourceColumn {
+  /** Its name in the database; null for ROW_COLUMN, which the database does not have. */
+  readonly source: string | null
+}
+
+/** Kinds that a pattern with `*` takes; the others (views, materialized views, foreign tables) must be named. */
+const TABLE_KINDS = ['r', 'p']
+
+/** As `lock table` and `from` take it: each table for itself, a partitioned one with its partitions. */
+export function nameRelation({ schema, name, kind }: Relation): string {
+  return `${kind === 'r' ? 'only ' : ''}${quoteQualified(schema, name)}`
 }
 
 /** The relations that a source carries. Throws SourceTableUnknown, SourceForbidden. */
@@ -26,7 +42,7 @@ export function chooseRelations(
   relations: readonly Relation[],
 ): Relation[] {
   const tables = chooseTables(options.name, relations, options.tables).filter(
-    (relation) => isTable(relation) || isNamed(relation, options.tables),
+    (relation) => TABLE_KINDS.includes(relation.kind) || isNamed(relation, options.tables),
   )
   const forbidden = tables.filter((table) => !table.readable)
   if (forbidden.length > 0) {
@@ -51,71 +67,121 @@ export function chooseRelations(
   return tables
 }
 
-function isTable(relation: Relation): boolean {
-  return relation.kind === 'r' || relation.kind === 'p'
-}
-
-/** The chosen relations as tables of the source. Throws NotSupportedYet with everything that cannot be carried. */
+/**
+ * The chosen relations as tables of the source; `all` are those that could have been chosen. Throws
+ * TableNotCarried with everything that cannot be carried.
+ */
 export function describeTables(
   options: RelationChoice,
-  relations: readonly Relation[],
+  {
+    tables: relations,
+    all,
+  }: { readonly tables: readonly Relation[]; readonly all: readonly Relation[] },
   details: ReadonlyMap<string, RelationDetail>,
 ): PostgresTable[] {
-  const unsupported: { where: string; message: string }[] = []
-  const names = new Map<string, string>()
-  const tables = relations.map((relation): PostgresTable => {
+  const bare = relations.map(({ schema, name }) =>
+    schema === options.tables.defaultSchema ? name : `${schema}.${name}`,
+  )
+  const names = distinctNames(bare)
+  const problems: Problem[] = []
+  const tables = relations.map((relation, index): PostgresTable => {
     const detail = details.get(relation.oid) ?? { oid: relation.oid, key: [], columns: [] }
+    const columns = describeColumns(detail.columns)
+    const name = names[index]
+    const messages = [
+      ...(name === undefined ? ['has the name of another table, but for case or dots'] : []),
+      ...relationProblems(relation, all, relations, options.tables),
+      ...columnProblems(detail.columns, columns),
+    ]
     const where = writeTableName(relation.schema, relation.name)
-    if (!isTable(relation)) unsupported.push({ where, message: 'is not a table' })
-    else if (detail.key.length === 0) unsupported.push({ where, message: 'has no primary key' })
-    else unsupported.push(...oddities(relation, detail).map((message) => ({ where, message })))
-    const name =
-      relation.schema === options.tables.defaultSchema
-        ? relation.name
-        : `${relation.schema}.${relation.name}`
-    // DuckDB, where models read them, does not tell upper from lower case in names.
-    if (names.has(name.toLowerCase()))
-      unsupported.push({
-        where,
-        message: `has the name of another table, "${names.get(name.toLowerCase())}", but for case or dots`,
-      })
-    names.set(name.toLowerCase(), where)
+    problems.push(...messages.map((message) => ({ where, message })))
+    const key = detail.key.map(
+      (column) => columns[detail.columns.findIndex((own) => own.name === column)]?.name ?? column,
+    )
     return {
-      name,
-      schema: relation.schema,
-      relation: quoteQualified(relation.schema, relation.name),
-      key: detail.key,
-      columns: detail.columns.map((column) => ({ ...column, carried: carriedType(column.type) })),
+      name: name ?? where,
+      relation: nameRelation(relation),
+      key: key.length === 0 ? [ROW_COLUMN] : key,
+      columns: key.length === 0 ? [...columns, WHOLE_ROW] : columns,
       shape: detail.columns.map((column) => column.shape).join('; '),
     }
   })
-  if (unsupported.length > 0) {
-    const where = [...new Set(unsupported.map((problem) => problem.where))]
-    throw new ToteError(
-      'NotSupportedYet',
-      `Source "${options.name}" has ${where.length === 1 ? 'a table' : `${where.length} tables`} that cannot be carried so far.`,
-      {
-        problems: unsupported,
-        fix: `sources.${options.name}.tables.exclude: [${where.map((name) => `'${name}'`).join(', ')}]`,
-      },
-    )
-  }
+  if (problems.length > 0) throw notCarried(options.name, problems)
   return tables
 }
 
-/** What a table with a key has that would go wrong later on. */
-function oddities(relation: Relation, { columns }: RelationDetail): string[] {
-  const found = relation.inherited
-    ? ['has tables that inherit from it, so its key does not tell its rows apart']
-    : []
-  const seen = new Map<string, string>()
-  for (const { name } of columns) {
-    const other = seen.get(name.toLowerCase())
-    if (other !== undefined)
-      found.push(`has columns that differ only in case, "${other}" and "${name}"`)
-    if (name.toLowerCase().startsWith('_tote_'))
-      found.push(`has a column named "${name}", which Tote keeps for itself`)
-    seen.set(name.toLowerCase(), name)
-  }
-  return found
+const WHOLE_ROW: PostgresColumn = {
+  name: ROW_COLUMN,
+  type: 'text',
+  carried: 'VARCHAR',
+  notNull: true,
+  attribute: 0,
+  source: null,
+}
+
+function describeColumns(columns: readonly RelationColumn[]): PostgresColumn[] {
+  const names = distinctNames(columns.map(({ name }) => name))
+  return columns.map(({ name, type, notNull, attribute, comment }, index) => ({
+    name: names[index] ?? name,
+    type,
+    carried: carriedType(type),
+    notNull,
+    attribute,
+    comment,
+    source: name,
+  }))
+}
+
+function relationProblems(
+  relation: Relation,
+  all: readonly Relation[],
+  chosen: readonly Relation[],
+  choice: TableChoice,
+): string[] {
+  if (!relation.populated)
+    return ['is a materialized view that holds nothing yet; refresh it, or exclude it']
+  const excluded = choice.exclude.flatMap((pattern) => parseTableName(pattern) ?? [])
+  // Each table is read for itself: whoever takes the parent must say what is to become of the children.
+  return all
+    .filter(
+      (child) =>
+        child.parents.includes(relation.oid) &&
+        !chosen.includes(child) &&
+        !excluded.some((pattern) => meansTable(pattern, child, choice.defaultSchema)),
+    )
+    .map(
+      ({ schema, name }) =>
+        `has rows in the table ${writeTableName(schema, name)}, which inherits from it and is neither included nor excluded`,
+    )
+}
+
+function columnProblems(
+  columns: readonly RelationColumn[],
+  described: readonly PostgresColumn[],
+): string[] {
+  const unnamed = new Set(
+    distinctNames(columns.map(({ name }) => name)).flatMap((name, index) =>
+      name === undefined ? [described[index]?.name ?? ''] : [],
+    ),
+  )
+  return columns.flatMap(({ name }) => [
+    ...(unnamed.has(name) ? [`has the column "${name}", whose name others have but for case`] : []),
+    ...(name.toLowerCase().startsWith('_tote_')
+      ? [`has a column named "${name}", which Tote keeps for itself`]
+      : []),
+  ])
+}
+
+function notCarried(source: string, problems: readonly Problem[]): ToteError {
+  const where = [...new Set(problems.map((problem) => problem.where))]
+  const patterns = where.map((name) => `'${name.replaceAll(/['\\]/g, String.raw`\$&`)}'`)
+  return new ToteError(
+    'TableNotCarried',
+    `Source "${source}" has ${where.length === 1 ? 'a table' : `${where.length} tables`} that cannot be carried as they are.`,
+    {
+      problems,
+      why: 'docs/tables.md says which tables are carried, and how',
+      fix: `carry a view with other names in its place, leave the columns out, or sources.${source}.tables.exclude: [${patterns.join(', ')}]`,
+    },
+  )
 }

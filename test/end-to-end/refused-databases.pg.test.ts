@@ -120,20 +120,23 @@ describe('a source that does not let us read, or has not what was asked for', ()
       ],
     })
   })
-  test('until a later issue: keyless tables, all of them, with the line to paste', async () => {
-    await project.source.query('create table log_a (line text); create table log_b (line text)')
-    const exclude = "exclude: ['public.log_a', 'public.log_b']"
+  test('P2: a table whose rows are elsewhere, too, and one with a name of ours, with the line to paste', async () => {
+    await project.source.query(
+      `create schema other; create table log_a (line text); create table other.log_b () inherits (log_a); create table log_c (_tote_op text)`,
+    )
     await expectRefusal(project, {
-      name: 'NotSupportedYet',
+      name: 'TableNotCarried',
       says: [
-        'public.log_a has no primary key',
-        'public.log_b has no primary key',
-        `sources.shop.tables.${exclude}`,
+        'public.log_a has rows in the table other.log_b, which inherits from it and is neither included nor excluded',
+        'public.log_c has a column named "_tote_op", which Tote keeps for itself',
+        "sources.shop.tables.exclude: ['public.log_a', 'public.log_c']",
       ],
     })
-    await project.configure({ source: `tables: { ${exclude} }` })
+    await project.configure({
+      source: 'tables: { exclude: ["public.log_a", "public.log_c"] }',
+    })
     expect((await project.good()).outcome).toBe('nothing to do')
-    await project.source.query('drop table log_a, log_b')
+    await project.source.query('drop schema other cascade; drop table log_a, log_c')
   })
 })
 

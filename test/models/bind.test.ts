@@ -291,6 +291,19 @@ describe('a mistake in the SQL', () => {
       ]
     `)
   })
+
+  test('more columns than the warehouse can hold beside its own; `_tote_row`, the key of a table without one, is a column', async () => {
+    const many = Array.from({ length: 1600 }, (_, index) => `1 as c${index}`).join(', ')
+    expect(await problems(dimension('x', `select 1 as id, ${many}`))).toEqual([
+      "models/x.sql:3 yields 1601 columns, and a dimension has at most 1599: PostgreSQL's limit is 1600, and the loader needs the rest",
+    ])
+    const [model] = await bindModels(
+      [dimension('x', "select 1 as id, 'a' as _tote_row")],
+      engine,
+      sources,
+    )
+    expect(model?.columns.map(({ name }) => name)).toEqual(['id', '_tote_row'])
+  })
   test('a circle', async () => {
     const error = await failure(
       bindModels(

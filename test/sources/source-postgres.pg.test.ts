@@ -109,62 +109,6 @@ test('a pattern that names nothing is refused with the nearest name, before anyt
   })
 })
 
-test('tables without a key, and views asked for by name, are refused together; the fix excludes them', async () => {
-  await expect(source(['*', 'seen'], []).snapshot(contextOf())).rejects.toMatchObject({
-    name: 'NotSupportedYet',
-    facts: {
-      problems: [
-        { where: 'public.keyless', message: 'has no primary key' },
-        { where: 'public.seen', message: 'is not a table' },
-      ],
-      fix: "sources.shop.tables.exclude: ['public.keyless', 'public.seen']",
-    },
-  })
-})
-
-test('P2: what would lose or mix rows later on is refused by name', async () => {
-  await database.query(`
-    create schema odd;
-    create table odd.parent (id integer primary key);
-    create table odd.child (primary key (id)) inherits (odd.parent);
-    create table odd.cased (id integer primary key, "Name" text, name text);
-    create table odd.ours (id integer primary key, _tote_op text);
-    create table odd."Twin" (id integer primary key);
-    create table odd.twin (id integer primary key);
-    create table "odd.child" (id integer primary key);
-    grant usage on schema odd to ${role};
-    grant select on all tables in schema odd, public to ${role};
-  `)
-  try {
-    const error: unknown = await source(['odd.*', 'plain', '*child'])
-      .snapshot(contextOf())
-      .catch((thrown: unknown) => thrown)
-    expect(error).toMatchObject({
-      name: 'NotSupportedYet',
-      facts: {
-        problems: [
-          { where: 'odd.twin', message: expect.stringContaining('"odd.Twin"') as string },
-          {
-            where: 'odd.cased',
-            message: 'has columns that differ only in case, "Name" and "name"',
-          },
-          {
-            where: 'odd.ours',
-            message: 'has a column named "_tote_op", which Tote keeps for itself',
-          },
-          { where: 'odd.parent', message: expect.stringContaining('inherit from it') as string },
-          {
-            where: 'public."odd.child"',
-            message: expect.stringContaining('"odd.child"') as string,
-          },
-        ].toSorted((a, b) => (a.where < b.where ? -1 : 1)),
-      },
-    })
-  } finally {
-    await database.query('drop schema odd cascade; drop table "odd.child"')
-  }
-})
-
 test('P11: every table that we may not read is named at once, with the grant that is missing', async () => {
   await database.query(
     `create schema closed; create table closed.inside (id integer primary key); create table hidden (id integer primary key); grant select on closed.inside to ${role}`,

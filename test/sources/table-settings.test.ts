@@ -18,7 +18,9 @@ const SALE = {
   schema: 'public',
   name: 'sale',
   kind: 'r',
-  inherited: false,
+  parents: [],
+  partitions: null,
+  populated: true,
   readable: true,
 }
 const DETAIL = {

@@ -25,11 +25,16 @@ export interface SourceTableSummary extends ChangeCounts {
   readonly rowsInLake: number
 }
 
+/** How a model came to its rows: its query over all rows, over changed rows of the table that drives it, or not at all. */
+export type Way = 'full' | 'driven' | 'skipped'
+
 export interface ModelSummary extends ChangeCounts {
   readonly model: string
   readonly kind: ModelKind
   /** Current rows of the model's versioned table. */
   readonly rowsInLake: number
+  /** At how many points each way was taken. */
+  readonly ways: Readonly<Record<Way, number>>
 }
 
 export interface WarehouseTableSummary {
@@ -114,6 +119,8 @@ export type NewEvent =
       readonly ms: number
       readonly batch: number
     } & ModelSummary)
+  /** No table that it reads has changed. */
+  | { readonly type: 'model.skipped'; readonly batch: number; readonly model: string }
   | {
       readonly type: 'check.failed'
       readonly model: string

@@ -14,20 +14,49 @@ export interface VersionedFiles {
   readonly since: readonly WrittenFile[]
 }
 
+/** Some rows of a versioned table: those whose key columns hold what a relation's columns hold. */
+export interface Among {
+  /** SQL, to stand after `from`. */
+  readonly relation: string
+  /** Each column of the relation, and the column of the table's key that must equal it. */
+  readonly on: readonly { readonly column: string; readonly as: string }[]
+}
+
 /** A `select` of the current rows: the newest change of each key, else its row in the bulk. */
-export function currentRows({ columns, key, bulk, since }: VersionedFiles): string {
+export function currentRows(
+  { columns, key, bulk, since }: VersionedFiles,
+  among: Among | null = null,
+): string {
   const names = quoteNames(columns.map((column) => column.name))
   const op = quoteName(OP_COLUMN)
-  if (since.length === 0) return `select ${names} from ${readFiles(bulk, columns)}`
+  const [where, and] =
+    among === null ? ['', ''] : [` where ${isAmong(among)}`, ` and ${isAmong(among)}`]
+  if (since.length === 0) return `select ${names} from ${readFiles(bulk, columns)}${where}`
   const newest =
-    `select * from ${readFiles(since, columns)}` +
+    `select * from ${readFiles(since, columns)}${where}` +
     ` qualify row_number() over (partition by ${quoteNames(key)} order by ${quoteName(BATCH_COLUMN)} desc) = 1`
   const same = key.map((name) => `s.${quoteName(name)} = b.${quoteName(name)}`).join(' and ')
   return (
     `with since as materialized (${newest}) ` +
-    `select ${names} from ${readFiles(bulk, columns)} b where not exists (select 1 from since s where ${same}) ` +
+    `select ${names} from ${readFiles(bulk, columns)} b where not exists (select 1 from since s where ${same})${and} ` +
     `union all select ${names} from since where ${op} = 'u'`
   )
+}
+
+/** A condition: the row's key is in the relation. */
+export function isAmong({ relation, on }: Among): string {
+  const held = on.map(({ as }) => quoteName(as)).join(', ')
+  return `(${held}) in (select ${quoteNames(on.map(({ column }) => column))} from ${relation})`
+}
+
+/** A `select` of the newest change of each key in files: `_tote_op`, then the columns. */
+export function newestChanges(
+  columns: readonly FileColumn[],
+  key: readonly string[],
+  files: readonly WrittenFile[],
+): string {
+  const changes = `select ${quoteNames([OP_COLUMN, ...columns.map((column) => column.name)])} from ${readFiles(files, columns)}`
+  return `${changes} qualify row_number() over (partition by ${quoteNames(key)} order by ${quoteName(BATCH_COLUMN)} desc) = 1`
 }
 
 /** A `select` of the changes in files: `_tote_op`, `_tote_batch`, then the columns. */

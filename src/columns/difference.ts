@@ -11,7 +11,8 @@ export interface DifferenceColumn {
   readonly carried: string
 }
 
-const KIND_COLUMN = '_tote_kind'
+/** What a difference table says besides the operation: 'i', 'u', 'd'. */
+export const KIND_COLUMN = '_tote_kind'
 
 /**
  * Creates table `into` with `_tote_op`, `_tote_kind` ('i', 'u', 'd') and the columns: one row per key

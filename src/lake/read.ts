@@ -2,7 +2,7 @@
  * Reading a versioned table: current, as of a batch, or just a batch's changes. Older batches are
  * found through the manifests that closed the previous bases, so the newest manifest stays small.
  */
-import { changedRows, currentRows } from '../columns/current.ts'
+import { changedRows, currentRows, newestChanges, type Among } from '../columns/current.ts'
 import type { WrittenFile } from '../columns/file.ts'
 import type { Column } from '../types.ts'
 import { recordCarried } from './carried.ts'
@@ -13,7 +13,7 @@ import type { Zone } from './zone.ts'
 
 /**
  * A `select` of the table's rows as of `batch`, over files that were checked against their manifest.
- * They are carried as `manifest` says, or as `columns` do.
+ * They are carried as `manifest` says, or as `columns` do; all of them, or those `among` some keys.
  */
 export async function rowsAsOf(
   zone: Zone,
@@ -21,16 +21,13 @@ export async function rowsAsOf(
   table: string,
   batch: number,
   columns: readonly Column[] = manifest.tables[table]?.columns ?? [],
+  among: Among | null = null,
 ): Promise<string> {
   const { entry, bulk, since } = await filesAsOf(zone, manifest, table, batch)
   const local = async (files: readonly DataFile[]): Promise<WrittenFile[]> =>
     localFiles(zone, recordCarried(files, entry.columns, columns))
-  return currentRows({
-    columns,
-    key: entry.key,
-    bulk: await local(bulk),
-    since: await local(since),
-  })
+  const rows = { columns, key: entry.key, bulk: await local(bulk), since: await local(since) }
+  return currentRows(rows, among)
 }
 
 /** The files that a batch added to the table; none when it changed nothing there. */
@@ -109,6 +106,15 @@ export async function changesIn(
   files: readonly DataFile[],
 ): Promise<string> {
   return changedRows(entry.columns, await localFiles(zone, files))
+}
+
+/** A `select` of `_tote_op` and the columns: the newest change of each key in files that filesBetween found. */
+export async function newestIn(
+  zone: Zone,
+  entry: TableEntry,
+  files: readonly DataFile[],
+): Promise<string> {
+  return newestChanges(entry.columns, entry.key, await localFiles(zone, files))
 }
 
 /** A `select` of `_tote_op`, `_tote_batch` and the columns: every change of the table up to `batch`. */

@@ -2,6 +2,7 @@
  * The checks of a model's rows, run in every batch before anything is committed: one query counts
  * the failing rows of all checks, and only checks that failed are asked for keys.
  */
+import { createHash } from 'node:crypto'
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName, quoteNames } from '../columns/sql.ts'
 import { ToteError, type Problem } from '../errors.ts'
@@ -47,6 +48,12 @@ export function checksOf(
     ...model.columns.flatMap(lengthCheck),
     ...model.checks,
   ]
+}
+
+/** Rows that passed these checks pass them again while this is the same: what the header adds to the definition. */
+export function digestOfChecks({ checks }: Pick<Model, 'checks'>): string {
+  const said = checks.map(({ name, severity }) => [name, severity])
+  return createHash('sha256').update(JSON.stringify(said)).digest('hex')
 }
 
 /** What the warehouse would refuse must be known before the commit. */
@@ -96,11 +103,13 @@ export async function runChecks(options: {
   readonly engine: Engine
   /** Every key is known to be whole and there once: it need not be counted again. */
   readonly soundKey?: boolean
+  /** The rows to check, where they are not all: SQL like that of `relationOf`. */
+  readonly rows?: string
 }): Promise<CheckResult[]> {
   const { model, models, relationOf, engine, soundKey = false } = options
   const keyOf = (name: string): string =>
     models.find((candidate) => candidate.name === name)?.key[0] ?? ''
-  const relation = relationOf(model.name)
+  const relation = options.rows ?? relationOf(model.name)
   const checks = checksOf(model, keyOf).filter(
     ({ rule }) => !(soundKey && isUniqueKey(rule, model)),
   )

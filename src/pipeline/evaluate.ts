@@ -1,19 +1,25 @@
 /** One point of the transform stage: models evaluated in order, compared, checked, written. */
-import { countChanges, differenceTable, insertTable } from '../columns/difference.ts'
-import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { createHash } from 'node:crypto'
 import { quoteName } from '../columns/sql.ts'
-import { ToteError } from '../errors.ts'
-import { TerminalOnly, type Context, type ModelSummary } from '../events.ts'
+import type { Engine } from '../columns/engine.ts'
+import { TerminalOnly, type Context, type ModelSummary, type Way } from '../events.ts'
 import { goOnWith } from '../lake/carried.ts'
-import { continueIds } from '../lake/column-ids.ts'
 import { tableEntries, type CommittedManifest, type TableEntry } from '../lake/manifest.ts'
-import { filesBetween, rowsAsOf } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
-import { checkFailure, modelFailed, runChecks, type CheckResult } from '../models/checks.ts'
-import { definitionOf, modelQuery, type Model } from '../models/model.ts'
-import type { Column, Instant } from '../types.ts'
+import { checkFailure, digestOfChecks, runChecks, type CheckResult } from '../models/checks.ts'
+import { definitionOf, type Model } from '../models/model.ts'
+import type { Instant } from '../types.ts'
+import {
+  evaluateModel,
+  keepModel,
+  wayOf,
+  type EvaluatedModel,
+  type ModelToEvaluate,
+  type UnsoundModel,
+} from '../evaluation/evaluate-model.ts'
 import type { Point } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
+import { openRelations, type Relations } from '../evaluation/relations.ts'
 
 export interface PointToEvaluate {
   readonly engine: Engine
@@ -31,178 +37,133 @@ export interface EvaluatedPoint {
   readonly models: readonly ModelSummary[]
 }
 
+/** A model, and what became of it at this point. */
+interface Passed extends ModelToEvaluate {
+  readonly result: EvaluatedModel | UnsoundModel | { readonly outcome: 'skipped' }
+}
+
 /** Evaluates every model whose inputs changed. Throws ModelFailed, or CheckFailed with every failing check. */
 export async function evaluatePoint(
   project: Project,
   work: PointToEvaluate,
   context: Context,
 ): Promise<EvaluatedPoint> {
-  const { models, parent } = work
-  const changedInputs = await attachInputs(project, work)
-  const changedModels = new Set<string>()
-  const tables = tableEntries()
-  const differences: Difference[] = []
-  const unsound: Model[] = []
-  for (const model of models) {
-    const entry = parent?.tables[model.name] ?? null
-    const affected =
-      entry === null ||
-      model.reads.some(({ schema, name }) =>
-        schema === null ? changedModels.has(name) : changedInputs.has(`${schema}.${name}`),
-      )
-    if (!affected) {
-      await attachModel(project, work, model)
-      tables[model.name] = entry
-      continue
-    }
-    const difference = await evaluateModel(project, work, model, entry, context)
-    if (difference === 'unsound key') {
-      unsound.push(model)
-      changedModels.add(model.name)
-      continue
-    }
-    differences.push(difference)
-    if (changes(difference) > 0 || entry === null) changedModels.add(model.name)
-  }
-  // A model that was not evaluated may refer to rows that are gone now.
-  const touched = models.filter(
-    (model) =>
-      unsound.includes(model) ||
-      differences.some((difference) => difference.model === model) ||
-      model.references.some((reference) => changedModels.has(reference.model)),
-  )
-  await check(touched, new Set(unsound), work, context)
-  for (const difference of differences) {
-    tables[difference.model.name] = await writeDifference(project, work, difference, context)
-  }
-  return { tables, models: differences.map(({ summary }) => summary) }
-}
-
-interface Difference {
-  readonly model: Model
-  readonly entry: TableEntry | null
-  readonly columns: readonly Column[]
-  readonly relation: string
-  readonly summary: ModelSummary
-}
-
-function changes({ summary }: Difference): number {
-  return summary.inserted + summary.updated + summary.deleted
-}
-
-/** Views of the source tables that models read, as of the point; returns those with changes since the last point. */
-async function attachInputs(
-  project: Project,
-  { engine, models, inputs, point, parent }: PointToEvaluate,
-): Promise<Set<string>> {
-  const changed = new Set<string>()
-  const wanted = new Set(
-    models.flatMap((model) =>
-      model.reads
-        .filter((read) => read.schema !== null)
-        .map((read) => `${read.schema}.${read.name}`),
-    ),
-  )
-  for (const [source, manifest] of inputs) {
-    await engine.run(`create schema if not exists ${quoteName(source)}`)
-    const batch = point.batches[source] ?? 0
-    for (const table of Object.keys(manifest.tables)) {
-      if (!wanted.has(`${source}.${table}`)) continue
-      const rows = await rowsAsOf(project.ingestion, manifest, table, batch)
-      await engine.run(`create view ${quoteName(source)}.${quoteName(table)} as ${rows}`)
-      const files = await filesBetween(
-        project.ingestion,
-        manifest,
-        table,
-        parent?.inputs?.[source]?.batch ?? 0,
-        batch,
-      )
-      if (files.length > 0) changed.add(`${source}.${table}`)
-    }
-  }
-  return changed
-}
-
-async function attachModel(
-  project: Project,
-  { engine, parent }: PointToEvaluate,
-  model: Model,
-): Promise<void> {
-  if (parent === null) throw new RangeError(`no manifest holds model "${model.name}"`)
-  const rows = await rowsAsOf(project.processed, parent, model.name, parent.batch)
-  await engine.run(`create view ${quoteName(model.name)} as ${rows}`)
-}
-
-async function evaluateModel(
-  project: Project,
-  { engine, parent, batch }: PointToEvaluate,
-  model: Model,
-  entry: TableEntry | null,
-  context: Context,
-): Promise<Difference | 'unsound key'> {
-  const startedAt = context.now().getTime()
-  const name = quoteName(model.name)
-  const columns = continueIds(model.columns, entry?.columns ?? [])
-  const relation = `changes of ${model.name}`
-  try {
-    await engine.run(`create table ${name} as ${modelQuery(model)}`)
-  } catch (error) {
-    if (!(error instanceof EngineFailure)) throw error
-    throw modelFailed(model, error)
-  }
-  if (!(await hasSoundKey(engine, model))) return 'unsound key'
-  const next = `select * from ${name}`
-  await engine.run(
-    entry === null || parent === null
-      ? insertTable({ into: relation, next, columns })
-      : differenceTable({
-          into: relation,
-          previous: await rowsAsOf(project.processed, parent, model.name, parent.batch, columns),
-          next,
-          columns,
-          key: model.key,
-        }),
-  )
-  const counts = await countChanges(engine, relation)
-  const [counted] = await engine.rows(`select count(*) as n from ${name}`)
-  const rowsInLake = Number(counted?.['n'])
-  if (rowsInLake !== (entry?.rows ?? 0) + counts.inserted - counts.deleted) {
-    throw new ToteError(
-      'CountMismatch',
-      `Model "${model.name}" yields ${rowsInLake} rows, which its changes do not lead to.`,
-    )
-  }
-  const summary = { model: model.name, kind: model.kind, ...counts, rowsInLake }
-  context.emit({
-    type: 'model.evaluated',
-    ms: context.now().getTime() - startedAt,
-    batch,
-    ...summary,
+  const { engine, models, parent } = work
+  const reads = models.flatMap((model) => model.reads)
+  const relations = await openRelations(project.ingestion, {
+    ...work,
+    batches: work.point.batches,
+    reads,
   })
-  return { model, entry, columns, relation, summary }
+  const passed: Passed[] = []
+  for (const model of models) {
+    const entry = parent?.tables[model.name]
+    const before = parent === null || entry === undefined ? null : { manifest: parent, entry }
+    // Another engine, or other types of what is read, may make other values of the same rows.
+    const isSame =
+      parent?.engine === engine.version &&
+      before?.entry.position['reads'] === digestOfReads(model, work)
+    const way = isSame ? wayOf(model, before?.entry ?? null, relations.hasChanged) : 'full'
+    const result = await passModel(
+      project,
+      { ...work, relations, passed },
+      { model, before, way },
+      context,
+    )
+    passed.push({ model, before, result })
+  }
+  await check(passed, relations, work, context)
+  const tables = tableEntries()
+  for (const one of passed) tables[one.model.name] = await writeModel(project, work, one, context)
+  return { tables, models: passed.map(summaryOf) }
 }
 
-/** Null or duplicate keys would make the difference itself wrong; the checks, which name them, come later. */
-async function hasSoundKey(engine: Engine, model: Model): Promise<boolean> {
-  const key = model.key.map(quoteName)
-  const present = key.map((column) => `${column} is not null`).join(' and ')
-  const [row] = await engine.rows(
-    `select count(*) as n, count(distinct case when ${present} then (${key.join(', ')}) end) as keys from ${quoteName(model.name)}`,
-  )
-  return Number(row?.['n']) === Number(row?.['keys'])
+async function passModel(
+  project: Project,
+  work: PointToEvaluate & { readonly relations: Relations; readonly passed: readonly Passed[] },
+  { model, before, way }: ModelToEvaluate & { readonly way: Way },
+  context: Context,
+): Promise<Passed['result']> {
+  const { relations, batch } = work
+  if (way === 'skipped') {
+    keepModel(project.processed, relations, { model, before })
+    context.emit({ type: 'model.skipped', batch, model: model.name })
+    return { outcome: 'skipped' }
+  }
+  // What a model with an unsound key drives has no changes to go by; its checks will stop the point.
+  const driver = work.passed.find((other) => isDrivenBy(model, other.model))
+  const chosen = driver?.result.outcome === 'unsound key' ? 'full' : way
+  const startedAt = context.now().getTime()
+  const result = await evaluateModel(project.processed, work, { model, before }, chosen)
+  if (result.outcome === 'evaluated') {
+    context.emit({
+      type: 'model.evaluated',
+      ms: context.now().getTime() - startedAt,
+      batch,
+      ...summaryOf({ model, before, result }),
+    })
+  }
+  return result
 }
 
-/** Runs the checks of `touched`, says which failed, and throws CheckFailed when one of severity error did. */
+/** sha256 of how the columns of all that a model reads are named and carried. */
+function digestOfReads({ reads }: Model, { models, inputs }: PointToEvaluate): string {
+  const columns = reads.map(({ schema, name }) => {
+    const table =
+      schema === null
+        ? models.find((model) => model.name === name)
+        : inputs.get(schema)?.tables[name]
+    return [schema, name, table?.columns.map((column) => [column.name, column.carried]) ?? null]
+  })
+  return createHash('sha256').update(JSON.stringify(columns)).digest('hex')
+}
+
+function isDrivenBy({ driven }: Model, { name }: Model): boolean {
+  return driven !== null && driven.table.schema === null && driven.table.name === name
+}
+
+function summaryOf({ model, before, result }: Passed): ModelSummary {
+  const way = result.outcome === 'skipped' ? 'skipped' : result.way
+  const evaluated = result.outcome === 'evaluated' ? result : null
+  return {
+    model: model.name,
+    kind: model.kind,
+    ...(evaluated?.counts ?? { inserted: 0, updated: 0, deleted: 0 }),
+    rowsInLake: evaluated?.rowsInLake ?? before?.entry.rows ?? 0,
+    ways: { full: 0, driven: 0, skipped: 0, [way]: 1 },
+  }
+}
+
+/** Runs the checks that rows may fail now, says which failed, and throws CheckFailed when one of severity error did. */
 async function check(
-  touched: readonly Model[],
-  unsound: ReadonlySet<Model>,
+  passed: readonly Passed[],
+  relations: Relations,
   { engine, models }: PointToEvaluate,
   context: Context,
 ): Promise<void> {
   const results: CheckResult[] = []
-  for (const model of touched) {
-    const soundKey = !unsound.has(model)
-    results.push(...(await runChecks({ model, models, relationOf: quoteName, engine, soundKey })))
+  for (const { model, before, result } of passed) {
+    const isUnsound = result.outcome === 'unsound key'
+    // Rows that were there before passed these checks, unless a row that they refer to has gone.
+    const passedBefore = before?.entry.position['checks'] === digestOfChecks(model)
+    const only = passedBefore && !refersToLost(model, passed) ? changedRows(result) : 'all'
+    if (only === 'none') continue
+    await relations.need(model.references.map(({ model: name }) => ({ schema: null, name })))
+    if (only === 'all' && !isUnsound) await relations.need([{ schema: null, name: model.name }])
+    const rows =
+      result.outcome === 'skipped' || (only === 'all' && !isUnsound)
+        ? {}
+        : { rows: quoteName(result.evaluated) }
+    results.push(
+      ...(await runChecks({
+        model,
+        models,
+        relationOf: quoteName,
+        engine,
+        soundKey: !isUnsound,
+        ...rows,
+      })),
+    )
   }
   for (const { model, check: failed, rows, keys } of results.filter((result) => result.rows > 0)) {
     context.emit({
@@ -218,28 +179,52 @@ async function check(
   if (failure !== undefined) throw failure
 }
 
-async function writeDifference(
+/** Which rows of a model can be others than those that were checked before. */
+function changedRows(result: Passed['result']): 'all' | 'evaluated' | 'none' {
+  if (result.outcome === 'skipped') return 'none'
+  return result.way === 'driven' ? 'evaluated' : 'all'
+}
+
+function refersToLost(model: Model, passed: readonly Passed[]): boolean {
+  return model.references.some(({ model: target }) =>
+    passed.some(
+      ({ model: other, result }) =>
+        other.name === target &&
+        (result.outcome === 'unsound key' ||
+          (result.outcome === 'evaluated' && result.counts.deleted > 0)),
+    ),
+  )
+}
+
+async function writeModel(
   project: Project,
-  { engine, batch, instant }: PointToEvaluate,
-  difference: Difference,
+  work: PointToEvaluate,
+  { model, before, result }: Passed,
   context: Context,
 ): Promise<TableEntry> {
-  const { model, entry, columns, relation, summary } = difference
-  const rows = changes(difference)
+  const { engine, batch, instant } = work
+  const position = { checks: digestOfChecks(model), reads: digestOfReads(model, work) }
+  const entry = before?.entry ?? null
+  if (result.outcome !== 'evaluated') {
+    if (entry === null) throw new RangeError(`model "${model.name}" has no rows`)
+    return { ...entry, position }
+  }
+  const { columns, counts, rowsInLake } = result
+  const rows = counts.inserted + counts.updated + counts.deleted
   const file =
     rows === 0
       ? null
       : await writeRows(project.processed, engine, {
           chain: project.name,
           table: model.name,
-          relation: quoteName(relation),
+          relation: quoteName(result.changes),
           columns,
           key: model.key,
           batch,
           instant,
           base: false,
           rows,
-          deletes: summary.deleted,
+          deletes: counts.deleted,
         })
   if (file !== null) {
     context.emit({
@@ -251,15 +236,15 @@ async function writeDifference(
       bytes: file.bytes,
     })
   }
-  const before = goOnWith(entry, columns)
+  const kept = goOnWith(entry, columns)
   return {
     columns,
     key: model.key,
     shape: definitionOf(model),
-    position: {},
-    rows: summary.rowsInLake,
-    ...before,
-    files: [...before.files, ...(file === null ? [] : [file])],
+    position,
+    rows: rowsInLake,
+    ...kept,
+    files: [...kept.files, ...(file === null ? [] : [file])],
     model: {
       kind: model.kind,
       recordId: model.recordId,

@@ -223,5 +223,10 @@ function addCounts(before: ModelSummary | undefined, now: ModelSummary): ModelSu
     inserted: before.inserted + now.inserted,
     updated: before.updated + now.updated,
     deleted: before.deleted + now.deleted,
+    ways: {
+      full: before.ways.full + now.ways.full,
+      driven: before.ways.driven + now.ways.driven,
+      skipped: before.ways.skipped + now.ways.skipped,
+    },
   }
 }

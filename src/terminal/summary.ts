@@ -7,6 +7,7 @@ import type {
   RunSummary,
   SourceTableSummary,
   WarehouseTableSummary,
+  Way,
 } from '../events.ts'
 import { renderDuration, renderMoment } from './time.ts'
 import { counted, formatChange, formatCount } from './number.ts'
@@ -161,6 +162,13 @@ function modelTables(models: readonly ModelSummary[], style: Style): string[] {
   )
 }
 
+/** How models came to their rows; after an outage one may have gone several ways. */
+const WAYS: Readonly<Record<Way, string>> = {
+  full: 'evaluated in full',
+  driven: 'for changed rows only',
+  skipped: 'skipped',
+}
+
 function footer(summary: RunSummary, { style, now }: SummaryOptions): string[] {
   const stages = summary.stages.map(
     ({ stage, ms, outcome }) =>
@@ -171,12 +179,17 @@ function footer(summary: RunSummary, { style, now }: SummaryOptions): string[] {
     ([name, mark]) =>
       mark === null ? [] : [`${name} batch ${mark.batch} (${renderMoment(mark.instant, now)})`],
   )
+  const ways = (['full', 'driven', 'skipped'] as const).flatMap((way) => {
+    const models = summary.models.filter((model) => model.ways[way] > 0).length
+    return models === 0 ? [] : [`${models} ${WAYS[way]}`]
+  })
   const warnings =
     summary.warnings === 0
       ? []
       : [`${style.yellow(MARKS.warning)} ${counted(summary.warnings, 'warning')}`]
   return [
     ...(stages.length === 0 ? [] : [`  ${stages.join(' · ')}`]),
+    ...(ways.length === 0 ? [] : [`  models: ${ways.join(', ')}`]),
     ...(batches.length === 0 ? [] : [`  ${batches.join(' · ')}`]),
     ...warnings.map((line) => `  ${line}`),
   ]

@@ -76,8 +76,14 @@ export function describeEvent(event: RunEvent, verbosity: number): string | unde
     case 'model.evaluated': {
       if (changedRows(event) === 0 && verbosity === 0) return undefined
       const name = event.type === 'table.extracted' ? event.table : event.model
-      return `  ${name}: ${describeChanges(event)}  ${renderDuration(event.ms)}`
+      const driven = event.type === 'model.evaluated' && event.ways.driven > 0
+      const way = driven && verbosity > 0 ? ', evaluated for changed rows only' : ''
+      return `  ${name}: ${describeChanges(event)}${way}  ${renderDuration(event.ms)}`
     }
+    case 'model.skipped':
+      return verbosity === 0
+        ? undefined
+        : `  ${event.model}: skipped, nothing that it reads has changed`
     case 'table.loaded': {
       if (event.rowsLoaded + event.rowsDeleted === 0 && verbosity === 0) return undefined
       const deleted = event.rowsDeleted === 0 ? '' : `, ${formatCount(event.rowsDeleted)} deleted`

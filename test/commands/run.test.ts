@@ -42,6 +42,7 @@ test('P12: a run ends with counts that add up, and with what to look at next', a
       all                             1,207         1   12,230    12,225    12,225   ✔
 
       extract 0.4s · transform 1.2s · load 0.7s
+      models: 1 evaluated in full, 1 for changed rows only
       totesys batch 3 (11:05:02) · star schema batch 3 (11:05:02) · warehouse batch 3 (11:05:02)
       ▲ 1 warning
 

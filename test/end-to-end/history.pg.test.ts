@@ -146,13 +146,13 @@ describe('dimensions', () => {
     const address = await batch(
       "update address set line = '7, O''Connell Qx7' where address_id = 1",
     )
-    expect(address.models.map(({ model, updated }) => `${model} ${updated}`)).toEqual([
-      'dim_customer 2',
-    ])
+    const evaluated = ({ models }: RunSummary): RunSummary['models'] =>
+      models.filter(({ ways }) => ways.skipped === 0)
+    expect(evaluated(address)).toMatchObject([{ model: 'dim_customer', updated: 2 }])
     const department = await batch(
       "update department set location = null, department_name = 'Qx7 ''new''' where department_id = 1",
     )
-    expect(department.models).toMatchObject([{ model: 'dim_staff', updated: 2 }])
+    expect(evaluated(department)).toMatchObject([{ model: 'dim_staff', updated: 2 }])
     expect(department.warnings).toBe(1)
     await batch(
       "insert into department values (3, 'Qx7', 'Qx7'); update staff set department_id = 3 where staff_id = 2",

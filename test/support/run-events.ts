@@ -35,6 +35,7 @@ const dimension = {
   updated: 1,
   deleted: 1,
   rowsInLake: 21,
+  ways: { full: 1, driven: 0, skipped: 0 },
 } as const
 const fact = {
   model: 'fact_sales_order',
@@ -43,6 +44,7 @@ const fact = {
   updated: 4,
   deleted: 0,
   rowsInLake: 12_204,
+  ways: { full: 0, driven: 1, skipped: 0 },
 } as const
 const loadedDimension = {
   table: 'dim_staff',

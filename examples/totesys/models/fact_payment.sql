@@ -1,6 +1,7 @@
 -- kind: fact
 -- key: payment_id
 -- record id: payment_record_id
+-- driven by: totesys.payment
 -- comment: Payments, a row for each version of a payment
 -- references: created_date -> dim_date, last_updated_date -> dim_date, payment_date -> dim_date,
 --   transaction_id -> dim_transaction, counterparty_id -> dim_counterparty,

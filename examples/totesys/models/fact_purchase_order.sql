@@ -1,6 +1,7 @@
 -- kind: fact
 -- key: purchase_order_id
 -- record id: purchase_record_id
+-- driven by: totesys.purchase_order
 -- comment: Purchase orders, a row for each version of an order
 -- types: item_code varchar
 -- references: created_date -> dim_date, last_updated_date -> dim_date,

@@ -1,6 +1,7 @@
 -- kind: fact
 -- key: sales_order_id
 -- record id: sales_record_id
+-- driven by: totesys.sales_order
 -- comment: Sales orders, a row for each version of an order
 -- references: created_date -> dim_date, last_updated_date -> dim_date,
 --   agreed_payment_date -> dim_date, agreed_delivery_date -> dim_date,

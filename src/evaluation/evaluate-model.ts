@@ -1,0 +1,217 @@
+/**
+ * One model at one point, the way that costs least: not at all, its query over the changed rows of
+ * the table that drives it, or its query over everything.
+ *
+ * Why the driven way is exact: each row of the model is made of one row of the driving table, whose
+ * key it holds (models/driven.ts), and of look-ups, which have not changed. So rows of the model with
+ * other keys than the changed ones are what they were, and those with changed keys are what
+ * the query yields over the changed rows alone. A deleted row yields nothing, so what it made goes.
+ */
+import { isAmong, type Among } from '../columns/current.ts'
+import { countChanges, differenceTable, insertTable, KIND_COLUMN } from '../columns/difference.ts'
+import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { OP_COLUMN, quoteName } from '../columns/sql.ts'
+import { ToteError } from '../errors.ts'
+import type { Way } from '../events.ts'
+import { continueIds } from '../lake/column-ids.ts'
+import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
+import { rowsAsOf } from '../lake/read.ts'
+import { modelFailed } from '../models/checks.ts'
+import { modelQuery, type Driven, type Model, type TableName } from '../models/model.ts'
+import type { ChangeCounts, Column } from '../types.ts'
+import type { Zone } from '../lake/zone.ts'
+import { quoteTable, type Relations } from './relations.ts'
+
+/** A model with the lake's state of it before the point. */
+export interface ModelToEvaluate {
+  readonly model: Model
+  readonly before: { readonly manifest: CommittedManifest; readonly entry: TableEntry } | null
+}
+
+export interface EvaluatedModel {
+  readonly outcome: 'evaluated'
+  readonly way: 'full' | 'driven'
+  readonly columns: readonly Column[]
+  /** The table of its changes. */
+  readonly changes: string
+  readonly counts: ChangeCounts
+  readonly rowsInLake: number
+  /** The table of the rows that were evaluated: all, or those made of changed rows. */
+  readonly evaluated: string
+}
+
+/** A key of it is null, or there twice. */
+export interface UnsoundModel {
+  readonly outcome: 'unsound key'
+  readonly way: 'full' | 'driven'
+  readonly evaluated: string
+}
+
+/**
+ * What a point asks of a model. Pure. `changed` says of a table whether its rows are others than at
+ * the last point: a look-up that changed may change any row.
+ */
+export function wayOf(
+  { reads, driven, columns }: Pick<Model, 'reads' | 'driven' | 'columns'>,
+  before: Pick<TableEntry, 'columns'> | null,
+  changed: (table: TableName) => boolean,
+): Way {
+  if (before === null || shapeOf(columns) !== shapeOf(before.columns)) return 'full'
+  const moved = reads.filter(changed)
+  if (moved.length === 0) return 'skipped'
+  return driven !== null && moved.every((table) => isTable(table, driven.table)) ? 'driven' : 'full'
+}
+
+/** Evaluates and compares; a null or double key makes the comparison itself wrong, and the checks name it. */
+export async function evaluateModel(
+  processed: Zone,
+  { engine, relations }: { readonly engine: Engine; readonly relations: Relations },
+  { model, before }: ModelToEvaluate,
+  way: 'full' | 'driven',
+): Promise<EvaluatedModel | UnsoundModel> {
+  const evaluated = `rows of ${model.name}`
+  const driven = way === 'driven' && before !== null ? model.driven : null
+  if (driven === null) {
+    await relations.need(model.reads)
+    await makeRows(engine, model, `create table ${quoteName(evaluated)} as ${modelQuery(model)}`)
+  } else {
+    await evaluateApart(engine, relations, model, driven, evaluated)
+  }
+  const columns = continueIds(model.columns, before?.entry.columns ?? [])
+  const among: Among | null =
+    driven === null ? null : { relation: quoteName(`driving ${model.name}`), on: driven.key }
+  const asOf = async (keys: Among | null): Promise<string> =>
+    before === null
+      ? 'select'
+      : rowsAsOf(processed, before.manifest, model.name, before.manifest.batch, columns, keys)
+  const define = (changed: boolean): void => {
+    relations.define(model.name, changed, async () => {
+      const rows =
+        among === null
+          ? ''
+          : `select * from (${await asOf(null)}) where not ${isAmong(among)} union all `
+      return `create view ${quoteName(model.name)} as ${rows}from ${quoteName(evaluated)}`
+    })
+  }
+  const rows = await soundRows(engine, evaluated, model.key)
+  if (rows === 'unsound key') {
+    define(true)
+    return { outcome: 'unsound key', way, evaluated }
+  }
+  const changes = `changes of ${model.name}`
+  const next = `from ${quoteName(evaluated)}`
+  let had = before?.entry.rows ?? 0
+  if (before === null) {
+    await engine.run(insertTable({ into: changes, next, columns }))
+  } else {
+    let previous = await asOf(among)
+    if (among !== null) {
+      const held = quoteName(`before ${model.name}`)
+      await engine.run(`create temp table ${held} as ${previous}`)
+      previous = `from ${held}`
+      const [counted] = await engine.rows(`select count(*) as n from ${held}`)
+      had = Number(counted?.['n'])
+    }
+    await engine.run(differenceTable({ into: changes, previous, next, columns, key: model.key }))
+  }
+  const counts = await countChanges(engine, changes)
+  const gained = counts.inserted - counts.deleted
+  if (rows !== had + gained) {
+    throw new ToteError(
+      'CountMismatch',
+      `Model "${model.name}" yields ${rows} rows, which its changes do not lead to.`,
+    )
+  }
+  define(before === null || counts.inserted + counts.updated + counts.deleted > 0)
+  const rowsInLake = (before?.entry.rows ?? 0) + gained
+  return { outcome: 'evaluated', way, evaluated, columns, changes, counts, rowsInLake }
+}
+
+/** A model that is what it was. */
+export function keepModel(
+  processed: Zone,
+  relations: Relations,
+  { model, before }: ModelToEvaluate,
+): void {
+  relations.define(model.name, false, async () => {
+    if (before === null) throw new RangeError(`no manifest holds model "${model.name}"`)
+    const { manifest } = before
+    const rows = await rowsAsOf(processed, manifest, model.name, manifest.batch)
+    return `create view ${quoteName(model.name)} as ${rows}`
+  })
+}
+
+/**
+ * The model's own query, in a database apart where the driving table has only its changed rows. They
+ * are a view, like all that a query reads, so that no query sees more of them than of all rows.
+ */
+async function evaluateApart(
+  engine: Engine,
+  relations: Relations,
+  model: Model,
+  { table }: Driven,
+  into: string,
+): Promise<void> {
+  const driving = quoteName(`driving ${model.name}`)
+  const lookups = model.reads.filter((read) => !isTable(read, table))
+  await relations.need(lookups)
+  const changes =
+    table.schema === null
+      ? `select * exclude (${quoteName(KIND_COLUMN)}) from ${quoteName(`changes of ${table.name}`)}`
+      : await relations.changesOf(table)
+  await engine.run(`create table ${driving} as ${changes}`)
+  const home = quoteName(relations.database)
+  const apart = quoteName(`${relations.database} apart`)
+  const schemas = new Set(model.reads.flatMap(({ schema }) => schema ?? []))
+  const statements = [
+    `attach ':memory:' as ${apart}`,
+    ...[...schemas].map((schema) => `create schema ${apart}.${quoteName(schema)}`),
+    `create view ${within(apart, table)} as select * exclude (${quoteName(OP_COLUMN)}) from ${home}.main.${driving} where ${quoteName(OP_COLUMN)} = 'u'`,
+    ...lookups.map((read) => `create view ${within(apart, read)} as from ${within(home, read)}`),
+    `use ${apart}`,
+    `create table ${home}.main.${quoteName(into)} as ${modelQuery(model)}`,
+  ]
+  try {
+    await makeRows(engine, model, statements.join(';\n'))
+  } finally {
+    await engine.run(`use ${home}; detach database if exists ${apart}`)
+  }
+}
+
+function within(database: string, table: TableName): string {
+  return `${database}.${table.schema === null ? 'main.' : ''}${quoteTable(table)}`
+}
+
+async function makeRows(engine: Engine, model: Model, sql: string): Promise<void> {
+  try {
+    await engine.run(sql)
+  } catch (error) {
+    if (!(error instanceof EngineFailure)) throw error
+    throw modelFailed(model, error)
+  }
+}
+
+/** How many rows there are, when every key is whole and there once. */
+async function soundRows(
+  engine: Engine,
+  relation: string,
+  key: readonly string[],
+): Promise<number | 'unsound key'> {
+  const names = key.map(quoteName)
+  const present = names.map((column) => `${column} is not null`).join(' and ')
+  const [row] = await engine.rows(
+    `select count(*) as n, count(distinct case when ${present} then (${names.join(', ')}) end) as keys from ${quoteName(relation)}`,
+  )
+  return row?.['n'] === row?.['keys'] ? Number(row?.['n']) : 'unsound key'
+}
+
+/** What a model's rows are cast to: another shape makes other rows of the same query. */
+function shapeOf(columns: readonly Column[]): string {
+  return JSON.stringify(
+    columns.map(({ name, type, carried, notNull }) => [name, type, carried, notNull]),
+  )
+}
+
+function isTable(a: TableName, b: TableName): boolean {
+  return a.schema === b.schema && a.name === b.name
+}

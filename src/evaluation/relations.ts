@@ -1,0 +1,88 @@
+/**
+ * What the queries of one point can name: source tables, seeds and models, each made only when a query
+ * needs it, so that a small batch does not open the files of large tables.
+ */
+import type { Engine } from '../columns/engine.ts'
+import { quoteName } from '../columns/sql.ts'
+import type { CommittedManifest, DataFile } from '../lake/manifest.ts'
+import { filesBetween, newestIn, rowsAsOf } from '../lake/read.ts'
+import type { TableName } from '../models/model.ts'
+import type { Zone } from '../lake/zone.ts'
+
+export interface Relations {
+  /** The engine's own database. */
+  readonly database: string
+  /** Whether the table's rows at this point are others than at the last. */
+  hasChanged(table: TableName): boolean
+  /** Says how a model's relation is made, and whether it is another one than at the last point. */
+  define(model: string, changed: boolean, create: () => Promise<string>): void
+  /** Makes the tables that are not there yet, so that `quoteTable` names them. */
+  need(tables: readonly TableName[]): Promise<void>
+  /** A `select` of `_tote_op` and the columns of a table of a source: one change for each key since the last point. */
+  changesOf(table: TableName): Promise<string>
+}
+
+/** The tables of the sources are there from the beginning; models are defined as their turn comes. */
+export async function openRelations(
+  ingestion: Zone,
+  work: {
+    readonly engine: Engine
+    readonly inputs: ReadonlyMap<string, CommittedManifest>
+    /** The batch of every source that the point stands for. */
+    readonly batches: Readonly<Record<string, number>>
+    readonly parent: CommittedManifest | null
+    readonly reads: readonly TableName[]
+  },
+): Promise<Relations> {
+  const { engine, inputs, batches, parent, reads } = work
+  const [row] = await engine.rows('select current_database() as name')
+  const creates = new Map<string, () => Promise<string>>()
+  const changed = new Set<string>()
+  const changes = new Map<string, readonly DataFile[]>()
+  const manifestOf = (schema: string): CommittedManifest => {
+    const manifest = inputs.get(schema)
+    if (manifest === undefined) throw new RangeError(`no source "${schema}"`)
+    return manifest
+  }
+  for (const table of reads) {
+    const { schema, name } = table
+    if (schema === null || creates.has(quoteTable(table))) continue
+    const manifest = manifestOf(schema)
+    const batch = batches[schema] ?? 0
+    const before = parent?.inputs?.[schema]?.batch ?? 0
+    const files = await filesBetween(ingestion, manifest, name, before, batch)
+    changes.set(quoteTable(table), files)
+    if (files.length > 0) changed.add(quoteTable(table))
+    creates.set(quoteTable(table), async () => {
+      const rows = await rowsAsOf(ingestion, manifest, name, batch)
+      return `create schema if not exists ${quoteName(schema)}; create view ${quoteTable(table)} as ${rows}`
+    })
+  }
+  return {
+    database: String(row?.['name']),
+    hasChanged: (table) => changed.has(quoteTable(table)),
+    define: (model, isChanged, create) => {
+      const table = quoteTable({ schema: null, name: model })
+      creates.set(table, create)
+      if (isChanged) changed.add(table)
+    },
+    need: async (tables) => {
+      for (const table of tables) {
+        const create = creates.get(quoteTable(table))
+        if (create === undefined) continue
+        creates.delete(quoteTable(table))
+        await engine.run(await create())
+      }
+    },
+    changesOf: async (table) => {
+      const entry = manifestOf(table.schema ?? '').tables[table.name]
+      if (entry === undefined) throw new RangeError(`no table "${table.name}"`)
+      return newestIn(ingestion, entry, changes.get(quoteTable(table)) ?? [])
+    },
+  }
+}
+
+/** A table as queries name it. */
+export function quoteTable({ schema, name }: TableName): string {
+  return schema === null ? quoteName(name) : `${quoteName(schema)}.${quoteName(name)}`
+}

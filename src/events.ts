@@ -97,6 +97,8 @@ export type NewEvent =
       readonly table: string
       readonly rows: number
       readonly bytes: number
+      /** About how many rows there are, where that is known beforehand. */
+      readonly expectedRows?: number
     }
   | ({ readonly type: 'table.extracted'; readonly ms: number } & SourceTableSummary)
   | {

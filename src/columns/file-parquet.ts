@@ -11,7 +11,7 @@ import {
   quoteText,
 } from './sql.ts'
 
-/** `copy (…) to '…'` of a relation that has `_tote_op` and the columns; rows sorted by `key`. */
+/** `copy (…) to '…'` of a relation that has `_tote_op` and the columns; rows sorted by `key`, as they come without one. */
 export function writeParquet({ relation, columns, key, batch, path }: FileToWrite): string {
   const names = quoteNames(columns.map((column) => column.name))
   const ids = [
@@ -19,9 +19,10 @@ export function writeParquet({ relation, columns, key, batch, path }: FileToWrit
     `${quoteName(BATCH_COLUMN)}: ${BATCH_FIELD_ID}`,
     ...columns.map((column) => `${quoteName(column.name)}: ${column.id}`),
   ].join(', ')
+  const order = key.length === 0 ? '' : ` order by ${quoteNames(key)}`
   return (
     `copy (select ${quoteName(OP_COLUMN)}, ${batchOf(batch)}, ${names} from ${relation}` +
-    ` order by ${quoteNames(key)}) to ${quoteText(path)}` +
+    `${order}) to ${quoteText(path)}` +
     ` (format parquet, compression zstd, field_ids {${ids}})`
   )
 }

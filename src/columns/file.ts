@@ -11,7 +11,7 @@ export interface FileToWrite {
   /** Has `_tote_op` and the columns. */
   readonly relation: string
   readonly columns: readonly FileColumn[]
-  /** Rows are sorted by it. */
+  /** Rows are sorted by it; they stay as they come when it is empty. */
   readonly key: readonly string[]
   /** null: the relation has `_tote_batch`. */
   readonly batch: number | null

@@ -1,7 +1,8 @@
 /**
  * Rows on their way out of a source, as CSV in pieces: first in memory, then, when there are many,
- * in temporary files cut at row ends. The digest of all bytes is taken as they pass, so a table that
- * did not change is known before DuckDB is even loaded.
+ * in temporary files cut at row ends. Whoever wants them sooner takes them a group at a time while the
+ * next one arrives, so that temporary disk holds two groups, whatever the table's size. The digest of
+ * all bytes is taken as they pass: a small table that did not change is known before DuckDB is loaded.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, open, unlink, type FileHandle } from 'node:fs/promises'
@@ -16,18 +17,27 @@ const FIRST_BLOCK_BYTES = 1 << 16
 const SPILL_BYTES = 8 << 20
 /** Each piece is read by one thread, so many small ones keep all threads at work. */
 const PIECE_BYTES = 16 << 20
+/** What is taken at once becomes one file of the lake. */
+const GROUP_BYTES = 96 << 20
 
-export interface Pieces {
+/** Rows that lie together in files of their own. */
+export interface PieceGroup {
   readonly rows: number
   readonly bytes: number
-  /** sha256 of all rows in their order, lower-case hex. */
-  readonly digest: string
   /** Bytes of the longest row: DuckDB must be told when it is above 2 MB. */
   readonly longestRow: number
   /** Paths of the piece files, written now if they were still in memory. */
   files(): Promise<readonly string[]>
-  /** Removes the files. */
+  /** Removes the files, or forgets what is in memory. */
   discard(): Promise<void>
+}
+
+/** The rows that nobody took on the way: all of them where nobody takes. */
+export interface Pieces extends PieceGroup {
+  /** Rows that passed, those taken included. */
+  readonly passed: number
+  /** sha256 of all of them in their order, lower-case hex. */
+  readonly digest: string
 }
 
 export interface PieceWriter {
@@ -39,30 +49,57 @@ export interface PieceWriter {
   discard(): Promise<void>
 }
 
+export interface PieceOptions {
+  /**
+   * Takes each group as soon as it is full. While it does, the next one may arrive; rows after that
+   * wait. The files are removed once it has settled.
+   */
+  readonly take?: ((group: PieceGroup) => Promise<void>) | undefined
+  /** For tests: how large a group is. */
+  readonly groupBytes?: number | undefined
+}
+
+interface Block {
+  readonly buffer: Buffer
+  readonly rows: number
+  readonly longestRow: number
+}
+
+interface Files {
+  readonly paths: string[]
+  rows: number
+  bytes: number
+  longestRow: number
+}
+
 /** Collects one table's rows; files, if any, are `<folder>/<name>-<n>.csv`. */
-export function openPieceWriter(folder: string, name: string): PieceWriter {
+export function openPieceWriter(
+  folder: string,
+  name: string,
+  { take, groupBytes = GROUP_BYTES }: PieceOptions = {},
+): PieceWriter {
   const hash = createHash('sha256')
-  const paths: string[] = []
-  let blocks: Buffer[] = []
+  const total = { rows: 0, bytes: 0 }
+  let blocks: Block[] = []
   let block = Buffer.allocUnsafe(0)
   let blockBytes = FIRST_BLOCK_BYTES
-  let used = 0
+  let inBlock = { used: 0, rows: 0, longestRow: 0 }
   let heldBytes = 0
-  let rows = 0
-  let bytes = 0
-  let longestRow = 0
-  let file: FileHandle | undefined
-  let fileBytes = 0
+  let group = noFiles()
+  let count = 0
+  let file: { readonly handle: FileHandle; bytes: number } | undefined
   let writing: Promise<void> | undefined
+  let taking: Promise<void> | undefined
   let failure: unknown
 
   const seal = (): void => {
-    if (used === 0) return
-    const full = block.subarray(0, used)
-    hash.update(full)
-    blocks.push(full)
-    heldBytes += used
-    used = 0
+    if (inBlock.used === 0) return
+    const buffer = block.subarray(0, inBlock.used)
+    block = block.subarray(inBlock.used)
+    hash.update(buffer)
+    blocks.push({ buffer, rows: inBlock.rows, longestRow: inBlock.longestRow })
+    heldBytes += buffer.length
+    inBlock = { used: 0, rows: 0, longestRow: 0 }
   }
   const spill = async (): Promise<void> => {
     const taken = blocks
@@ -72,70 +109,89 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
     try {
       await append(taken)
     } catch (error) {
-      const code = String((error as NodeJS.ErrnoException).code ?? 'no space left')
-      throw new ToteError(
-        'LakeUnreachable',
-        `Temporary files in "${folder}" could not be written (${code}).`,
-        {
-          where: folder,
-          fix: 'free some disk space, or check the folder and its rights, then run again',
-          cause: error,
-        },
-      )
+      throw unwritable(folder, error)
     }
   }
-  const append = async (taken: Buffer[]): Promise<void> => {
+  const append = async (taken: readonly Block[]): Promise<void> => {
+    const buffers = taken.map(({ buffer }) => buffer)
     if (file === undefined) {
       await mkdir(folder, { recursive: true })
-      const path = join(folder, `${name}-${paths.length}.csv`)
-      paths.push(path)
-      file = await open(path, 'w')
-      fileBytes = 0
+      const path = join(folder, `${name}-${count++}.csv`)
+      group.paths.push(path)
+      file = { handle: await open(path, 'w'), bytes: 0 }
       // DuckDB takes a byte order mark at the beginning for its own, also when it is a value's.
-      if (taken[0]?.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) === true)
-        await file.write(BYTE_ORDER_MARK)
+      if (buffers[0]?.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) === true)
+        await file.handle.write(BYTE_ORDER_MARK)
     }
-    const size = taken.reduce((sum, buffer) => sum + buffer.length, 0)
+    const size = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
     // On a full disk a part may be written without an error.
-    const { bytesWritten } = await file.writev(taken)
+    const { bytesWritten } = await file.handle.writev(buffers)
     if (bytesWritten !== size) throw new Error(`${bytesWritten} of ${size} bytes written`)
-    fileBytes += size
-    if (fileBytes >= PIECE_BYTES) {
-      await file.close()
-      file = undefined
+    file.bytes += size
+    group.bytes += size
+    for (const { rows, longestRow } of taken) {
+      group.rows += rows
+      group.longestRow = Math.max(group.longestRow, longestRow)
     }
+    if (file.bytes >= PIECE_BYTES) await closeFile()
+  }
+  const closeFile = async (): Promise<void> => {
+    const open = file
+    file = undefined
+    await open?.handle.close()
+  }
+  /** Hands the files over, once the ones before have been taken; rows still in memory are of the next group. */
+  const handOver = async (taker: (group: PieceGroup) => Promise<void>): Promise<void> => {
+    await taking
+    await closeFile()
+    const full = group
+    group = noFiles()
+    const given = {
+      ...full,
+      files: async () => full.paths,
+      discard: async () => removeFiles(full.paths),
+    }
+    taking = takeAndDiscard(taker, given)
+    taking.catch((error: unknown) => {
+      failure ??= error
+    })
+  }
+  const relieve = async (): Promise<void> => {
+    await spill()
+    if (take !== undefined && group.bytes >= groupBytes) await handOver(take)
   }
   const discard = async (): Promise<void> => {
     await writing?.catch(() => undefined)
-    await file?.close()
-    file = undefined
+    await taking?.catch(() => undefined)
+    await closeFile()
     blocks = []
-    await Promise.all(paths.splice(0).map(async (path) => unlink(path).catch(() => undefined)))
+    await removeFiles(group.paths)
   }
   return {
     get rows() {
-      return rows
+      return total.rows
     },
     get bytes() {
-      return bytes
+      return total.bytes
     },
     row: (csv) => {
-      rows += 1
-      bytes += csv.length
-      if (csv.length > longestRow) longestRow = csv.length
-      if (csv.length > block.length - used) {
+      total.rows += 1
+      total.bytes += csv.length
+      if (csv.length > block.length - inBlock.used) {
         seal()
         block = Buffer.allocUnsafe(Math.max(blockBytes, csv.length))
         blockBytes = Math.min(2 * blockBytes, BLOCK_BYTES)
       }
-      used += csv.copy(block, used)
+      inBlock.used += csv.copy(block, inBlock.used)
+      inBlock.rows += 1
+      if (csv.length > inBlock.longestRow) inBlock.longestRow = csv.length
     },
     ready: () => {
       if (failure !== undefined) return Promise.reject(failure as Error)
       if (heldBytes < SPILL_BYTES) return undefined
-      writing ??= spill()
+      writing ??= relieve()
         .catch((error: unknown) => {
-          failure = error
+          failure ??= error
           throw error
         })
         .finally(() => {
@@ -145,23 +201,56 @@ export function openPieceWriter(folder: string, name: string): PieceWriter {
     },
     finish: async () => {
       await writing
+      await taking
       if (failure !== undefined) throw failure as Error
       seal()
-      const digest = hash.digest('hex')
+      const held = blocks
       return {
-        rows,
-        bytes,
-        digest,
-        longestRow,
+        passed: total.rows,
+        digest: hash.digest('hex'),
+        rows: held.reduce((sum, { rows }) => sum + rows, group.rows),
+        bytes: group.bytes + heldBytes,
+        longestRow: Math.max(group.longestRow, ...held.map(({ longestRow }) => longestRow)),
         files: async () => {
           await spill()
-          await file?.close()
-          file = undefined
-          return paths
+          await closeFile()
+          return group.paths
         },
         discard,
       }
     },
     discard,
   }
+}
+
+function noFiles(): Files {
+  return { paths: [], rows: 0, bytes: 0, longestRow: 0 }
+}
+
+async function takeAndDiscard(
+  take: (group: PieceGroup) => Promise<void>,
+  group: PieceGroup,
+): Promise<void> {
+  try {
+    await take(group)
+  } finally {
+    await group.discard()
+  }
+}
+
+async function removeFiles(paths: string[]): Promise<void> {
+  await Promise.all(paths.splice(0).map(async (path) => unlink(path).catch(() => undefined)))
+}
+
+function unwritable(folder: string, cause: unknown): ToteError {
+  const code = String((cause as NodeJS.ErrnoException).code ?? 'no space left')
+  return new ToteError(
+    'LakeUnreachable',
+    `Temporary files in "${folder}" could not be written (${code}).`,
+    {
+      where: folder,
+      fix: 'free some disk space, or check the folder and its rights, then run again',
+      cause,
+    },
+  )
 }

@@ -26,6 +26,8 @@ export interface RowsToWrite {
   readonly base: boolean
   readonly rows: number
   readonly deletes: number
+  /** `as they come` spares sorting what no reader needs sorted; by key when not given. */
+  readonly order?: 'as they come' | undefined
 }
 
 /**
@@ -47,7 +49,15 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
   const batchOfAll = rows.keepsBatches === true ? null : batch
   const longest = await longestIn(engine, format, rows)
   const stored = await zone.store.writeFile(objectKey, async (path) =>
-    engine.run(writeFile(format, { relation, columns, key, batch: batchOfAll, path })),
+    engine.run(
+      writeFile(format, {
+        relation,
+        columns,
+        key: rows.order === undefined ? key : [],
+        batch: batchOfAll,
+        path,
+      }),
+    ),
   )
   const path = await zone.store.localPath(objectKey, stored)
   const written = readFiles([{ path, format, longest, carried: {} }], columns)

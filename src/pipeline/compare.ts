@@ -1,8 +1,8 @@
 /**
  * One table as it was read against its versioned table: its difference in the engine, and how its columns
- * are carried. Nothing is written here.
+ * are carried. Nothing but what has landed already is written.
  */
-import { csvRelation, uncarriedCounts } from '../columns/csv.ts'
+import { csvRelation } from '../columns/csv.ts'
 import {
   countChanges,
   countKeyFaults,
@@ -13,13 +13,16 @@ import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
+import type { PieceGroup } from '../columns/pieces.ts'
+import { carryAsText, comparisonFailed, type UnreadRows } from '../extraction/uncarried.ts'
+import type { EngineTurns } from '../extraction/turns.ts'
+import type { ReadTable } from '../extraction/read-tables.ts'
 import { continueColumns } from '../lake/column-ids.ts'
-import type { CommittedManifest } from '../lake/manifest.ts'
+import type { CommittedManifest, DataFile } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import type { SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
-import type { Project } from '../project/project.ts'
-import type { ReadTable } from './read-tables.ts'
+import type { Zone } from '../lake/zone.ts'
 
 export const NO_CHANGES = { inserted: 0, updated: 0, deleted: 0 } as const
 
@@ -30,6 +33,8 @@ export interface Compared {
   readonly changedRows: number
   /** The difference table in the engine, or null when the table was not compared. */
   readonly relation: string | null
+  /** Of a table that is new: what holds its rows already. */
+  readonly files: readonly DataFile[]
 }
 
 export interface ToCompare {
@@ -42,61 +47,92 @@ export interface ToCompare {
 
 /** Throws CountMismatch, SourceKeyInvalid, ValueNotCarried. */
 export async function compareTable(
-  project: Project,
-  engine: Engine,
+  zone: Zone,
+  { withEngine }: EngineTurns,
   work: ToCompare,
   context: Context,
 ): Promise<Compared> {
+  const { read } = work
+  const { table, entry, pieces, landing } = read
+  if (landing !== null) {
+    if (pieces !== null) await landing.take(pieces)
+    const { columns, files } = landing.landed()
+    const inserted = files.reduce((sum, { rows }) => sum + rows, 0)
+    refuseOtherCount(read, inserted)
+    const counts = { ...NO_CHANGES, inserted }
+    return { read, columns, counts, changedRows: inserted, relation: null, files }
+  }
+  const columns = continueColumns(table.columns, entry?.columns ?? [])
+  if (pieces !== null)
+    return withEngine(async (engine) =>
+      comparePieces(zone, engine, { ...work, pieces, columns }, context),
+    )
+  return { read, columns, counts: NO_CHANGES, changedRows: 0, relation: null, files: [] }
+}
+
+interface ComparedPieces extends ToCompare {
+  readonly pieces: PieceGroup
+  readonly columns: readonly Column[]
+}
+
+async function comparePieces(
+  zone: Zone,
+  engine: Engine,
+  { pieces, ...work }: ComparedPieces,
+  context: Context,
+): Promise<Compared> {
   const { read, relation } = work
-  const { table, entry, pieces } = read
-  let columns = continueColumns(table.columns, entry?.columns ?? [])
-  if (pieces === null) return { read, columns, counts: NO_CHANGES, changedRows: 0, relation: null }
+  const { table, entry } = read
+  let { columns } = work
+  const { longestRow } = pieces
   const files = await pieces.files()
   try {
-    await makeDifference(project, engine, work, { columns, files })
+    await makeDifference(zone, engine, work, { columns, files, longestRow })
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw error
-    columns = await carryAsText(engine, read, { columns, files, cause: error }, context)
+    const failed = { table: table.name, columns, files, longestRow, cause: error }
+    columns = await carryAsText(engine, failed, context)
     try {
-      await makeDifference(project, engine, work, { columns, files })
+      await makeDifference(zone, engine, work, { columns, files, longestRow })
     } catch (cause) {
       throw cause instanceof EngineFailure ? comparisonFailed(table.name, cause) : cause
     }
   }
   const counts = await countChanges(engine, relation)
-  const rows = (entry?.rows ?? 0) + counts.inserted - counts.deleted
-  if (rows !== read.rows) {
-    throw new ToteError(
-      'CountMismatch',
-      `Table "${table.name}" has ${read.rows} rows in the source and would have ${rows} in the lake.`,
-      {
-        why: 'the changes found do not lead from one to the other, so nothing was committed',
-      },
-    )
-  }
+  refuseOtherCount(read, (entry?.rows ?? 0) + counts.inserted - counts.deleted)
   return {
     read,
     columns,
     counts,
     changedRows: counts.inserted + counts.updated + counts.deleted,
     relation,
+    files: [],
   }
 }
 
+function refuseOtherCount({ table, rows }: ReadTable, inLake: number): void {
+  if (rows === inLake) return
+  throw new ToteError(
+    'CountMismatch',
+    `Table "${table.name}" has ${rows} rows in the source and would have ${inLake} in the lake.`,
+    { why: 'the changes found do not lead from one to the other, so nothing was committed' },
+  )
+}
+
 async function makeDifference(
-  project: Project,
+  zone: Zone,
   engine: Engine,
-  { parent, read: { table, entry, pieces }, relation }: ToCompare,
-  { columns, files }: { readonly columns: readonly Column[]; readonly files: readonly string[] },
+  { parent, read: { table, entry }, relation }: ToCompare,
+  { columns, files, longestRow }: Omit<UnreadRows, 'table'>,
 ): Promise<void> {
   const arrived =
     files.length === 0
       ? `select ${columns.map((column) => `null::${column.carried} as ${quoteName(column.name)}`).join(', ')} where false`
-      : csvRelation(files, columns, pieces?.longestRow ?? 0)
+      : csvRelation(files, columns, longestRow)
   const previous =
     entry === null || parent === null
       ? null
-      : await rowsAsOf(project.ingestion, parent, table.name, parent.batch, columns)
+      : await rowsAsOf(zone, parent, table.name, parent.batch, columns)
   const next = table.keyGiven === true ? await withTrueKey(engine, table, arrived) : arrived
   await engine.run(
     previous === null
@@ -131,53 +167,3 @@ async function withTrueKey(engine: Engine, table: SourceTable, rows: string): Pr
 }
 
 const ARRIVED = '_tote_arrived'
-
-/**
- * The columns, those with values that their DuckDB type cannot hold (`NaN`, the year 294276) as text from
- * now on. Throws when there are none, so that something else went wrong.
- */
-async function carryAsText(
-  engine: Engine,
-  read: ReadTable,
-  failed: {
-    readonly columns: readonly Column[]
-    readonly files: readonly string[]
-    readonly cause: EngineFailure
-  },
-  context: Context,
-): Promise<Column[]> {
-  const { columns, files, cause } = failed
-  const { name } = read.table
-  const [counts] = await engine
-    .rows(uncarriedCounts(files, columns, read.pieces?.longestRow ?? 0))
-    .catch(() => [])
-  const values = (column: Column): number => Number(counts?.[column.name] ?? 0)
-  if (!columns.some((column) => values(column) > 0)) throw comparisonFailed(name, cause)
-  return columns.map((column) => {
-    if (values(column) === 0) return column
-    context.emit({
-      type: 'note',
-      level: 'warn',
-      text: `column ${name}.${column.name} (${column.type}) is text to models from now on: ${values(column)} of its values do not fit ${column.carried}`,
-    })
-    return { ...column, carried: 'VARCHAR' }
-  })
-}
-
-function comparisonFailed(table: string, cause: EngineFailure): ToteError {
-  if (!/unicode|utf-?8/i.test(cause.message)) {
-    return new ToteError('Bug', `Table "${table}" could not be compared.`, {
-      terminal: [cause.message],
-      cause,
-    })
-  }
-  return new ToteError(
-    'ValueNotCarried',
-    `Table "${table}" has text that is not UTF-8: the source does not check its encoding (SQL_ASCII).`,
-    {
-      where: table,
-      why: 'changing it silently is not an option, so nothing was committed',
-      fix: 'correct the text at the source, or exclude the table for now',
-    },
-  )
-}

@@ -10,6 +10,9 @@ import type { Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary } from '../events.ts'
+import { mayLand, openLanding } from '../extraction/landing.ts'
+import { readTables, type ReadSnapshot, type ReadTable } from '../extraction/read-tables.ts'
+import { takeTurns } from '../extraction/turns.ts'
 import { writeDueBases } from '../lake/base.ts'
 import { goOnWith } from '../lake/carried.ts'
 import { untilCommitted } from '../lake/conflict.ts'
@@ -23,8 +26,8 @@ import {
 } from '../lake/manifest.ts'
 import { writeRows } from '../lake/write.ts'
 import { compareTable, NO_CHANGES, type Compared } from './compare.ts'
+import type { Zone } from '../lake/zone.ts'
 import type { Project, ProjectSource } from '../project/project.ts'
-import { readTables, type ReadTable } from './read-tables.ts'
 
 export interface ExtractOptions {
   readonly fullRefresh: boolean
@@ -58,42 +61,52 @@ async function extractOnce(
   context: Context,
 ): Promise<Extracted> {
   const { source } = from
-  const chain = project.ingestion.chain(source.name)
+  const zone = project.ingestion
+  const chain = zone.chain(source.name)
   const parent = await chain.newest()
-  const read = await readTables(
-    source,
-    parent,
-    { ...options, tempFolder: project.tempFolder },
-    context,
-  )
-  if (parent !== null && read.tables.every((table) => table.unchanged)) {
-    return {
-      manifest: parent,
-      changed: false,
-      tables: read.tables.map((table) => summarize(source.name, table, NO_CHANGES, context)),
-    }
-  }
-  const engine = await project.engine(context.signal)
+  const batch = (parent?.batch ?? 0) + 1
+  const instantOf = (snapshot: ReadSnapshot): string =>
+    nextInstant(parent?.instant ?? null, snapshot.instant)
+  const turns = takeTurns(async () => project.engine(context.signal))
+  const compared: Compared[] = []
   try {
-    const batch = (parent?.batch ?? 0) + 1
-    const instant = nextInstant(parent?.instant ?? null, read.snapshot.instant)
-    const compared: Compared[] = []
-    for (const [index, table] of read.tables.entries()) {
-      compared.push(
-        await compareTable(
-          project,
-          engine,
-          { parent, read: table, relation: `changes_${index}` },
-          context,
-        ),
-      )
+    const snapshot = await readTables(
+      source,
+      parent,
+      {
+        ...options,
+        tempFolder: project.tempFolder,
+        land: (table, seen) =>
+          mayLand(table)
+            ? openLanding(
+                table,
+                { zone, chain: source.name, batch, instant: instantOf(seen) },
+                turns,
+                context,
+              )
+            : null,
+        onRead: async (read) => {
+          const relation = `changes_${compared.length}`
+          compared.push(await compareTable(zone, turns, { parent, read, relation }, context))
+        },
+      },
+      context,
+    )
+    if (parent !== null && compared.every(({ read }) => read.unchanged)) {
+      return {
+        manifest: parent,
+        changed: false,
+        tables: compared.map(({ read }) => summarize(source.name, read, NO_CHANGES, context)),
+      }
     }
+    const instant = instantOf(snapshot)
     refuseShrinking(from, compared, options.acceptShrink)
     const tables = tableEntries()
     for (const one of compared) {
-      const file = await writeChanges(project, engine, { source: source.name, batch, instant, one })
-      if (file !== null) emitFile(context, source.name, one.read.table.name, file)
-      tables[one.read.table.name] = entryOf(one, file)
+      const files = await turns.withEngine(async (engine) =>
+        writeChanges(zone, engine, { source: source.name, batch, instant, one }, context),
+      )
+      tables[one.read.table.name] = entryOf(one, files)
     }
     const changed =
       parent === null || compared.some((one) => one.changedRows > 0 || one.read.entry === null)
@@ -105,7 +118,7 @@ async function extractOnce(
         instant: changed ? instant : (parent?.instant ?? instant),
         run: context.run,
         writer: WRITER,
-        source: { identity: read.snapshot.identity, position: read.snapshot.position },
+        source: { identity: snapshot.identity, position: snapshot.position },
         tables,
       },
       parent,
@@ -118,17 +131,13 @@ async function extractOnce(
       instant: manifest.instant,
     })
     const summaries = compared.map((one) => summarize(source.name, one.read, one.counts, context))
-    const based = await writeDueBases(
-      project.ingestion,
-      engine,
-      manifest,
-      project.settings.lake.baseAfter,
-      context,
+    const { baseAfter } = project.settings.lake
+    const based = await turns.withEngine(async (engine) =>
+      writeDueBases(zone, engine, manifest, baseAfter, context),
     )
     return { manifest: based, changed, tables: summaries }
   } finally {
-    engine.close()
-    await Promise.all(read.tables.map(async ({ pieces }) => pieces?.discard()))
+    await turns.close()
   }
 }
 
@@ -174,7 +183,7 @@ export function namesTable(
 }
 
 async function writeChanges(
-  project: Project,
+  zone: Zone,
   engine: Engine,
   {
     source,
@@ -182,11 +191,13 @@ async function writeChanges(
     instant,
     one,
   }: { source: string; batch: number; instant: string; one: Compared },
-): Promise<DataFile | null> {
-  if (one.relation === null || one.changedRows === 0) return null
-  const file = await writeRows(project.ingestion, engine, {
+  context: Context,
+): Promise<readonly DataFile[]> {
+  if (one.relation === null || one.changedRows === 0) return one.files
+  const table = one.read.table.name
+  const file = await writeRows(zone, engine, {
     chain: source,
-    table: one.read.table.name,
+    table,
     relation: quoteName(one.relation),
     columns: one.columns,
     key: one.read.table.key,
@@ -197,10 +208,12 @@ async function writeChanges(
     deletes: one.counts.deleted,
   })
   await engine.run(`drop table ${quoteName(one.relation)}`)
-  return file
+  const { key, rows, bytes } = file
+  context.emit({ type: 'file.written', chain: source, table, key, rows, bytes })
+  return [file]
 }
 
-function entryOf({ read, columns }: Compared, file: DataFile | null): TableEntry {
+function entryOf({ read, columns }: Compared, files: readonly DataFile[]): TableEntry {
   const before = goOnWith(read.entry, columns)
   return {
     columns,
@@ -209,19 +222,8 @@ function entryOf({ read, columns }: Compared, file: DataFile | null): TableEntry
     position: { strategy: 'compare', digest: read.digest },
     rows: read.rows,
     ...before,
-    files: [...before.files, ...(file === null ? [] : [file])],
+    files: [...before.files, ...files],
   }
-}
-
-function emitFile(context: Context, chain: string, table: string, file: DataFile): void {
-  context.emit({
-    type: 'file.written',
-    chain,
-    table,
-    key: file.key,
-    rows: file.rows,
-    bytes: file.bytes,
-  })
 }
 
 function summarize(

@@ -39,6 +39,8 @@ export function beginReading(
     // Rows hidden by a policy raise an error instead of being missed.
     ['row_security', 'off'],
     ['synchronize_seqscans', 'off'],
+    // Rows come in the order in which they lie, and no more of the server's cores are taken than connections.
+    ['max_parallel_workers_per_gather', '0'],
     ...((limits.version ?? 0) >= 170_000 ? ([['transaction_timeout', '0']] as const) : []),
   ]
   const pinned = settings.map(([name, value]) => `set local ${name} = ${quoteLiteral(value)}`)

@@ -12,11 +12,13 @@ import { connect } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import type { SessionLimits } from '../postgres/session.ts'
 import type { Secret } from '../secrets/secret.ts'
+import { measureTables, type TableSize } from '../postgres/sizes.ts'
 import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
 import { lockTables, type LockedTables } from './locks-postgres.ts'
+import { dividePages, inPart, type PagePart } from './parts.ts'
 import type { TableChoice } from './patterns.ts'
 import { followDatabase } from './identity-postgres.ts'
-import type { RowSink, Source, SourceSnapshot } from './source.ts'
+import type { RowSink, Source, SourceSnapshot, SourceTable } from './source.ts'
 import { checkFilters, whereClause } from './filter-postgres.ts'
 import { maskRows } from './masking.ts'
 import { readingsOf, type Reading, type SettingsOf } from './table-settings.ts'
@@ -80,6 +82,10 @@ async function takeSnapshot(
     const readings = readingsOf(options, tables, details)
     const described = describeReadings(options, { tables, all }, readings)
     await checkFilters(connection, described)
+    const sizes = await measureTables(
+      connection,
+      tables.map((table) => table.oid),
+    )
     return {
       identity: {
         ...server.identity,
@@ -92,12 +98,15 @@ async function takeSnapshot(
       },
       position: server.position,
       instant: server.instant,
-      tables: described,
-      copy: async (table, sink) => {
+      tables: described.map((table, index) => ({
+        ...table,
+        ...extentOf(sizes.get(tables[index]?.oid ?? ''), server.identity.version),
+      })),
+      copy: async (table, sink, part) => {
         const read = table as ReadTable
         return connection.copyOut(
           `read table "${table.name}"`,
-          copyStatement(read),
+          copyStatement(read, part as PagePart | undefined),
           hashing(read, options.maskSecret, sink),
         )
       },
@@ -134,13 +143,31 @@ function describeReadings(
   })
 }
 
-function copyStatement(table: ReadTable): string {
+/**
+ * In parts a table comes as it lies: an order by key would have a large one sorted, or read by an index,
+ * page after page at random.
+ */
+function copyStatement(table: ReadTable, part?: PagePart): string {
   const { columns, key, relation, expressions } = table
   const own = columns.flatMap(({ source }) => source ?? [])
   const selected = own.map((name) => expressions.get(name) ?? quoteIdentifier(name))
   const order = key.flatMap((name) => columns.find((column) => column.name === name)?.source ?? [])
   const sorted = order.length === 0 ? '' : ` order by ${order.map(quoteIdentifier).join(', ')}`
-  return `copy (select ${selected.join(', ')} from ${relation}${whereClause(table)}${sorted}) to stdout (format csv)`
+  const which =
+    part === undefined ? sorted : ` ${table.where === null ? 'where' : 'and'} ${inPart(part)}`
+  return `copy (select ${selected.join(', ')} from ${relation}${whereClause(table)}${which}) to stdout (format csv)`
+}
+
+/** Before PostgreSQL 14 each range would read the whole table. */
+function extentOf(
+  size: TableSize | undefined,
+  version: string,
+): Pick<SourceTable, 'parts' | 'expectedRows'> {
+  const divided = size?.heap === true && Number.parseInt(version, 10) >= 14
+  return {
+    parts: divided ? dividePages(size.pages) : [],
+    expectedRows: size?.rows ?? undefined,
+  }
 }
 
 /** Values that the config hashes are hashed before the sink sees them. */

@@ -35,6 +35,16 @@ export interface SourceTable {
   readonly shape: string
   /** When equal to the last batch's, the table is unchanged and need not be read. */
   readonly fingerprint?: string | undefined
+  /** What a large table is read in: together all of its rows, each once. Read whole when there are none. */
+  readonly parts?: readonly SourcePart[] | undefined
+  /** About how many rows it has, where the source knows without counting. */
+  readonly expectedRows?: number | undefined
+}
+
+/** A share of a table that can be read by itself. */
+export interface SourcePart {
+  /** The same place in the table in every snapshot, for instance `pages 0 to 8191`. */
+  readonly id: string
 }
 
 /** Who the source is, so that another database behind the same URL is noticed. */
@@ -54,8 +64,11 @@ export interface SourceSnapshot {
   /** The source's clock right after the snapshot was taken. */
   readonly instant: Instant
   readonly tables: readonly SourceTable[]
-  /** All rows of a table, ordered by key if it has one. Returns their number as the source counted them. */
-  copy(table: SourceTable, sink: RowSink): Promise<number>
+  /**
+   * All rows of a table ordered by key if it has one, or those of one of its parts in any order that stays the same
+   * while no row changes. Returns their number as the source counted them.
+   */
+  copy(table: SourceTable, sink: RowSink, part?: SourcePart): Promise<number>
   /** Ends the snapshot; says whether it was whole. Safe to call twice. */
   close(): Promise<void>
 }

@@ -38,7 +38,13 @@ export function openFolderStore(folder: string): Store {
     writeFile: async (key, produce) => {
       const path = pathOf(key)
       await attempt(path, async () => makeFolder(dirname(path)))
-      await attempt(path, async () => produce(path))
+      try {
+        await attempt(path, async () => produce(path))
+      } catch (error) {
+        // Whatever stands there is a part of a file, and nobody else's.
+        await unlink(path).catch(() => undefined)
+        throw error
+      }
       return attempt(path, async () => {
         await syncPath(path)
         await syncPath(dirname(path))

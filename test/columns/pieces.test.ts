@@ -103,6 +103,69 @@ test('many rows are spilled to several files, each cut at a row end, and memory 
   expect(await readdir(folder)).toEqual([])
 })
 
+test('P8: any rows are taken whole, in order and once, a group at a time, and no more than two groups lie on disk', async () => {
+  const groupBytes = 16 << 20
+  let run = 0
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 6 << 20 }), { minLength: 4, maxLength: 40 }),
+      async (sizes) => {
+        run += 1
+        const taken: Buffer[] = []
+        let rows = 0
+        let most = 0
+        const writer = openPieceWriter(folder, `g${run}`, {
+          groupBytes,
+          take: async (group) => {
+            most = Math.max(most, group.bytes)
+            // Meanwhile the next rows arrive.
+            await new Promise((resolve) => setTimeout(resolve, 1))
+            const parts = await Promise.all(
+              (await group.files()).map(async (file) => readFile(file)),
+            )
+            expect(Buffer.concat(parts)).toHaveLength(group.bytes)
+            taken.push(...parts)
+            rows += group.rows
+          },
+        })
+        const sent = sizes.map((size, index) => Buffer.alloc(size, 97 + (index % 26)))
+        for (const row of sent) {
+          writer.row(row)
+          await writer.ready()
+        }
+        const rest = await writer.finish()
+        taken.push(...(await Promise.all((await rest.files()).map(async (file) => readFile(file)))))
+        const whole = Buffer.concat(sent)
+        expect(Buffer.concat(taken).equals(whole)).toBe(true)
+        expect([rows + rest.rows, rest.passed]).toEqual([sizes.length, sizes.length])
+        expect(rest.digest).toBe(createHash('sha256').update(whole).digest('hex'))
+        expect(most).toBeLessThan(groupBytes + (16 << 20))
+        await rest.discard()
+        expect(await readdir(folder).catch(() => [])).toEqual([])
+      },
+    ),
+    { numRuns: 20 },
+  )
+}, 60_000)
+
+test('whoever fails to take a group is heard by the sender and by finish, and leaves no file', async () => {
+  const broken = new Error('broken')
+  const writer = openPieceWriter(folder, 'p', {
+    groupBytes: 1,
+    take: async () => Promise.reject(broken),
+  })
+  const send = async (): Promise<void> => {
+    for (let n = 0; n < 40; n++) {
+      writer.row(Buffer.alloc(1 << 20, 'x'))
+      await writer.ready()
+    }
+  }
+  await expect(send()).rejects.toBe(broken)
+  await expect(writer.finish()).rejects.toBe(broken)
+  await writer.discard()
+  expect(await readdir(folder)).toEqual([])
+})
+
 test('few rows touch no disk until somebody wants files', async () => {
   const { writer } = await write([Buffer.from('1\n')])
   const pieces = await writer.finish()

@@ -16,7 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ['storage', 'postgres', 'columns', 'vectors'],
   ['embedded', 'syntax', 'star'],
   ['sources', 'lake', 'models', 'warehouse', 'observability', 'orchestrator'],
-  ['project', 'evaluation'],
+  ['project', 'evaluation', 'extraction'],
   ['pipeline', 'terminal'],
   ['inspect', 'init'],
   ['api'],

@@ -1,0 +1,30 @@
+/**
+ * How a large table is divided: into ranges of pages, which the server can read by themselves without
+ * an index, in the order in which they lie (TID range scans, PostgreSQL 14). A range is the same in
+ * every snapshot, whatever has been written since.
+ */
+import type { SourcePart } from './source.ts'
+
+/** 64 MB of a table. */
+const PART_PAGES = 8192
+
+export interface PagePart extends SourcePart {
+  readonly from: number
+  /** Not included. */
+  readonly to: number
+}
+
+/** Ranges that cover all pages; none for a table that is not worth dividing. */
+export function dividePages(pages: number, pagesEach: number = PART_PAGES): PagePart[] {
+  if (pages <= pagesEach) return []
+  return Array.from({ length: Math.ceil(pages / pagesEach) }, (_, index) => {
+    const from = index * pagesEach
+    const to = from + pagesEach
+    return { id: `pages ${from} to ${to - 1}`, from, to }
+  })
+}
+
+/** The condition under which a row lies in the part. */
+export function inPart({ from, to }: PagePart): string {
+  return `ctid >= '(${from},0)'::pg_catalog.tid and ctid < '(${to},0)'::pg_catalog.tid`
+}

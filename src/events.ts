@@ -59,6 +59,8 @@ export interface BatchMark {
 export interface RunSummary {
   readonly run: string
   readonly project: string
+  /** When one was chosen. */
+  readonly environment?: string
   readonly outcome: 'succeeded' | 'nothing to do' | 'failed' | 'cancelled'
   readonly startedAt: string
   readonly ms: number
@@ -81,7 +83,12 @@ export interface RunSummary {
 }
 
 export type NewEvent =
-  | { readonly type: 'run.started'; readonly project: string; readonly command: string }
+  | {
+      readonly type: 'run.started'
+      readonly project: string
+      readonly environment?: string
+      readonly command: string
+    }
   | { readonly type: 'run.finished'; readonly summary: RunSummary }
   | { readonly type: 'stage.started'; readonly stage: Stage }
   | {

@@ -8,6 +8,7 @@ import { toJson } from '../observability/json-lines.ts'
 import type { TextOutput } from '../observability/reader.ts'
 import { createStyle, MARKS, printable, type Style } from '../terminal/style.ts'
 import type { Invocation, Warning } from './context.ts'
+import type { GlobalFlags } from './flags.ts'
 import { type Surface, version, wantsColour } from './surface.ts'
 
 /** Colour for one of the two streams. */
@@ -79,14 +80,21 @@ export function writeLines(output: TextOutput, lines: readonly string[]): void {
 }
 
 /** How the user starts `tote` from here, for commands that they are told to type. */
-export function toteFrom(env: Surface['env'], writtenCwd: string | undefined): string {
+export function toteFrom(
+  env: Surface['env'],
+  flags: Pick<GlobalFlags, 'writtenCwd' | 'env'> = {},
+): string {
   const tote = env['npm_command'] === 'exec' ? 'npx tote' : 'tote'
-  return writtenCwd === undefined ? tote : `${tote} -C ${quoteWord(writtenCwd)}`
+  return [
+    tote,
+    ...(flags.writtenCwd === undefined ? [] : ['-C', quoteWord(flags.writtenCwd)]),
+    ...(flags.env === undefined ? [] : ['-e', quoteWord(flags.env)]),
+  ].join(' ')
 }
 
 /** What was typed, to be typed again. */
 export function commandLine({ argv, surface }: Pick<Invocation, 'argv' | 'surface'>): string {
-  return [toteFrom(surface.env, undefined), ...argv.map(quoteWord)].join(' ')
+  return [toteFrom(surface.env), ...argv.map(quoteWord)].join(' ')
 }
 
 /** A word as a POSIX shell reads it back. */

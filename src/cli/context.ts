@@ -47,12 +47,13 @@ export async function withProject<T>(
   work: (project: Project) => Promise<T>,
 ): Promise<T> {
   const { surface, pipeline, flags } = invocation
-  const { cwd, configFile } = flags
+  const { cwd, configFile, env } = flags
   const project = await pipeline.openProject({
     cwd,
     log,
     signal: surface.signal,
     ...(configFile === undefined ? {} : { configFile }),
+    ...(env === undefined ? {} : { env }),
   })
   let answer: T
   try {

@@ -9,6 +9,8 @@ export interface GlobalFlags {
   /** Absolute. */
   readonly cwd: string
   readonly configFile?: string
+  /** The project's environment; '' is none. */
+  readonly env?: string
   readonly json: boolean
   readonly quiet: boolean
   readonly verbosity: number
@@ -20,6 +22,7 @@ export interface GlobalFlags {
 interface GlobalOptions {
   readonly cwd?: string
   readonly config?: string
+  readonly env?: string
   readonly json?: boolean
   readonly quiet?: boolean
   readonly verbose: number
@@ -33,6 +36,7 @@ export function addGlobalFlags(program: Command): void {
     .addOption(
       new Option('-c, --config <file>', 'another file than tote.config.ts').env('TOTE_CONFIG'),
     )
+    .option('-e, --env <name>', 'an environment of the project (env: TOTE_ENV)')
     .option('--json', 'the answer as JSON on stdout')
     .option('-q, --quiet', 'only the answer, warnings and errors')
     .option('-v, --verbose', 'more; -vv with stacks', (_: unknown, before: number) => before + 1, 0)
@@ -56,6 +60,7 @@ export function readGlobalFlags(program: Command, cwd: string): GlobalFlags {
     verbosity: options.verbose,
     colour: options.color,
     ...(options.config === undefined ? {} : { configFile: resolve(folder, options.config) }),
+    ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.cwd === undefined ? {} : { writtenCwd: options.cwd }),
   }
 }

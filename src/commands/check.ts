@@ -19,22 +19,30 @@ export async function commandCheck(
   const report = await withProject(invocation, startLog(invocation), (project) =>
     pipeline.check(project, { live }, context),
   )
-  const next = `${toteFrom(surface.env, flags.writtenCwd)} ${live ? 'run' : 'check --live'}`
+  const next = `${toteFrom(surface.env, flags)} ${live ? 'run' : 'check --live'}`
   answer(invocation, {
-    data: { live, passed: report.passed },
+    data: { live, ...environmentOf(report), passed: report.passed },
     lines: (style) => renderCheck(report, next, style),
     warnings: [...report.warnings, ...warnings],
   })
   return 0
 }
 
+function environmentOf({ environment }: CheckReport): { environment?: string } {
+  return environment === undefined ? {} : { environment }
+}
+
 /** One line for each thing that was checked, then what to type next. */
 export function renderCheck(
-  { passed, warnings }: CheckReport,
+  { passed, warnings, environment }: CheckReport,
   next: string,
   style: Style,
 ): string[] {
-  const rows = passed.map(({ what, detail }) => [
+  const all = [
+    ...(environment === undefined ? [] : [{ what: 'environment', detail: environment }]),
+    ...passed,
+  ]
+  const rows = all.map(({ what, detail }) => [
     `${style.green(MARKS.done)} ${printable(what)}`,
     printable(detail),
   ])

@@ -70,7 +70,7 @@ interface Outcome {
 function finish(invocation: Invocation, { summary, error, others = [] }: Outcome): number {
   const { surface, flags, command } = invocation
   if (!flags.json && !flags.quiet) {
-    const tote = toteFrom(surface.env, flags.writtenCwd)
+    const tote = toteFrom(surface.env, flags)
     const style = styleOf(invocation, 'stdout')
     if (surface.stderr.isTTY) surface.stderr.write('\n')
     writeLines(surface.stdout, renderSummary(summary, { style, now: surface.now(), tote }))
@@ -85,7 +85,7 @@ function finish(invocation: Invocation, { summary, error, others = [] }: Outcome
       json: false,
       verbosity,
       colour,
-      tote: toteFrom(surface.env, undefined),
+      tote: toteFrom(surface.env),
       again: commandLine(invocation),
     })
   }

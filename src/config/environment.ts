@@ -1,5 +1,5 @@
 /**
- * What `env()` stands for: the process environment, then `.env.local`, then `.env` of the project's
+ * What `env()` stands for: the process environment, then the `.env` files of the project's
  * folder; and a config with those values in the place of its references.
  */
 import { readFile } from 'node:fs/promises'
@@ -16,9 +16,17 @@ export type Lookup = (name: string) => string | undefined
 
 const FILES = ['.env.local', '.env']
 
-/** Reads the folder's `.env` files; the first of process, `.env.local` and `.env` that names a variable wins. */
-export async function openEnvironment(folder: string, process: Environment): Promise<Lookup> {
-  const files = await Promise.all(FILES.map((name) => readEnvFile(folder, name)))
+/**
+ * Reads the folder's `.env` files. The first that names a variable wins: process, `.env.<name>.local` and
+ * `.env.<name>` of the project's environment, when one is chosen, `.env.local`, `.env`.
+ */
+export async function openEnvironment(
+  folder: string,
+  process: Environment,
+  name: string | null = null,
+): Promise<Lookup> {
+  const own = name === null ? [] : [`.env.${name}.local`, `.env.${name}`]
+  const files = await Promise.all([...own, ...FILES].map((file) => readEnvFile(folder, file)))
   const layers = [process, ...files]
   return (name) => {
     const layer = layers.find((candidate) => Object.hasOwn(candidate, name))

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ToteError } from '../errors.ts'
 import { openEnvironment, type Environment } from './environment.ts'
+import { requireEnvironment } from './environments.ts'
 import { importConfig } from './import.ts'
 import type { Project } from './project.ts'
 import { configError } from './report.ts'
@@ -17,6 +18,8 @@ export interface LoadOptions {
   readonly cwd: string
   /** A config of another name; its folder is the project's folder. */
   readonly configFile?: string | undefined
+  /** The project's environment, such as `dev`; else what TOTE_ENV says, else none. */
+  readonly env?: string | undefined
   /** Instead of the process environment. */
   readonly environment?: Environment | undefined
 }
@@ -34,15 +37,23 @@ export default defineProject({
 
 /**
  * Loads the project of a folder. Throws ConfigNotFound, ConfigInvalid with every problem that there
- * is, or NotSupportedYet when the only problems are wishes for later versions.
+ * is, UsageInvalid for an unknown environment, or NotSupportedYet when the only problems are wishes for later versions.
  */
 export async function loadProject(options: LoadOptions): Promise<Project> {
   const configFile = findConfig(options)
   const folder = dirname(configFile)
   const file = { name: basename(configFile), text: await readConfig(configFile) }
-  const lookup = await openEnvironment(folder, options.environment ?? process.env)
+  const variables = options.environment ?? process.env
+  const env = options.env ?? (await openEnvironment(folder, variables))('TOTE_ENV') ?? ''
   const config = await importConfig(configFile, file, join(folder, '.tote', 'cache', 'jiti'))
-  const project = resolveProject({ config, configFile, folder, hasFolder, text: file.text }, lookup)
+  const environment = env === '' ? null : env
+  if (environment !== null)
+    requireEnvironment(config, environment, options.env === undefined ? 'TOTE_ENV' : '--env')
+  const lookup = await openEnvironment(folder, variables, environment)
+  const project = resolveProject(
+    { config, configFile, folder, hasFolder, text: file.text, environment },
+    lookup,
+  )
   if (Array.isArray(project)) throw configError(project, file)
   return project
 }

@@ -22,10 +22,14 @@ export function defineProject(config: ProjectConfig): ProjectConfig {
 
 export interface Project {
   readonly name: string
+  /** The environment that was chosen, or null. */
+  readonly environment: string | null
   /** The folder of tote.config.ts, against which relative paths were resolved. */
   readonly folder: string
   readonly configFile: string
-  /** `<folder>/.tote`: caches, embedded servers, run history. */
+  /** `<folder>/.tote`: what all environments share, caches and the embedded server. */
+  readonly homeFolder: string
+  /** The environment's own: run history, lock, temporary files. The home folder itself without an environment. */
   readonly stateFolder: string
   /** In the order of the config. */
   readonly sources: readonly SourceSettings[]
@@ -88,5 +92,7 @@ export interface LakeSettings {
 export interface WarehouseSettings {
   readonly database: Database
   readonly schema: string
+  /** The ledger's schema. */
+  readonly ledger: string
   readonly readers: readonly string[]
 }

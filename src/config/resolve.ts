@@ -4,6 +4,7 @@
  */
 import { basename, join, resolve } from 'node:path'
 import { giveValues, isPlain, type Lookup } from './environment.ts'
+import { environmentNames, variantOf, type Variant } from './environments.ts'
 import { describeIssues, type Finding } from './findings.ts'
 import type { Path } from './places.ts'
 import type { Project, SourceSettings, TableSettings } from './project.ts'
@@ -23,14 +24,46 @@ export interface Written {
   hasFolder(path: string): boolean
   /** The text of tote.config.ts, to name the lines of settings that only the source can judge. */
   readonly text: string
+  /** The environment that was chosen; it is known to be one of the config. */
+  readonly environment: string | null
 }
 
 /** The project, or everything that is wrong with it. */
 export function resolveProject(written: Written, lookup: Lookup): Project | Finding[] {
-  const { given, unset } = giveValues(written.config, lookup)
+  const { config, environment } = written
+  const chosen = judge(variantOf(config, environment), written, lookup)
+  const others = [null, ...environmentNames(config)]
+    .filter((name) => name !== environment)
+    .map((name) => judge(variantOf(config, name), written, lookup))
+  const all = [
+    ...environmentFindings(config),
+    ...chosen.findings,
+    // Of the others, what is wrong whatever variables are set here, and written there.
+    ...others.flatMap(({ findings, variant }) =>
+      findings.filter(
+        ({ path, variable }) =>
+          variable === undefined && variant.name !== null && path[0] === 'environments',
+      ),
+    ),
+    ...sharedFindings(chosen, others, written),
+  ]
+  return chosen.settings === undefined || all.length > 0 ? all : projectOf(chosen.settings, written)
+}
+
+/** The settings of one environment, judged. */
+interface Judged {
+  readonly variant: Variant
+  readonly findings: readonly Finding[]
+  /** undefined when something is wrong. */
+  readonly settings: CheckedConfig | undefined
+}
+
+function judge(variant: Variant, written: Written, lookup: Lookup): Judged {
+  const { given, unset } = giveValues(variant.config, lookup)
   // Compiling a parser would cost more than this one parse.
   const checked = projectSchema.safeParse(given, { jitless: true })
-  const all = [
+  const settings = checked.success ? ownSettings(checked.data, variant) : undefined
+  const findings = [
     ...unset.map(({ path, variable }) => ({
       path,
       variable,
@@ -38,24 +71,57 @@ export function resolveProject(written: Written, lookup: Lookup): Project | Find
     })),
     ...nameFindings(given),
     ...folderFindings(given, written),
-    ...(checked.success
-      ? [...zoneFindings(checked.data, written), ...tableFindings(checked.data)]
-      : describeIssues(checked.error.issues, given)),
+    ...(settings === undefined
+      ? describeIssues(checked.error?.issues ?? [], given)
+      : [
+          ...zoneFindings(settings, written),
+          ...schemaFindings(settings),
+          ...tableFindings(settings),
+        ]),
   ]
-  return checked.success && all.length === 0 ? projectOf(checked.data, written) : all
+  return {
+    variant,
+    settings: findings.length === 0 ? settings : undefined,
+    findings: findings.map((finding) => ({ ...finding, path: variant.written(finding.path) })),
+  }
+}
+
+/** An environment has its own lake, star and ledger: where it does not name them, its name is added. */
+function ownSettings(settings: CheckedConfig, { name, gives }: Variant): CheckedConfig {
+  if (name === null) return settings
+  const { lake, warehouse } = settings
+  const own = (path: Path, value: string, sign: string): string =>
+    gives(path) ? value : `${value.replace(/(.)\/+$/, '$1')}${sign}${name}`
+  return {
+    ...settings,
+    lake: {
+      ...lake,
+      ingestion: own(['lake', 'ingestion'], lake.ingestion, '-'),
+      processed: own(['lake', 'processed'], lake.processed, '-'),
+    },
+    warehouse: {
+      ...warehouse,
+      schema: own(['warehouse', 'schema'], warehouse.schema, '_'),
+      ledger: own(['warehouse', 'ledger'], warehouse.ledger, '_'),
+    },
+  }
 }
 
 function projectOf(config: CheckedConfig, written: Written): Project {
-  const { configFile, folder, hasFolder, text } = written
+  const { configFile, folder, hasFolder, text, environment } = written
+  const { written: placed } = variantOf(written.config, environment)
   const file = { name: basename(configFile), text }
   const seeds = resolve(folder, config.seeds ?? 'seeds')
+  const homeFolder = join(folder, '.tote')
   return {
     name: config.name,
+    environment,
     folder,
     configFile,
-    stateFolder: join(folder, '.tote'),
+    homeFolder,
+    stateFolder: environment === null ? homeFolder : join(homeFolder, 'environments', environment),
     sources: Object.entries(config.sources).map(([name, source]) =>
-      sourceOf(name, source, (path) => placeName(file, path)),
+      sourceOf(name, source, (path) => placeName(file, placed(path))),
     ),
     seeds: hasFolder(seeds) ? seeds : null,
     models: resolve(folder, config.models),
@@ -68,6 +134,7 @@ function projectOf(config: CheckedConfig, written: Written): Project {
     warehouse: {
       database: config.warehouse.url,
       schema: config.warehouse.schema,
+      ledger: config.warehouse.ledger,
       readers: config.warehouse.readers,
     },
   }
@@ -144,6 +211,69 @@ function folderFindings(config: unknown, { folder, hasFolder }: Written): Findin
           },
         ],
   )
+}
+
+function environmentFindings(config: unknown): Finding[] {
+  const environments = isPlain(config) ? config['environments'] : undefined
+  if (environments === undefined) return []
+  const path = ['environments']
+  if (!isPlain(environments))
+    return [{ path, message: 'environments must be an object { … }, by name' }]
+  return Object.entries(environments).flatMap(([name, own]): Finding[] => {
+    const here = [...path, name]
+    if (!/^[a-z][a-z0-9_]{0,30}$/.test(name))
+      return [
+        {
+          path: here,
+          message: `"${name}" cannot be the name of an environment: schemas and folders are called by it, so it may hold a-z, 0-9 and "_" (31 at most) and must begin with a letter`,
+        },
+      ]
+    if (!isPlain(own))
+      return [{ path: here, message: `environments.${name} must be an object { … } of settings` }]
+    return ['name', 'environments']
+      .filter((key) => Object.hasOwn(own, key))
+      .map((key) => ({
+        path: [...here, key],
+        message: `${key} is the same in every environment`,
+      }))
+  })
+}
+
+/** Two environments on one zone would write into each other's history. */
+function sharedFindings(chosen: Judged, others: readonly Judged[], { folder }: Written): Finding[] {
+  return (['ingestion', 'processed'] as const).flatMap((zone) => {
+    const path = ['lake', zone]
+    const other = others.find(
+      ({ settings }) =>
+        settings !== undefined &&
+        chosen.settings !== undefined &&
+        resolve(folder, settings.lake[zone]) === resolve(folder, chosen.settings.lake[zone]),
+    )
+    if (other === undefined) return []
+    const whose =
+      other.variant.name === null
+        ? 'the folder without an environment'
+        : `the folder of environment "${other.variant.name}"`
+    return [{ path: chosen.variant.written(path), message: `lake.${zone} is ${whose}, too` }]
+  })
+}
+
+function schemaFindings({ warehouse: { schema, ledger } }: CheckedConfig): Finding[] {
+  const long = Object.entries({ schema, ledger }).filter(([, name]) => name.length > 63)
+  return [
+    ...(schema === ledger
+      ? [
+          {
+            path: ['warehouse', 'schema'],
+            message: `warehouse.schema must not be "${ledger}", where the ledger lies`,
+          },
+        ]
+      : []),
+    ...long.map(([setting, name]) => ({
+      path: ['warehouse', setting],
+      message: `warehouse.${setting} is "${name}", and must have at most 63 characters`,
+    })),
+  ]
 }
 
 function zoneFindings({ lake }: CheckedConfig, { folder }: Written): Finding[] {

@@ -15,9 +15,20 @@ import { databaseUrlFault, hasPassword, redactText, Secret } from '../secrets/se
 import { parseTableName } from './table-name.ts'
 
 /** What a user writes: the argument of `defineProject`. */
-export type ProjectConfig = z.input<typeof projectSchema>
-/** The same with defaults filled in and values judged; `resolve.ts` makes the project of it. */
+export type ProjectConfig = Settings & {
+  /** What each environment changes of the settings, by its name; chosen with `-e` or TOTE_ENV. */
+  environments?: Record<string, Overrides<Omit<Settings, 'name'>>>
+}
+type Settings = Omit<z.input<typeof projectSchema>, 'environments'>
+/** The settings of one environment, with defaults filled in and values judged; `resolve.ts` makes the project of it. */
 export type CheckedConfig = z.output<typeof projectSchema>
+
+/** Any part of the settings; lists and references are given whole. */
+type Overrides<T> = T extends readonly unknown[] | EnvReference | EmbeddedReference
+  ? T
+  : T extends object
+    ? { [K in keyof T]?: Overrides<T[K]> }
+    : T
 
 type Issues = Pick<z.core.$RefinementCtx, 'addIssue' | 'issues'>
 
@@ -126,8 +137,12 @@ export const projectSchema = settings({
     .optional()
     .describe('The key of the hashes of `mask`, 16 characters at least; env() only.'),
   lake: settings({
-    ingestion: zone('.tote/lake/ingestion').describe('Folder of the ingestion zone.'),
-    processed: zone('.tote/lake/processed').describe('Folder of the processed zone.'),
+    ingestion: zone('.tote/lake/ingestion').describe(
+      'Folder of the ingestion zone; in an environment its name follows, as `ingestion-dev`.',
+    ),
+    processed: zone('.tote/lake/processed').describe(
+      'Folder of the processed zone; in an environment its name follows, as `processed-dev`.',
+    ),
     format: z
       .enum(['parquet', 'csv', 'json'])
       .default('parquet')
@@ -147,14 +162,23 @@ export const projectSchema = settings({
       'Where the database is: env(), embedded(), or a URL without a password.',
     ),
     schema: name
-      .refine((schema) => schema !== 'tote', 'must not be "tote", where the ledger lies')
       .default('public')
-      .describe('The schema of the star tables.'),
+      .describe(
+        'The schema of the star tables; in an environment its name follows, as `public_dev`.',
+      ),
+    ledger: name
+      .default('tote')
+      .describe('The schema of the ledger; in an environment its name follows, as `tote_dev`.'),
     readers: z
       .array(name)
       .default([])
       .describe('Roles that are granted SELECT on the star tables.'),
   }),
+  // Settings are judged an environment at a time, with what it changes already in them.
+  environments: z
+    .never()
+    .optional()
+    .describe('What each environment changes of the settings, by its name; chosen with -e.'),
 })
 
 /** An object that refuses other settings; the message of that issue lists the names there are. */

@@ -15,6 +15,8 @@ import type { Project } from '../project/project.ts'
 import { refuseEdited } from '../pipeline/transform.ts'
 
 export interface CheckReport {
+  /** When one was chosen. */
+  readonly environment?: string
   readonly passed: readonly { readonly what: string; readonly detail: string }[]
   readonly warnings: readonly Problem[]
 }
@@ -94,7 +96,11 @@ export async function check(
     })
   }
   throwTogether(failures)
-  return { passed, warnings: [] }
+  return {
+    ...(project.environment === null ? {} : { environment: project.environment }),
+    passed,
+    warnings: [],
+  }
 }
 
 function throwTogether(failures: readonly ToteError[]): void {

@@ -22,6 +22,8 @@ export interface QueryOptions {
 }
 
 export interface QueryResult {
+  /** When one was chosen. */
+  readonly environment?: string
   readonly columns: readonly { readonly name: string; readonly type: string }[]
   readonly rows: readonly (readonly (string | number | bigint | boolean | null)[])[]
   readonly truncated: boolean
@@ -34,9 +36,10 @@ export async function query(
   options: QueryOptions,
   context: Context,
 ): Promise<QueryResult> {
-  return options.on === 'lake'
+  const result = await (options.on === 'lake'
     ? queryLake(project, sql, options.limit, context)
-    : queryWarehouse(project, sql, options.limit, context)
+    : queryWarehouse(project, sql, options.limit, context))
+  return project.environment === null ? result : { environment: project.environment, ...result }
 }
 
 async function queryLake(
@@ -129,7 +132,7 @@ async function queryWarehouse(
     )
     await connection.query(
       'set the schema',
-      `set local search_path = ${quoteIdentifier(project.settings.warehouse.schema)}, tote`,
+      `set local search_path = ${[project.settings.warehouse.schema, project.settings.warehouse.ledger].map(quoteIdentifier).join(', ')}`,
     )
     await connection.query('set row security', 'set local row_security = on')
     try {

@@ -20,6 +20,8 @@ export interface StatusTable {
 
 export interface Status {
   readonly project: string
+  /** When one was chosen. */
+  readonly environment?: string
   readonly tables: readonly StatusTable[]
   readonly ledger: {
     readonly pipeline: string
@@ -48,6 +50,7 @@ export async function status(project: Project, _context: Context): Promise<Statu
   tables.push(...tablesOf(project.name, processed))
   const known = {
     project: project.name,
+    ...(project.environment === null ? {} : { environment: project.environment }),
     tables,
     untransformed: await countUntransformed(project, processed),
   }

@@ -125,7 +125,7 @@ export async function refuseForeignLedger(
     new ToteError('LedgerMismatch', message, {
       where: project.processed.store.url,
       why: 'the lake is a new, another or a restored one, and its batches must not be taken for those that were loaded',
-      fix: `restore the lake that the warehouse was loaded from, or begin a new warehouse schema (drop the tables and the schema "tote")`,
+      fix: `restore the lake that the warehouse was loaded from, or begin a new warehouse schema (drop the tables and the schema "${project.settings.warehouse.ledger}")`,
     })
   if (newest === null)
     throw mismatch(

@@ -77,7 +77,7 @@ export async function run(
       context.emit(event)
     },
   }
-  counting.emit({ type: 'run.started', project: project.name, command: 'run' })
+  counting.emit({ type: 'run.started', ...identify(project), command: 'run' })
   try {
     const lock = await takeRunLock({
       folder: project.stateFolder,
@@ -207,6 +207,10 @@ function noteUnknown(
   }
 }
 
+function identify({ name, environment }: Project): { project: string; environment?: string } {
+  return { project: name, ...(environment === null ? {} : { environment }) }
+}
+
 function markOf({ batch, instant }: BatchMark): BatchMark {
   return { batch, instant }
 }
@@ -224,7 +228,7 @@ function summarize(
   const failed = error?.name === 'RunCancelled' ? 'cancelled' : 'failed'
   return {
     run: context.run,
-    project: project.name,
+    ...identify(project),
     outcome: error === undefined ? (idle ? 'nothing to do' : 'succeeded') : failed,
     startedAt: startedAt.toISOString(),
     ms: context.now().getTime() - startedAt.getTime(),

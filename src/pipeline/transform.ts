@@ -177,7 +177,7 @@ export function refuseEdited(
     {
       problems,
       why: 'restating a versioned table is not supported yet, so no model was evaluated',
-      fix: `undo the edit, or begin anew: remove ${project.processed.store.url} and drop the warehouse tables and the schema "tote"`,
+      fix: `undo the edit, or begin anew: remove ${project.processed.store.url} and drop the warehouse tables and the schema "${project.settings.warehouse.ledger}"`,
     },
   )
 }

@@ -55,7 +55,7 @@ export async function report(
     json,
     verbosity: verbosityIn(argv),
     colour: !argv.includes('--no-color'),
-    tote: toteFrom(surface.env, undefined),
+    tote: toteFrom(surface.env),
     again: commandLine({ argv, surface }),
   })
   if (error.name === 'ConfigNotFound' && !json) writeLines(surface.stderr, ['', BEGIN])

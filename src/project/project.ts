@@ -30,6 +30,8 @@ export interface ProjectSource {
 
 export interface Project {
   readonly name: string
+  /** The environment that was chosen, or null. */
+  readonly environment: string | null
   readonly folder: string
   readonly stateFolder: string
   readonly settings: Settings
@@ -52,6 +54,8 @@ export interface Project {
 export interface OpenOptions {
   readonly cwd: string
   readonly configFile?: string | undefined
+  /** The environment, such as `dev`; else what TOTE_ENV says, else none. */
+  readonly env?: string | undefined
   /** Aborting ends the warehouse's connection at once. */
   readonly signal?: AbortSignal | undefined
   /** Told of slow things that happen before a run, for example filling an embedded database. */
@@ -63,8 +67,9 @@ export async function openProject(options: OpenOptions): Promise<Project> {
   const settings = await loadProject({
     cwd: options.cwd,
     ...(options.configFile === undefined ? {} : { configFile: options.configFile }),
+    ...(options.env === undefined ? {} : { env: options.env }),
   })
-  const urls = openDatabaseUrls(settings.stateFolder, options.log ?? (() => undefined))
+  const urls = openDatabaseUrls(settings.homeFolder, options.log ?? (() => undefined))
   const temp = await openTempFolder(join(settings.stateFolder, 'tmp'))
   const tempFolder = temp.path
   const engines = openEngineHome({ tempFolder })
@@ -96,11 +101,13 @@ export async function openProject(options: OpenOptions): Promise<Project> {
   const warehouse = await openPostgresWarehouse({
     url: warehouseUrl,
     schema: settings.warehouse.schema,
+    ledger: settings.warehouse.ledger,
     readers: settings.warehouse.readers,
     signal: options.signal,
   })
   return {
     name: settings.name,
+    environment: settings.environment,
     folder: settings.folder,
     stateFolder: settings.stateFolder,
     settings,

@@ -10,7 +10,7 @@ export function commandExplain(invocation: Invocation, typed: string | undefined
   const { surface, flags } = invocation
   const names = Object.keys(ERRORS) as ErrorName[]
   if (typed === undefined) {
-    const tote = toteFrom(surface.env, flags.writtenCwd)
+    const tote = toteFrom(surface.env, flags)
     answer(invocation, {
       data: names.map(facts),
       lines: (style) => renderNames(names, tote, style),

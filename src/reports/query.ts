@@ -88,7 +88,7 @@ function isNumber(type: string): boolean {
 /** Said on stderr: how many rows, and, whatever was asked for, when there are more. */
 function afterword(
   invocation: Invocation,
-  { rows, truncated }: QueryResult,
+  { rows, truncated, environment }: QueryResult,
   { csv, limit }: QueryFlags,
 ): string[] {
   const { json, quiet } = invocation.flags
@@ -102,6 +102,9 @@ function afterword(
   const count = counted(rows.length, 'row')
   const more = `${style.yellow(MARKS.warning)} the first ${count} of more; --limit ${limit * 10} shows more`
   return [
+    ...(isTable && !quiet && environment !== undefined
+      ? [style.dim(`environment ${environment}`)]
+      : []),
     ...(truncated ? [more] : []),
     ...(isTable && !quiet && !truncated ? [style.dim(`(${count})`)] : []),
     ...(isCut

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { formatChange, formatCount } from '../terminal/number.ts'
 import { changedRows } from '../terminal/progress.ts'
 import { listRuns, type RunRecord } from '../observability/run-history.ts'
+import { projectTitle } from '../terminal/title.ts'
 import { MARKS, printable, type Style } from '../terminal/style.ts'
 import { renderTable, type TableColumn } from '../terminal/table.ts'
 import { renderDuration, renderMoment } from '../terminal/time.ts'
@@ -28,7 +29,7 @@ export async function commandStatus(invocation: Invocation): Promise<number> {
   )
   const tables = found.tables.map((table) => ({ ...table, freshTo: freshTo(table, history) }))
   const runs = history.slice(0, SHOWN_RUNS)
-  const tote = toteFrom(surface.env, flags.writtenCwd)
+  const tote = toteFrom(surface.env, flags)
   answer(invocation, {
     data: { ...found, tables, runs },
     lines: (style) => renderStatus({ ...found, tables, runs }, { style, now: surface.now(), tote }),
@@ -75,7 +76,7 @@ function renderStatus(
     formatCount(rows),
   ])
   return [
-    style.bold(found.project),
+    style.bold(projectTitle(found)),
     ...(runs.length === 0 ? [] : ['', ...renderTable(RUN_COLUMNS, runRows, indent)]),
     ...(tableRows.length === 0 ? [] : ['', ...renderTable(TABLE_COLUMNS, tableRows, indent)]),
     '',

@@ -10,7 +10,6 @@ import { ToteError } from '../errors.ts'
 import type { StarTable } from './star-table.ts'
 
 /** Where the ledger stands, beside the star's own schema. */
-export const LEDGER_SCHEMA = 'tote'
 export const LEDGER_TABLE = 'ledger'
 
 export interface WarehouseColumn {

@@ -4,11 +4,13 @@ import type { Connection } from '../postgres/connection.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import type { ModelKind } from '../types.ts'
 import type { FoundRelation } from './catalogue.ts'
-import { LEDGER_SCHEMA, LEDGER_TABLE } from './layout.ts'
+import { LEDGER_TABLE } from './layout.ts'
 
 export interface Rights {
   readonly role: string
   readonly database: string
+  /** The ledger's schema. */
+  readonly ledger: string
   readonly schemaExists: boolean
   readonly schemaUsage: boolean
   readonly schemaCreate: boolean
@@ -20,16 +22,16 @@ export interface Rights {
   readonly ledgerWritable: boolean
 }
 
-export async function readRights(connection: Connection, schema: string): Promise<Rights> {
-  const [row] = await connection.query('read our rights', RIGHTS, [
-    schema,
-    LEDGER_SCHEMA,
-    LEDGER_TABLE,
-  ])
+export async function readRights(
+  connection: Connection,
+  { schema, ledger }: { readonly schema: string; readonly ledger: string },
+): Promise<Rights> {
+  const [row] = await connection.query('read our rights', RIGHTS, [schema, ledger, LEDGER_TABLE])
   const flag = (name: string): boolean => row?.[name] === 't'
   return {
     role: row?.['role'] ?? '',
     database: row?.['database'] ?? '',
+    ledger,
     schemaExists: flag('schema_exists'),
     schemaUsage: flag('schema_usage'),
     schemaCreate: flag('schema_create'),
@@ -77,6 +79,7 @@ function missingGrants(
   const role = quoteIdentifier(rights.role)
   const grants: string[] = []
   const database = quoteIdentifier(rights.database)
+  const ledger = quoteIdentifier(rights.ledger)
   if (!rights.schemaExists) {
     if (!rights.databaseCreate)
       grants.push(`create schema ${quoteIdentifier(schema)} authorization ${role}`)
@@ -88,12 +91,12 @@ function missingGrants(
   if (!rights.databaseTemp) grants.push(`grant temporary on database ${database} to ${role}`)
   if (!rights.ledgerExists) {
     if (!rights.ledgerSchemaExists && !rights.databaseCreate)
-      grants.push(`create schema ${quoteIdentifier(LEDGER_SCHEMA)} authorization ${role}`)
+      grants.push(`create schema ${ledger} authorization ${role}`)
     if (rights.ledgerSchemaExists && !rights.ledgerSchemaCreate)
-      grants.push(`grant usage, create on schema ${quoteIdentifier(LEDGER_SCHEMA)} to ${role}`)
+      grants.push(`grant usage, create on schema ${ledger} to ${role}`)
   } else if (!rights.ledgerWritable) {
-    grants.push(`grant usage on schema ${quoteIdentifier(LEDGER_SCHEMA)} to ${role}`)
-    grants.push(`grant select, insert on ${quoteQualified(LEDGER_SCHEMA, LEDGER_TABLE)} to ${role}`)
+    grants.push(`grant usage on schema ${ledger} to ${role}`)
+    grants.push(`grant select, insert on ${quoteQualified(rights.ledger, LEDGER_TABLE)} to ${role}`)
   }
   for (const { found, kind } of tables) {
     const needed = ['select', 'insert', 'update', ...(kind === 'table' ? ['delete'] : [])]
@@ -124,6 +127,8 @@ export function requireRights(rights: Rights, needs: Needs, address: string): vo
 
 export interface Readership {
   readonly schema: string
+  /** The ledger's schema. */
+  readonly ledger: string
   readonly readers: readonly string[]
   /** Tables and views of the star. */
   readonly relations: readonly string[]
@@ -159,13 +164,14 @@ export async function requireReaders(
 /** Gives each reader what it lacks to read the star and the ledger. */
 export async function grantReaders(
   connection: Connection,
-  { schema, readers, relations }: Readership,
+  { schema, ledger, readers, relations }: Readership,
 ): Promise<void> {
   if (readers.length === 0) return
   const rows = await connection.query('read the rights of the readers', LACKING, [
     JSON.stringify(readers),
     schema,
     JSON.stringify(relations),
+    ledger,
   ])
   for (const row of rows)
     await connection.query(`let "${row['reader'] ?? ''}" read`, row['statement'] ?? '')
@@ -176,7 +182,7 @@ with reader as (select rolname, oid from pg_roles where rolname in (select jsonb
 wanted as (
   select c.oid, n.nspname, c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
   where (n.nspname = $2 and c.relname in (select jsonb_array_elements_text($3::jsonb)))
-    or (n.nspname = '${LEDGER_SCHEMA}' and c.relname = '${LEDGER_TABLE}')
+    or (n.nspname = $4 and c.relname = '${LEDGER_TABLE}')
 )
 select rolname as reader, format('grant usage on schema %I to %I', nspname, rolname) as statement
 from reader cross join (select distinct nspname from wanted) as schemas

@@ -13,6 +13,7 @@ import { renderDuration, renderMoment } from './time.ts'
 import { counted, formatChange, formatCount } from './number.ts'
 import { changedRows } from './progress.ts'
 import { MARKS, type Style } from './style.ts'
+import { projectTitle } from './title.ts'
 import { renderTable, type TableColumn } from './table.ts'
 
 export interface SummaryOptions {
@@ -44,7 +45,7 @@ export function renderSummary(summary: RunSummary, options: SummaryOptions): str
 
 function headline(summary: RunSummary, style: Style): string {
   const took = renderDuration(summary.ms)
-  const name = `${summary.project} · run ${summary.run}`
+  const name = `${projectTitle(summary)} · run ${summary.run}`
   switch (summary.outcome) {
     case 'succeeded':
       return `${style.green(MARKS.done)} ${style.bold(name)} succeeded in ${took}`

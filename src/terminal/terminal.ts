@@ -9,6 +9,7 @@ import { renderDuration } from './time.ts'
 import { counted, formatCount } from './number.ts'
 import { changedRows, createProgress, describeStage } from './progress.ts'
 import type { EventReader, TextOutput } from '../observability/reader.ts'
+import { projectTitle } from './title.ts'
 import { MARKS, printable, type Style } from './style.ts'
 
 export interface TerminalOptions {
@@ -71,7 +72,7 @@ export function warningOf(event: RunEvent, shownOn: 'terminal' | 'log'): string 
 export function describeEvent(event: RunEvent, verbosity: number): string | undefined {
   switch (event.type) {
     case 'run.started':
-      return `${event.project} · run ${event.run}`
+      return `${projectTitle(event)} · run ${event.run}`
     case 'table.extracted':
     case 'model.evaluated': {
       if (changedRows(event) === 0 && verbosity === 0) return undefined

@@ -24,19 +24,7 @@ import {
   foreignKeysOf,
 } from '../star/ddl.ts'
 import { allColumns, layoutOf, loadOrder } from '../star/layout.ts'
-import {
-  commentLedger,
-  createLedger,
-  createLedgerSchema,
-  entryValues,
-  findLedger,
-  insertEntry,
-  parseEntry,
-  placeInLedger,
-  refuseRows,
-  selectBatch,
-  selectLast,
-} from './ledger.ts'
+import { entryValues, parseEntry, placeInLedger, refuseRows, type Ledger } from './ledger.ts'
 import { fillTable, mergeTable } from './load.ts'
 import { carriedColumn, countRows, type Target } from './merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
@@ -55,6 +43,7 @@ export interface Surveyed {
 export interface Site {
   readonly connection: Connection
   readonly schema: string
+  readonly ledger: Ledger
   readonly readers: readonly string[]
   /** Reads and compares, inside the open transaction; throws WarehouseShapeMismatch. `ask` for the emptiness of every table there. */
   survey(star: readonly StarTable[], ask: 'all' | 'incomplete'): Promise<Surveyed>
@@ -71,9 +60,9 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
   await connection.query('begin', beginLoading('read write'))
   await connection.query(
     `wait for another loader of "${entry.pipeline}"`,
-    lockPipeline(entry.pipeline),
+    lockPipeline(entry.pipeline, site.ledger.schema),
   )
-  const ledger = await readLedger(connection, entry)
+  const ledger = await readLedger(site, entry)
   if (placeInLedger(entry, ledger.last, ledger.recorded) === 'already') {
     await connection.query('roll back', 'rollback')
     return { status: 'already', tables: [] }
@@ -91,7 +80,7 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
     context.signal.throwIfAborted()
     if (text !== undefined) await connection.query(doing, text)
   }
-  if (!ledger.exists) await createLedgerTable(connection, rights)
+  if (!ledger.exists) await createLedgerTable(site, rights)
   if (!rights.schemaExists)
     await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
   for (const plan of plans) await prepareTable(site, plan, run)
@@ -120,11 +109,16 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
     loads.push({ change, ms: performance.now() - started })
   }
   await finishTables(site, { plans, star, run })
-  await grantReaders(connection, { schema, readers: site.readers, relations: relationNames(star) })
+  await grantReaders(connection, {
+    schema,
+    ledger: site.ledger.schema,
+    readers: site.readers,
+    relations: relationNames(star),
+  })
 
   const tables: WarehouseTableSummary[] = []
   for (const { change } of loads) tables.push(await countTable(connection, schema, change))
-  await connection.query('write the ledger', insertEntry, entryValues(entry, tables))
+  await connection.query('write the ledger', site.ledger.insert, entryValues(entry, tables))
   context.signal.throwIfAborted()
   await connection.query('commit', 'commit')
   tables.forEach((summary, index) =>
@@ -144,11 +138,11 @@ interface LedgerState {
   readonly recorded: LedgerEntry | null
 }
 
-async function readLedger(connection: Connection, entry: LedgerEntry): Promise<LedgerState> {
-  const [found] = await connection.query('look for the ledger', findLedger)
+async function readLedger({ connection, ledger }: Site, entry: LedgerEntry): Promise<LedgerState> {
+  const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
   if ((found?.['oid'] ?? null) === null) return { exists: false, last: null, recorded: null }
-  const [last] = await connection.query('read the ledger', selectLast, [entry.pipeline])
-  const [recorded] = await connection.query('read the ledger', selectBatch, [
+  const [last] = await connection.query('read the ledger', ledger.selectLast, [entry.pipeline])
+  const [recorded] = await connection.query('read the ledger', ledger.selectBatch, [
     entry.pipeline,
     String(entry.batch),
   ])
@@ -180,11 +174,11 @@ function refuseStrangeRows(
   }
 }
 
-async function createLedgerTable(connection: Connection, rights: Rights): Promise<void> {
+async function createLedgerTable({ connection, ledger }: Site, rights: Rights): Promise<void> {
   await connection.query('wait for another loader', lockLedger)
   // `if not exists` would still ask for the right to create it.
-  const schema = rights.ledgerSchemaExists ? [] : [createLedgerSchema]
-  await connection.query('create the ledger', [...schema, createLedger, commentLedger].join('; '))
+  const schema = rights.ledgerSchemaExists ? [] : [ledger.createSchema]
+  await connection.query('create the ledger', [...schema, ledger.create, ledger.comment].join('; '))
 }
 
 type Run = (doing: string, text: string | undefined) => Promise<void>

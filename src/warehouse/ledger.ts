@@ -5,15 +5,35 @@
 import { ToteError } from '../errors.ts'
 import type { WarehouseTableSummary } from '../events.ts'
 import type { TextRow } from '../postgres/connection.ts'
-import { quoteIdentifier } from '../postgres/identifiers.ts'
-import { LEDGER_SCHEMA, LEDGER_TABLE } from '../star/layout.ts'
+import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import { LEDGER_TABLE } from '../star/layout.ts'
 import type { LedgerEntry } from './warehouse.ts'
 
-const LEDGER = `${quoteIdentifier(LEDGER_SCHEMA)}.${quoteIdentifier(LEDGER_TABLE)}`
+/** The statements about one ledger: every environment has its own, in its own schema. */
+export interface Ledger {
+  readonly schema: string
+  readonly createSchema: string
+  readonly create: string
+  readonly comment: string
+  /** Parameter: the schema. */
+  readonly find: string
+  /** Parameter: the pipeline. */
+  readonly selectLast: string
+  /** Parameters: the pipeline, the batch. */
+  readonly selectBatch: string
+  readonly insert: string
+}
 
-export const createLedgerSchema = `create schema if not exists ${quoteIdentifier(LEDGER_SCHEMA)}`
+const COLUMNS = `pipeline, chain, batch, manifest, manifest_sha256, run,
+  to_char(instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as instant`
 
-export const createLedger = `create table if not exists ${LEDGER} (
+/** The ledger of a schema. */
+export function ledgerIn(schema: string): Ledger {
+  const ledger = quoteQualified(schema, LEDGER_TABLE)
+  return {
+    schema,
+    createSchema: `create schema if not exists ${quoteIdentifier(schema)}`,
+    create: `create table if not exists ${ledger} (
   pipeline text not null,
   batch bigint not null,
   generation integer not null default 1,
@@ -25,30 +45,20 @@ export const createLedger = `create table if not exists ${LEDGER} (
   loaded_at timestamptz not null default clock_timestamp(),
   tables jsonb not null,
   primary key (pipeline, batch)
-)`
-
-export const commentLedger = `comment on table ${LEDGER} is 'Every batch that was loaded, written in the same transaction as its rows.'`
-
-const COLUMNS = `pipeline, chain, batch, manifest, manifest_sha256, run,
-  to_char(instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as instant`
-
-/**
- * Whether there is a ledger, as `oid`; asking for a table that is not there would break the
- * transaction. From the catalogue's own rows: `to_regclass` answers from a cache, which does not
- * know of a ledger that another loader created while we waited for its lock.
- */
-export const findLedger = `select c.oid::text as oid
+)`,
+    comment: `comment on table ${ledger} is 'Every batch that was loaded, written in the same transaction as its rows.'`,
+    // Whether there is a ledger, as `oid`; asking for a table that is not there would break the
+    // transaction. From the catalogue's own rows: `to_regclass` answers from a cache, which does not
+    // know of a ledger that another loader created while we waited for its lock.
+    find: `select c.oid::text as oid
 from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-where n.nspname = '${LEDGER_SCHEMA}' and c.relname = '${LEDGER_TABLE}'`
-
-/** Parameter: the pipeline. */
-export const selectLast = `select ${COLUMNS} from ${LEDGER} where pipeline = $1 order by batch desc limit 1`
-
-/** Parameters: the pipeline, the batch. */
-export const selectBatch = `select ${COLUMNS} from ${LEDGER} where pipeline = $1 and batch = $2::bigint`
-
-export const insertEntry = `insert into ${LEDGER} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables)
-values ($1, $2, $3::bigint, $4::bigint, $5, $6::timestamptz, $7, $8::jsonb)`
+where n.nspname = $1 and c.relname = '${LEDGER_TABLE}'`,
+    selectLast: `select ${COLUMNS} from ${ledger} where pipeline = $1 order by batch desc limit 1`,
+    selectBatch: `select ${COLUMNS} from ${ledger} where pipeline = $1 and batch = $2::bigint`,
+    insert: `insert into ${ledger} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables)
+values ($1, $2, $3::bigint, $4::bigint, $5, $6::timestamptz, $7, $8::jsonb)`,
+  }
+}
 
 export function entryValues(
   entry: LedgerEntry,

@@ -37,11 +37,13 @@ export function beginLoading(access: 'read only' | 'read write'): string {
   return [`begin isolation level read committed ${access}`, ...pinned].join('; ')
 }
 
-/** Waits until no other loader of this pipeline is at work; released at the end of the transaction. */
-export function lockPipeline(pipeline: string): string {
+/** Waits until no other loader of this pipeline is at work on this ledger; released at the end of the transaction. */
+export function lockPipeline(pipeline: string, ledger: string): string {
+  // Without an environment the name of the lock is that of earlier versions, which may be loading now.
+  const name = ledger === 'tote' ? `tote pipeline ${pipeline}` : `${ledger} pipeline ${pipeline}`
   return [
     setLocal('lock_timeout', String(LOADER_WAIT_MS)),
-    `select pg_advisory_xact_lock(hashtextextended(${quoteLiteral(`tote pipeline ${pipeline}`)}, 0))`,
+    `select pg_advisory_xact_lock(hashtextextended(${quoteLiteral(name)}, 0))`,
     setLocal('lock_timeout', String(LOCK_WAIT_MS)),
   ].join('; ')
 }

@@ -7,7 +7,7 @@ import { connect, type Connection } from '../postgres/connection.ts'
 import { applyBatch, type Site, type Surveyed } from './apply.ts'
 import { readCatalogue, readEmptyTables, readTypes } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
-import { findLedger, parseEntry, selectLast } from './ledger.ts'
+import { ledgerIn, parseEntry } from './ledger.ts'
 import { readRights, requireReaders, requireRights } from '../star/rights.ts'
 import { beginLoading } from './session.ts'
 import {
@@ -25,6 +25,8 @@ export interface PostgresWarehouseOptions {
   readonly url: string | (() => Promise<string>)
   /** Where the star lies; created when it is missing and we may. */
   readonly schema: string
+  /** The ledger's schema, likewise. */
+  readonly ledger: string
   /** Roles that are kept able to read the star. */
   readonly readers: readonly string[]
   /** Aborting ends the connection at once. */
@@ -34,6 +36,7 @@ export interface PostgresWarehouseOptions {
 /** Opens the warehouse without connecting yet. */
 export async function openPostgresWarehouse(options: PostgresWarehouseOptions): Promise<Warehouse> {
   const { url, schema, readers, signal } = options
+  const ledger = ledgerIn(options.ledger)
   let open: Promise<Connection> | undefined
   const close = async (): Promise<void> => {
     const closing = open
@@ -60,8 +63,10 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
       return await action({
         connection,
         schema,
+        ledger,
         readers,
-        survey: async (star, ask) => survey(connection, schema, { star, ask }),
+        survey: async (star, ask) =>
+          survey(connection, { schema, ledger: ledger.schema, star, ask }),
       })
     } catch (error) {
       await open
@@ -74,9 +79,9 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
   return {
     last: async (pipeline) =>
       use(async ({ connection }) => {
-        const [found] = await connection.query('look for the ledger', findLedger)
+        const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
         if ((found?.['oid'] ?? null) === null) return null
-        const [row] = await connection.query('read the ledger', selectLast, [pipeline])
+        const [row] = await connection.query('read the ledger', ledger.selectLast, [pipeline])
         return parseEntry(row)
       }),
     check: async (star) =>
@@ -93,7 +98,7 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
         await connection.query('begin', beginLoading('read only'))
         await requireReaders(connection, readers)
         requireRights(
-          await readRights(connection, schema),
+          await readRights(connection, { schema, ledger: ledger.schema }),
           { schema, creates: true, tables: [], alters: [] },
           connection.peer.address,
         )
@@ -106,10 +111,19 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
 /** What is there, compared with what the star needs. Throws WarehouseShapeMismatch with every difference. */
 async function survey(
   connection: Connection,
-  schema: string,
-  { star, ask }: { readonly star: readonly StarTable[]; readonly ask: 'all' | 'incomplete' },
+  {
+    schema,
+    ledger,
+    star,
+    ask,
+  }: {
+    readonly schema: string
+    readonly ledger: string
+    readonly star: readonly StarTable[]
+    readonly ask: 'all' | 'incomplete'
+  },
 ): Promise<Surveyed> {
-  const rights = await readRights(connection, schema)
+  const rights = await readRights(connection, { schema, ledger })
   const catalogue = await readCatalogue(connection, schema, relationNames(star))
   const types = rights.databaseTemp
     ? await readTypes(connection, unknownTypes(star, catalogue))

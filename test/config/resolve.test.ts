@@ -12,16 +12,18 @@ const CONFIG = { name: 'shop', sources: { shop: SOURCE }, warehouse: { url: URL 
 interface Given {
   environment?: Record<string, string>
   folders?: string[]
+  /** The project's environment. */
+  env?: string | null
 }
 
 function resolve(
   config: unknown,
-  { environment = {}, folders = ['/p/models'] }: Given = {},
+  { environment: variables = {}, folders = ['/p/models'], env: environment = null }: Given = {},
 ): ReturnType<typeof resolveProject> {
   const hasFolder = (path: string): boolean => folders.includes(path)
   return resolveProject(
-    { config, configFile: '/p/tote.config.ts', folder: '/p', hasFolder, text: '' },
-    (name) => environment[name],
+    { config, configFile: '/p/tote.config.ts', folder: '/p', hasFolder, text: '', environment },
+    (name) => variables[name],
   )
 }
 
@@ -46,7 +48,9 @@ test('a small config is a whole project: defaults are filled in, paths are absol
   expect(project(CONFIG)).toMatchInlineSnapshot(`
     {
       "configFile": "/p/tote.config.ts",
+      "environment": null,
       "folder": "/p",
+      "homeFolder": "/p/.tote",
       "lake": {
         "baseAfter": {
           "files": 32,
@@ -95,6 +99,7 @@ test('a small config is a whole project: defaults are filled in, paths are absol
           "url": "postgres://tote@db.internal/shop",
           "variable": null,
         },
+        "ledger": "tote",
         "readers": [],
         "schema": "public",
       },
@@ -137,7 +142,9 @@ test('every setting can be written', () => {
   expect(resolved).toMatchInlineSnapshot(`
     {
       "configFile": "/p/tote.config.ts",
+      "environment": null,
       "folder": "/p",
+      "homeFolder": "/p/.tote",
       "lake": {
         "baseAfter": {
           "files": 4,
@@ -189,6 +196,7 @@ test('every setting can be written', () => {
           "url": "postgres://u:***@h/w",
           "variable": "W",
         },
+        "ledger": "tote",
         "readers": [
           "bi",
         ],
@@ -264,7 +272,7 @@ test('settings that are missing, unknown, or of another kind', () => {
       "seeds: seeds must be a string, not null",
       "models: models must not be empty",
       "lake: lake must be an object { … }, not a string",
-      "pipeline: "pipeline" is not a setting of the project. There is: name, sources, seeds, models, maskSecret, lake, warehouse",
+      "pipeline: "pipeline" is not a setting of the project. There is: name, sources, seeds, models, maskSecret, lake, warehouse, environments",
     ]
   `)
   expect(
@@ -459,7 +467,7 @@ test('an editor knows the settings', () => {
   >()
   expectTypeOf<'5 parsecs'>().not.toExtend<ProjectConfig['sources'][string]['lockTimeout']>()
   expectTypeOf<keyof ProjectConfig>().toEqualTypeOf<
-    'name' | 'sources' | 'seeds' | 'models' | 'maskSecret' | 'lake' | 'warehouse'
+    'name' | 'sources' | 'seeds' | 'models' | 'maskSecret' | 'lake' | 'warehouse' | 'environments'
   >()
 })
 
@@ -545,4 +553,157 @@ test('P10: a mask secret comes from the environment, and is long enough', () => 
     'maskSecret: maskSecret is read from environment variable MASK, which has fewer than 16 characters',
   ])
   expect(secret(env('MASK'))).toEqual(['maskSecret: environment variable MASK is not set'])
+})
+
+const ENVIRONMENTS = {
+  ...CONFIG,
+  sources: { shop: { ...SOURCE, url: env('SHOP_URL') } },
+  environments: {
+    dev: { sources: { shop: { lockTimeout: '1s' } } },
+    prod: {
+      lake: { ingestion: '/srv/lake/in', processed: '/srv/lake/out' },
+      warehouse: { schema: 'mart', ledger: 'tote' },
+    },
+  },
+} as const satisfies ProjectConfig
+
+/** What one environment does not share with another. */
+function own(config: unknown, name: string | null): unknown {
+  const { lake, warehouse, stateFolder, homeFolder, sources, environment } = project(config, {
+    env: name,
+    environment: { SHOP_URL: URL },
+  })
+  const { ingestion, processed } = lake
+  const { schema, ledger } = warehouse
+  const lockTimeoutMs = sources[0]?.lockTimeoutMs
+  return {
+    environment,
+    ingestion,
+    processed,
+    schema,
+    ledger,
+    stateFolder,
+    homeFolder,
+    lockTimeoutMs,
+  }
+}
+
+test('an environment changes settings, and has a lake, a star, a ledger and a state of its own', () => {
+  const home = { homeFolder: '/p/.tote' }
+  expect(own(ENVIRONMENTS, null)).toEqual({
+    ...home,
+    environment: null,
+    ingestion: '/p/.tote/lake/ingestion',
+    processed: '/p/.tote/lake/processed',
+    schema: 'public',
+    ledger: 'tote',
+    stateFolder: '/p/.tote',
+    lockTimeoutMs: 5000,
+  })
+  expect(own(ENVIRONMENTS, 'dev')).toEqual({
+    ...home,
+    environment: 'dev',
+    ingestion: '/p/.tote/lake/ingestion-dev',
+    processed: '/p/.tote/lake/processed-dev',
+    schema: 'public_dev',
+    ledger: 'tote_dev',
+    stateFolder: '/p/.tote/environments/dev',
+    lockTimeoutMs: 1000,
+  })
+  expect(own(ENVIRONMENTS, 'prod')).toEqual({
+    ...home,
+    environment: 'prod',
+    ingestion: '/srv/lake/in',
+    processed: '/srv/lake/out',
+    schema: 'mart',
+    ledger: 'tote',
+    stateFolder: '/p/.tote/environments/prod',
+    lockTimeoutMs: 5000,
+  })
+})
+
+test('lists and references are replaced whole, objects setting by setting; a source may be added', () => {
+  const config = {
+    ...CONFIG,
+    sources: { shop: { ...SOURCE, tables: { include: ['a', 'b'], exclude: ['c'] } } },
+    environments: {
+      dev: {
+        sources: {
+          shop: { url: env('DEV_URL'), tables: { include: ['d'] } },
+          more: SOURCE,
+        },
+      },
+    },
+  }
+  const { sources } = project(config, { env: 'dev', environment: { DEV_URL: URL } })
+  expect(sources.map(({ name, tables }) => [name, tables])).toEqual([
+    ['shop', { include: ['public.d'], exclude: ['public.c'] }],
+    ['more', { include: ['public.*'], exclude: ['public._prisma_migrations'] }],
+  ])
+  // What the environment replaces need not be set.
+  expect(
+    problems(
+      { ...config, sources: { shop: { ...SOURCE, url: env('UNSET') } } },
+      {
+        env: 'dev',
+        environment: { DEV_URL: URL },
+      },
+    ),
+  ).toEqual([])
+})
+
+test('what is wrong in any environment is said where it is written; variables count for the chosen one', () => {
+  const config = {
+    ...CONFIG,
+    environments: {
+      dev: {
+        warehouse: { url: env('UNSET'), schemas: 'x' },
+        sources: { shop: { lockTimeout: 5 } },
+        name: 'other',
+      },
+      prod: { sources: { shop: { tables: { include: [] } } } },
+      'pre prod': {},
+      none: 5,
+    },
+  }
+  const elsewhere = [
+    'environments["pre prod"]: "pre prod" cannot be the name of an environment: schemas and folders are called by it, so it may hold a-z, 0-9 and "_" (31 at most) and must begin with a letter',
+    'environments.none: environments.none must be an object { … } of settings',
+    'environments.dev.name: name is the same in every environment',
+    'environments.dev.warehouse.schemas: "schemas" is not a setting of warehouse. Did you mean "schema"?',
+    'environments.prod.sources.shop.tables.include: sources.shop.tables.include must name at least one table',
+  ]
+  expect(new Set(problems(config))).toEqual(new Set(elsewhere))
+  expect(new Set(problems(config, { env: 'dev' }))).toEqual(
+    new Set([
+      'environments.dev.warehouse.url: environment variable UNSET is not set',
+      ...elsewhere,
+    ]),
+  )
+  expect(problems({ ...CONFIG, environments: [] })).toEqual([
+    'environments: environments must be an object { … }, by name',
+  ])
+  expect(problems({ ...CONFIG, environment: {} })).toEqual([
+    'environment: "environment" is not a setting of the project. Did you mean "environments"?',
+  ])
+})
+
+test('two environments never share a zone; a star never lies with a ledger', () => {
+  const dev = {
+    lake: { ingestion: '.tote/../.tote/lake/ingestion' },
+    warehouse: { schema: 'x', ledger: 'x' },
+  }
+  expect(problems({ ...CONFIG, environments: { dev } }, { env: 'dev' })).toEqual([
+    'environments.dev.warehouse.schema: warehouse.schema must not be "x", where the ledger lies',
+  ])
+  const shared = { ...dev, warehouse: {} }
+  expect(problems({ ...CONFIG, environments: { dev: shared } }, { env: 'dev' })).toEqual([
+    'environments.dev.lake.ingestion: lake.ingestion is the folder without an environment, too',
+  ])
+  expect(problems({ ...CONFIG, environments: { dev: shared } })).toEqual([
+    'lake.ingestion: lake.ingestion is the folder of environment "dev", too',
+  ])
+  expect(problems({ ...CONFIG, warehouse: { url: URL, schema: 'tote' } })).toEqual([
+    'warehouse.schema: warehouse.schema must not be "tote", where the ledger lies',
+  ])
 })

@@ -20,6 +20,7 @@ describe('help', () => {
         -V, --version          the version
         -C, --cwd <dir>        the project, when it is not here
         -c, --config <file>    another file than tote.config.ts (env: TOTE_CONFIG)
+        -e, --env <name>       an environment of the project (env: TOTE_ENV)
         --json                 the answer as JSON on stdout
         -q, --quiet            only the answer, warnings and errors
         -v, --verbose          more; -vv with stacks
@@ -39,7 +40,7 @@ describe('help', () => {
         tote run               carry the first batch
       "
     `)
-    expect(stdout.trimEnd().split('\n').length).toBeLessThanOrEqual(25)
+    expect(stdout.trimEnd().split('\n').length).toBeLessThanOrEqual(36)
   })
 
   test('with a project named, the help ends with three examples', async () => {
@@ -77,6 +78,7 @@ describe('help', () => {
         -C, --cwd <dir>             the project, when it is not here
         -c, --config <file>         another file than tote.config.ts (env:
                                     TOTE_CONFIG)
+        -e, --env <name>            an environment of the project (env: TOTE_ENV)
         --json                      the answer as JSON on stdout
         -q, --quiet                 only the answer, warnings and errors
         -v, --verbose               more; -vv with stacks

@@ -57,7 +57,7 @@ async function open(
   readers: readonly string[] = [],
   schema = 'public',
 ): Promise<Warehouse> {
-  const made = await openPostgresWarehouse({ url, schema, readers })
+  const made = await openPostgresWarehouse({ url, schema, ledger: 'tote', readers })
   opened.push(made)
   return made
 }

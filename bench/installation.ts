@@ -33,6 +33,19 @@ export async function installFiles(
   })
 }
 
+/** The same project and lake, with an empty warehouse. */
+export async function anotherWarehouse(
+  place: Place,
+  installation: Installation,
+): Promise<Installation> {
+  const warehouseUrl = (await place.createDatabase()).ownerUrl
+  return {
+    ...installation,
+    warehouseUrl,
+    env: { ...installation.env, WAREHOUSE_URL: warehouseUrl },
+  }
+}
+
 async function install(
   place: Place,
   source: BenchDatabase,

@@ -32,3 +32,9 @@ export function readParquet(paths: readonly string[]): string {
   // A folder named like a column (`env=prod`) above the lake would replace that column's values.
   return `read_parquet([${paths.map(quoteText).join(', ')}], hive_partitioning = false)`
 }
+
+/** The same over one file, with a further column: each row's place in the file, from 0. */
+export function readParquetInOrder(path: string, place: string): string {
+  const relation = `read_parquet(${quoteText(path)}, hive_partitioning = false, file_row_number = true)`
+  return `(select * exclude (file_row_number), file_row_number as ${quoteName(place)} from ${relation})`
+}

@@ -3,6 +3,7 @@
  * found through the manifests that closed the previous bases, so the newest manifest stays small.
  */
 import { changedRows, currentRows, newestChanges, type Among } from '../columns/current.ts'
+import { readParquetInOrder } from '../columns/file-parquet.ts'
 import type { WrittenFile } from '../columns/file.ts'
 import type { Column } from '../types.ts'
 import { recordCarried } from './carried.ts'
@@ -115,6 +116,31 @@ export async function newestIn(
   files: readonly DataFile[],
 ): Promise<string> {
   return newestChanges(entry.columns, entry.key, await localFiles(zone, files))
+}
+
+const PLACE_COLUMN = '_tote_place'
+
+/**
+ * A relation with `_tote_op`, `_tote_batch` and the columns, over change files that filesBetween found.
+ * One file of upserts alone is in the order of the key as it lies: there `place` names a column with
+ * each row's place in it, so that numbering the rows needs no sorting.
+ */
+export async function changesWithPlace(
+  zone: Zone,
+  entry: TableEntry,
+  files: readonly DataFile[],
+): Promise<{ readonly relation: string; readonly place: string | null }> {
+  const local = await localFiles(zone, files)
+  const [only, ...others] = local
+  const inOrder =
+    only?.format === 'parquet' &&
+    others.length === 0 &&
+    files.every(({ deletes, merged }) => deletes === 0 && merged === undefined) &&
+    Object.keys(only.carried).length === 0 &&
+    entry.columns.every(({ name }) => name.toLowerCase() !== 'file_row_number')
+  return only !== undefined && inOrder
+    ? { relation: readParquetInOrder(only.path, PLACE_COLUMN), place: PLACE_COLUMN }
+    : { relation: `(${changedRows(entry.columns, local)})`, place: null }
 }
 
 /** A `select` of `_tote_op`, `_tote_batch` and the columns: every change of the table up to `batch`. */

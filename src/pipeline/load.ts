@@ -5,7 +5,7 @@
 import { ToteError } from '../errors.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
-import { changesIn, filesOfBatch } from '../lake/read.ts'
+import { changesWithPlace, filesOfBatch } from '../lake/read.ts'
 import type { Model } from '../models/model.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, StarChanges } from '../warehouse/warehouse.ts'
@@ -88,7 +88,7 @@ async function changesOf(
       if (entry === undefined)
         throw new RangeError(`no table "${table.name}" in manifest ${manifest.number}`)
       const files = await filesOfBatch(project.processed, newest, table.name, manifest.batch)
-      const relation = `(${await changesIn(project.processed, entry, files)})`
+      const { relation, place } = await changesWithPlace(project.processed, entry, files)
       const rows = files.reduce((sum, file) => sum + file.rows, 0)
       const deletes = files.reduce((sum, file) => sum + file.deletes, 0)
       return {
@@ -96,7 +96,7 @@ async function changesOf(
         upserts: rows - deletes,
         deletes,
         rowsInLake: entry.rows,
-        rows: { chunks: (select) => engine.chunks(select(relation)) },
+        rows: { chunks: (select) => engine.chunks(select(relation, place)) },
       }
     }),
   )

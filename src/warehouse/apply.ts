@@ -28,7 +28,7 @@ import { entryValues, parseEntry, placeInLedger, refuseRows, type Ledger } from 
 import { fillTable, mergeTable } from './load.ts'
 import { carriedColumn, countRows, type Target } from './merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
-import { beginLoading, lockLedger, lockPipeline } from './session.ts'
+import { beginLoading, lockLedger, lockPipeline, moreMemoryForKeys } from './session.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, StarBatch, StarChanges } from './warehouse.ts'
@@ -213,6 +213,7 @@ async function finishTables(
   },
 ): Promise<void> {
   const created = plans.filter(({ action }) => action === 'create').map(({ layout }) => layout)
+  if (created.length > 0) await run('set aside memory', moreMemoryForKeys)
   for (const layout of created)
     await run(`add the primary key of "${layout.table.name}"`, addPrimaryKey(schema, layout))
   for (const { layout, action, found } of plans) {

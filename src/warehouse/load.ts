@@ -24,6 +24,7 @@ import {
   upsertRows,
   type BatchStamp,
   type CarriedColumn,
+  type SelectRows,
   type Target,
 } from './merge.ts'
 import type { StarChanges } from './warehouse.ts'
@@ -119,7 +120,7 @@ async function fillStage(load: TableLoad, context: Context): Promise<void> {
 interface Copy {
   readonly into: string
   readonly columns: readonly BinaryColumn[]
-  readonly select: (relation: string) => string
+  readonly select: SelectRows
 }
 
 async function copyRows(

@@ -50,21 +50,29 @@ function castType(type: string): string {
   return type.replace(/\(\d+(,-?\d+)?\)/, '')
 }
 
+/** What is asked of a RowReader. */
+export type SelectRows = (relation: string, place: string | null) => string
+
 /** What DuckDB is asked for a first load: the new rows, numbered in the order of the key. */
 export function selectNewRows(
   { layout, columns, recordIdType }: Target,
   stamp: BatchStamp,
-): (relation: string) => string {
+): SelectRows {
   const names = quoteNames(columns.map(({ name }) => name))
   const upserts = `where ${quoteName(OP_COLUMN)} = 'u'`
   if (layout.recordId === null) return (relation) => `select ${names} from ${relation} ${upserts}`
-  const number = `cast(row_number() over (order by ${quoteNames(layout.table.key)}) as ${recordIdType})`
+  // Sorting would keep the server waiting, and all rows in memory.
+  const number = (place: string | null): string =>
+    place === null
+      ? `row_number() over (order by ${quoteNames(layout.table.key)})`
+      : `${quoteName(place)} + 1`
   const stamped = `cast(${quoteText(stamp.instant)} as timestamptz), cast(${stamp.batch} as bigint)`
-  return (relation) => `select ${number}, ${names}, ${stamped} from ${relation} ${upserts}`
+  return (relation, place) =>
+    `select cast(${number(place)} as ${recordIdType}), ${names}, ${stamped} from ${relation} ${upserts}`
 }
 
 /** What DuckDB is asked for later loads: every change, upserts numbered. Numbers come from DuckDB always, so that collations cannot differ. */
-export function selectChanges({ layout, columns }: Target): (relation: string) => string {
+export function selectChanges({ layout, columns }: Target): SelectRows {
   const names = quoteNames(columns.map(({ name }) => name))
   const op = quoteName(OP_COLUMN)
   if (layout.recordId === null) return (relation) => `select ${op}, ${names} from ${relation}`

@@ -48,6 +48,10 @@ export function lockPipeline(pipeline: string, ledger: string): string {
   ].join('; ')
 }
 
+/** Keys of large new tables are sorted in memory; a server that is set to give more keeps that. */
+export const moreMemoryForKeys = `select set_config('maintenance_work_mem', '256MB', true)
+where pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')`
+
 /** Held while the ledger itself is created: two pipelines may begin at once. */
 export const lockLedger = "select pg_advisory_xact_lock(hashtextextended('tote ledger', 0))"
 

@@ -15,7 +15,13 @@ import { dueCompaction, writeDueBases, type BasePolicy } from '../../src/lake/ba
 import { goOnWith } from '../../src/lake/carried.ts'
 import { fromMicros } from '../../src/lake/instant.ts'
 import type { CommittedManifest, DataFile, TableEntry } from '../../src/lake/manifest.ts'
-import { changesIn, filesBetween, filesOfBatch, rowsAsOf } from '../../src/lake/read.ts'
+import {
+  changesIn,
+  changesWithPlace,
+  filesBetween,
+  filesOfBatch,
+  rowsAsOf,
+} from '../../src/lake/read.ts'
 import { writeRows } from '../../src/lake/write.ts'
 import { openZone, type Zone } from '../../src/lake/zone.ts'
 import { openFolderStore } from '../../src/storage/store-folder.ts'
@@ -299,6 +305,53 @@ test('a file has field ids, is sorted by key, and its entry says what is in it',
     0,
     4,
   ])
+})
+
+test('P7: places in a file are the order of the key, of every row group and by any number of threads', async () => {
+  const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
+  const parallel = await openEngine({ tempFolder: join(folder, 'tmp'), threads: 4 })
+  const write = async (relation: string, counts: { rows: number; deletes: number }) =>
+    writeRows(zone, parallel, {
+      chain: 'shop',
+      table: 't',
+      relation,
+      columns: COLUMNS,
+      key: KEY,
+      batch: 1,
+      instant: fromMicros(1n),
+      base: false,
+      ...counts,
+    })
+  const select = (count: number, op: string): string =>
+    `(select ${op} as "_tote_op", ((i * 7919) % ${count} // 3)::integer as "id", chr((97 + (i * 7919) % ${count} % 3)::integer) as "the ""part""", i::varchar as "env" from range(${count}) r(i))`
+  const entry: TableEntry = {
+    columns: COLUMNS,
+    key: KEY,
+    shape: '',
+    position: {},
+    rows: 0,
+    base: [],
+    files: [],
+    previous: null,
+  }
+  try {
+    const count = 600_000
+    const file = await write(select(count, "'u'"), { rows: count, deletes: 0 })
+    const { relation, place } = await changesWithPlace(zone, entry, [file])
+    expect(place).not.toBeNull()
+    const [row] = await parallel.rows(
+      `select count(*) as n, count(*) filter (where number <> place + 1) as displaced
+       from (select row_number() over (order by "id", "the ""part""") as number, "${place}" as place from ${relation})`,
+    )
+    expect([Number(row?.['n']), Number(row?.['displaced'])]).toEqual([count, 0])
+    // A delete is no row of its own, and a second file begins anew.
+    const deletes = await write(select(9, "if(i = 1, 'd', 'u')"), { rows: 9, deletes: 1 })
+    expect((await changesWithPlace(zone, entry, [deletes])).place).toBeNull()
+    expect((await changesWithPlace(zone, entry, [file, file])).place).toBeNull()
+    expect((await changesWithPlace(zone, entry, [])).place).toBeNull()
+  } finally {
+    parallel.close()
+  }
 })
 
 test('P3: rows are never read from a file that is not what its manifest says', async () => {

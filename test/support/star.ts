@@ -139,7 +139,7 @@ async function makeChanges(
     upserts: Number(counts?.['u']),
     deletes: Number(counts?.['d']),
     rowsInLake: changes.rowsInLake ?? present.size,
-    rows: { chunks: (select) => engine.chunks(select(relation)) },
+    rows: { chunks: (select) => engine.chunks(select(relation, null)) },
   }
 }
 

@@ -43,12 +43,14 @@ function target(kind: StarTable['kind'], key: readonly string[] = ['order "id"',
 
 test('what DuckDB is asked: numbered in the order of the key, by DuckDB in first and later loads alike', () => {
   expect([
-    selectNewRows(target('fact'), stamp)('rows'),
-    selectChanges(target('fact'))('rows'),
-    selectChanges(target('table'))('rows'),
+    selectNewRows(target('fact'), stamp)('rows', null),
+    selectNewRows(target('fact'), stamp)('rows', 'place'),
+    selectChanges(target('fact'))('rows', null),
+    selectChanges(target('table'))('rows', null),
   ]).toMatchInlineSnapshot(`
     [
       "select cast(row_number() over (order by "order ""id""", "line") as integer), "order ""id""", "line", "took", cast('2026-11-20T09:07:00.000456Z' as timestamptz), cast(7 as bigint) from rows where "_tote_op" = 'u'",
+      "select cast("place" + 1 as integer), "order ""id""", "line", "took", cast('2026-11-20T09:07:00.000456Z' as timestamptz), cast(7 as bigint) from rows where "_tote_op" = 'u'",
       "select "_tote_op", row_number() over (partition by "_tote_op" order by "order ""id""", "line"), "order ""id""", "line", "took" from rows",
       "select "_tote_op", "order ""id""", "line", "took" from rows",
     ]

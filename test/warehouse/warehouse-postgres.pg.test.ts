@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { SelectRows } from '../../src/warehouse/merge.ts'
 import type { Warehouse } from '../../src/warehouse/warehouse.ts'
 import { openPostgresWarehouse } from '../../src/warehouse/warehouse-postgres.ts'
 import { testServer, type TestDatabase } from '../support/postgres.ts'
@@ -452,7 +453,7 @@ describe('exactly once', () => {
     const killed = batch.changes.map((table) => ({
       ...table,
       rows: {
-        chunks: async function* (select: (relation: string) => string) {
+        chunks: async function* (select: SelectRows) {
           let chunk = 0
           for await (const rows of table.rows.chunks(select)) {
             yield rows

@@ -40,7 +40,7 @@ export function dueCompaction(entry: TableEntry, policy: BasePolicy): 'base' | '
   const since = sinceBase(entry)
   const changed = since.reduce((sum, file) => sum + file.rows, 0)
   if (changed > Math.max(entry.rows, fewRows)) return 'base'
-  if (entry.files.length <= files) return null
+  if (since.length <= files) return null
   if (entry.rows <= fewRows || changed * share >= entry.rows) return 'base'
   return mergeRuns(since).some((run) => run.length > 1) ? 'merge' : 'base'
 }

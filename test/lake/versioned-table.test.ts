@@ -400,8 +400,8 @@ test('a base is due after enough changed rows; after many files a base of a smal
   })
   const due = (rows: number, base: number[], files: number[]): string | null =>
     dueCompaction(entry(rows, base, files), { files: 3 })
-  expect(due(10, [], [10, 1, 1])).toBe(null)
-  expect(due(10, [], [10, 1, 1, 1])).toBe('base')
+  expect(due(10, [], [10, 1, 1, 1])).toBe(null)
+  expect(due(10, [], [10, 1, 1, 1, 1])).toBe('base')
   expect(due(10, [10], [1, 1, 1])).toBe(null)
   expect(due(10, [10], [1, 1, 1, 1])).toBe('base')
   // The first load is no change of itself, however large.
@@ -410,9 +410,13 @@ test('a base is due after enough changed rows; after many files a base of a smal
   expect(due(500_000, [], [500_000, 500_001])).toBe('base')
   expect(due(500_000, [500_000], [250_000, 250_001])).toBe('base')
   // A large table of which little has changed is not copied.
-  expect(due(5_000_000, [], [5_000_000, 1, 1, 1])).toBe('merge')
+  expect(due(5_000_000, [], [5_000_000, 1, 1, 1, 1])).toBe('merge')
   expect(due(5_000_000, [5_000_000], [1, 1, 1, 1])).toBe('merge')
   expect(due(5_000_000, [5_000_000], [1, 1, 1, 625_000])).toBe('base')
+  // A first batch of many files is a base of many files.
+  const parts = Array.from({ length: 80 }, () => ({ ...file(250_000, 1) }))
+  const large = { ...entry(20_000_000, [], []), files: parts }
+  expect(dueCompaction(large, { files: 3 })).toBe(null)
   // Nothing would become fewer.
   expect(due(5_000_000, [5_000_000], [64, 16, 4, 1])).toBe('base')
 })

@@ -30,6 +30,10 @@ afterAll(async () => {
   await Promise.all(folders.map(async (folder) => rm(folder, { recursive: true, force: true })))
 })
 
+const URLS = Object.fromEntries(
+  ['SHOP_URL', 'DATABASE_URL', 'WAREHOUSE_URL'].map((name) => [name, 'postgres://r:p@localhost/x']),
+)
+
 /** The fenced blocks of a language. */
 function blocks(page: string, language: string): string[] {
   const fence = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm')
@@ -64,8 +68,14 @@ describe('every command line in the docs is understood', () => {
       const argv = words
         .slice(1)
         .map((word) => (word === 'NAME' ? 'ConfigInvalid' : word === 'STAGE' ? 'load' : word))
-      const { exit, stderr } = await play(argv, { pipeline: { openProject }, surface: { cwd } })
+        .map((word) => (word === '[DIR]' ? 'shop' : word))
+      const { exit, stderr } = await play(argv, {
+        pipeline: { openProject, init: openProject },
+        surface: { cwd, env: URLS },
+      })
       if (argv[0] === 'explain') expect(exit).toBe(0)
+      else if (argv.join(' ').match(/^init( shop)?$/))
+        expect(stderr).toContain('Which database is to be read?')
       else expect(stderr).toContain('ConfigNotFound')
     })
   }

@@ -94,3 +94,13 @@ export function readWord<Word extends string>(words: readonly Word[]): (text: st
     )
   }
 }
+
+/** Words between commas; the flag may also be given several times. */
+export function readList(text: string, before: readonly string[] = []): readonly string[] {
+  const words = text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '')
+  if (words.length === 0) throw new InvalidArgumentError('It names nothing.')
+  return [...before, ...words]
+}

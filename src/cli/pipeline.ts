@@ -3,6 +3,7 @@
  * pay for a database driver.
  */
 import type { check } from '../inspect/check.ts'
+import type { init } from '../init/init.ts'
 import type { openProject } from '../project/project.ts'
 import type { query } from '../inspect/query.ts'
 import type { run } from '../pipeline/run.ts'
@@ -14,6 +15,7 @@ export interface Pipeline {
   readonly status: typeof status
   readonly query: typeof query
   readonly check: typeof check
+  readonly init: typeof init
 }
 
 export const pipeline: Pipeline = {
@@ -22,4 +24,5 @@ export const pipeline: Pipeline = {
   status: async (...given) => (await import('../inspect/status.ts')).status(...given),
   query: async (...given) => (await import('../inspect/query.ts')).query(...given),
   check: async (...given) => (await import('../inspect/check.ts')).check(...given),
+  init: async (...given) => (await import('../init/init.ts')).init(...given),
 }

@@ -21,6 +21,8 @@ export interface Surface {
   random(bytes: number): Uint8Array
   /** All of stdin. */
   readInput(): Promise<string>
+  /** Asks the person at the terminal; null where there is none. */
+  readonly ask: ((question: string) => Promise<string>) | null
 }
 
 /** Exit codes by custom: 128 and the signal's number. */
@@ -44,6 +46,31 @@ export function openSurface(): Surface {
     now: () => new Date(),
     random: (bytes) => randomBytes(bytes),
     readInput: () => text(addAbortSignal(controller.signal, process.stdin)),
+    ask:
+      process.stdin.isTTY && process.stderr.isTTY
+        ? async (question) => askPerson(question, controller.signal)
+        : null,
+  }
+}
+
+/** One line from the terminal. Throws RunCancelled when the person ends the input instead. */
+async function askPerson(question: string, signal: AbortSignal): Promise<string> {
+  const { createInterface } = await import('node:readline/promises')
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // In raw mode the terminal sends no signal for Ctrl-C.
+  terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  try {
+    const ended = new Promise<never>((_, reject) => {
+      terminal.once('close', () =>
+        reject(new ToteError('RunCancelled', 'The question was not answered; nothing was written')),
+      )
+    })
+    return await Promise.race([terminal.question(question, { signal }), ended])
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    terminal.close()
   }
 }
 

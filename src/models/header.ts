@@ -22,6 +22,7 @@ export const HEADER_NAMES = [
   'nullable',
   'references',
   'types',
+  'unique',
   'check',
   'check warn',
   'comment',
@@ -38,8 +39,15 @@ interface Entry {
 
 const KINDS: readonly ModelKind[] = ['dimension', 'fact', 'table']
 /** A comma at the end of these goes on in the next line. */
-const LISTS: readonly HeaderName[] = ['key', 'nullable', 'references', 'types']
-const REPEATABLE: readonly HeaderName[] = ['nullable', 'references', 'types', 'check', 'check warn']
+const LISTS: readonly HeaderName[] = ['key', 'nullable', 'references', 'types', 'unique']
+const REPEATABLE: readonly HeaderName[] = [
+  'nullable',
+  'references',
+  'types',
+  'unique',
+  'check',
+  'check warn',
+]
 /** PostgreSQL cuts longer names off. */
 export const MAX_NAME_BYTES = 63
 
@@ -155,7 +163,7 @@ function readHeader(entries: readonly Entry[], found: Found): Header {
     nullable: readNullable(entries, lines, found),
     references: readReferences(entries, lines, found),
     types: readTypes(entries, lines, found),
-    checks: readChecks(entries, lines),
+    checks: readChecks(entries, lines, found),
     comment: one('comment')?.value ?? null,
     drivenBy: readDrivenBy(one('driven by'), found),
     lines,
@@ -245,11 +253,21 @@ function readTypes(
   return types
 }
 
-function readChecks(entries: readonly Entry[], lines: Record<string, number>): Check[] {
+function readChecks(
+  entries: readonly Entry[],
+  lines: Record<string, number>,
+  found: Found,
+): Check[] {
   return entries
-    .filter(({ name }) => name === 'check' || name === 'check warn')
-    .map(({ name, value, line }, index) => {
+    .filter(({ name }) => name === 'check' || name === 'check warn' || name === 'unique')
+    .map((entry, index) => {
+      const { name, value, line } = entry
       lines[`check ${index}`] = line
+      if (name === 'unique') {
+        const columns = readNames(entry, found)
+        const said = `unique(${columns.join(', ')})`
+        return { name: said, severity: 'error', rule: { type: 'unique', columns } }
+      }
       return {
         name: value,
         severity: name === 'check' ? 'error' : 'warn',

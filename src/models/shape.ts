@@ -150,6 +150,8 @@ function headerFindings(model: ModelText, outputs: readonly OutputColumn[]): Fin
   if (model.nullable !== 'all') mustExist('nullable', model.nullable)
   for (const { column } of model.references) mustExist(`references ${column}`, [column])
   for (const column of Object.keys(model.types)) mustExist(`types ${column}`, [column])
+  for (const [index, { rule }] of model.checks.entries())
+    if (rule.type === 'unique') mustExist(`check ${index}`, rule.columns)
   const recordId = model.recordId?.toLowerCase()
   if (known.some((name) => name.toLowerCase() === recordId)) {
     findings.push(

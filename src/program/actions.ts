@@ -1,14 +1,33 @@
 /** The commands that do something: their flags and help. Their code is imported when they are called. */
 import { type Command, Option } from 'commander'
-import { readDuration, readWord } from '../cli/flags.ts'
+import { readDuration, readList, readWord } from '../cli/flags.ts'
 import type { CheckFlags } from '../commands/check.ts'
+import type { InitFlags } from '../commands/init.ts'
 import type { RunFlags } from '../commands/run.ts'
 import type { Stage } from '../types.ts'
 import type { Act } from './act.ts'
 
 export function addActions(program: Command, act: Act): void {
+  addInit(program, act)
   addRun(program, act)
   addCheck(program, act)
+}
+
+function addInit(program: Command, act: Act): void {
+  program
+    .command('init')
+    .description("write a project from a database's catalogue")
+    .argument('[dir]', 'where; made when it is not there', '.')
+    .option('--source <url>', 'the PostgreSQL to read: a URL, or env:NAME of a variable')
+    .option('--warehouse <url>', 'the PostgreSQL to load; without it, an embedded one')
+    .option('--schema <names>', 'only tables of these schemas', readList)
+    .option('--tables <patterns>', 'only these: table, schema.table, with *', readList)
+    .option('-y, --yes', 'ask nothing')
+    .action((dir: string, flags: InitFlags, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../commands/init.ts')).commandInit(invocation, dir, flags),
+      ),
+    )
 }
 
 function addRun(program: Command, act: Act): void {

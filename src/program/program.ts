@@ -106,10 +106,10 @@ const EXAMPLES = `Examples:
   tote query "select count(*) from dim_date"  ask the lake; --warehouse asks the warehouse`
 
 /** Also shown with ConfigNotFound. */
-const BEGIN = `To begin, in an empty folder:
-  write tote.config.ts   export default defineProject({ name, sources, warehouse })
-  tote check --live      can we reach everything?
-  tote run               carry the first batch`
+const BEGIN = `To begin:
+  tote init shop --source env:DATABASE_URL   a project from any PostgreSQL, in ./shop
+  tote -C shop check --live                  can we reach everything?
+  tote -C shop run                           carry the first batch`
 
 /** The command that was meant, as far as that can be told from a line that was not understood. */
 function commandIn(argv: readonly string[]): string {

@@ -150,7 +150,7 @@ describe('problems of a header', () => {
   test('an unknown name near to none', () => {
     expect(problemsOf('-- materialized: true')).toMatchInlineSnapshot(`
       [
-        "models/x.sql:3 "materialized" is not a header line. There is: kind, key, record id, nullable, references, types, check, check warn, comment, driven by",
+        "models/x.sql:3 "materialized" is not a header line. There is: kind, key, record id, nullable, references, types, unique, check, check warn, comment, driven by",
       ]
     `)
   })

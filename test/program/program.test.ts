@@ -28,16 +28,17 @@ describe('help', () => {
         -h, --help             help; also after a command
 
       Commands:
+        init [options] [dir]   write a project from a database's catalogue
         run [options]          carry one batch from the sources to the warehouse
         check [options]        look for mistakes before a run
         status                 how fresh every table is, and how the last runs went
         query [options] <sql>  ask the lake or the warehouse, read-only
         explain [name]         what the name of an error means
 
-      To begin, in an empty folder:
-        write tote.config.ts   export default defineProject({ name, sources, warehouse })
-        tote check --live      can we reach everything?
-        tote run               carry the first batch
+      To begin:
+        tote init shop --source env:DATABASE_URL   a project from any PostgreSQL, in ./shop
+        tote -C shop check --live                  can we reach everything?
+        tote -C shop run                           carry the first batch
       "
     `)
     expect(stdout.trimEnd().split('\n').length).toBeLessThanOrEqual(36)
@@ -152,10 +153,10 @@ describe('what a command throws', () => {
 
         more    tote explain ConfigNotFound
 
-      To begin, in an empty folder:
-        write tote.config.ts   export default defineProject({ name, sources, warehouse })
-        tote check --live      can we reach everything?
-        tote run               carry the first batch
+      To begin:
+        tote init shop --source env:DATABASE_URL   a project from any PostgreSQL, in ./shop
+        tote -C shop check --live                  can we reach everything?
+        tote -C shop run                           carry the first batch
       "
     `)
   })

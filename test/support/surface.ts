@@ -61,6 +61,7 @@ export async function play(argv: readonly string[], options: Play = {}): Promise
       now: () => new Date('2026-11-20T11:06:48.000Z'),
       random: (bytes) => new Uint8Array(bytes).fill(turn),
       readInput: async () => '',
+      ask: null,
       ...surface,
     },
     {
@@ -69,6 +70,7 @@ export async function play(argv: readonly string[], options: Play = {}): Promise
       status: unused,
       query: unused,
       check: unused,
+      init: unused,
       ...pipeline,
     },
   )

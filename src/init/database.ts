@@ -1,0 +1,308 @@
+/**
+ * Reads what init must know of a database. Which tables can be carried, under which names and as what,
+ * the source itself says: what it refuses is left out, with its reason.
+ */
+import { withSchema, writeTableName } from '../config/table-name.ts'
+import { ToteError, type Problem } from '../errors.ts'
+import type { Context } from '../events.ts'
+import { canonicalPostgresType } from '../models/types.ts'
+import { connect, type Connection, type TextRow } from '../postgres/connection.ts'
+import { listRelations, type Relation } from '../postgres/catalogue.ts'
+import { beginReading } from '../postgres/session.ts'
+import { listExtensionTables, readTableFacts } from '../postgres/table-facts.ts'
+import { chooseTables, isNamed } from '../sources/patterns.ts'
+import { openPostgresSource } from '../sources/source-postgres.ts'
+import type { SourceColumn, SourceSnapshot, SourceTable } from '../sources/source.ts'
+import type { Found, FoundColumn, FoundTable, LeftOut } from './found.ts'
+
+export interface ReadOptions {
+  /** The source's name in the project. */
+  readonly source: string
+  readonly url: string
+  /** Only these schemas; all when empty. */
+  readonly schemas: readonly string[]
+  /** Only tables that match these patterns; all when empty. */
+  readonly tables: readonly string[]
+  /** Schemas that are Tote's own. */
+  readonly ownSchemas: readonly string[]
+}
+
+const LIMITS = { lockTimeoutMs: 10_000, statementTimeoutMs: 120_000 }
+
+/** Tables of tools that keep their books in the database. */
+const BOOKKEEPING =
+  /^(_prisma_migrations|schema_migrations|ar_internal_metadata|django_migrations|flyway_schema_history|alembic_version|knex_migrations|knex_migrations_lock|__drizzle_migrations|databasechangelog|databasechangeloglock)$/i
+
+/** Throws SourceTableUnknown when nothing can be carried, and what connecting throws. */
+export async function readDatabase(options: ReadOptions, context: Context): Promise<Found> {
+  const connection = await connect({
+    side: 'source',
+    name: options.source,
+    url: options.url,
+    signal: context.signal,
+  })
+  try {
+    await connection.query('begin', beginReading('repeatable read', LIMITS))
+    const listed = await listRelations(connection)
+    const members = await listExtensionTables(connection)
+    const choice = chooseAll(
+      options,
+      listed,
+      new Set(members.map((row) => writeTableName(row['schema'] ?? '', row['name'] ?? ''))),
+    )
+    const { snapshot, tables, leftOut } = await carriedTables(options, choice, context)
+    await snapshot.close()
+    if (tables.length === 0) throw nothing(options, leftOut)
+    return {
+      database: connection.peer.address.slice(connection.peer.address.lastIndexOf('/') + 1),
+      tables: await describeTables(connection, tables),
+      leftOut,
+      defaultSchema: choice.defaultSchema,
+      include: choice.include,
+      exclude: leftOut.flatMap(({ origin, why }) =>
+        choice.matched.has(origin) ? [{ pattern: origin, why }] : [],
+      ),
+    }
+  } finally {
+    await connection.close()
+  }
+}
+
+interface Choice {
+  readonly include: readonly string[]
+  readonly defaultSchema: string
+  readonly relations: readonly Relation[]
+  readonly leftOut: readonly LeftOut[]
+  /** Origins that the include patterns name and that a source would take. */
+  readonly matched: ReadonlySet<string>
+}
+
+function chooseAll(
+  options: ReadOptions,
+  listed: readonly Relation[],
+  members: ReadonlySet<string>,
+): Choice {
+  const mine = listed.filter(({ schema }) => !options.ownSchemas.includes(schema))
+  refuseUnknownSchemas(options, mine)
+  const inSchemas = mine.filter(
+    ({ schema }) => options.schemas.length === 0 || options.schemas.includes(schema),
+  )
+  const isTable = ({ kind }: Relation): boolean => kind === 'r' || kind === 'p'
+  const schemas = [...new Set(inSchemas.filter(isTable).map(({ schema }) => schema))]
+  const defaultSchema = schemas.includes('public') ? 'public' : (schemas[0] ?? 'public')
+  const include =
+    options.tables.length > 0 ? options.tables : schemas.map((schema) => withSchema('*', schema))
+  const chosen =
+    include.length === 0
+      ? []
+      : chooseTables(options.source, inSchemas, { include, exclude: [], defaultSchema })
+  const named = (relation: Relation): boolean =>
+    isNamed(relation, { include: options.tables, exclude: [], defaultSchema })
+  const leftOut = chosen.flatMap((relation): LeftOut[] => {
+    const why = reasonAgainst(relation, members.has(originOf(relation)), named(relation))
+    return why === undefined ? [] : [{ origin: originOf(relation), why }]
+  })
+  const out = new Set(leftOut.map(({ origin }) => origin))
+  return {
+    include,
+    defaultSchema,
+    leftOut,
+    relations: chosen.filter((relation) => !out.has(originOf(relation))),
+    matched: new Set(
+      chosen.filter((relation) => isTable(relation) || named(relation)).map(originOf),
+    ),
+  }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  v: 'is a view',
+  m: 'is a materialized view',
+  f: 'is a foreign table',
+}
+
+function reasonAgainst(
+  { kind, name, readable }: Relation,
+  isMember: boolean,
+  isAsked: boolean,
+): string | undefined {
+  const other = KINDS[kind]
+  if (isAsked) return undefined
+  if (other !== undefined) return `${other}, which is carried only when it is named`
+  if (isMember) return 'belongs to an extension'
+  if (BOOKKEEPING.test(name)) return 'is the bookkeeping of a migration tool'
+  return readable ? undefined : 'cannot be read: SELECT on it, or USAGE on its schema, is missing'
+}
+
+function refuseUnknownSchemas({ source, schemas }: ReadOptions, listed: readonly Relation[]): void {
+  const known = [...new Set(listed.map(({ schema }) => schema))]
+  const unknown = schemas.filter((schema) => !known.includes(schema))
+  if (unknown.length === 0) return
+  throw new ToteError(
+    'SourceTableUnknown',
+    `Source "${source}" has no tables in ${unknown.map((name) => `"${name}"`).join(', ')}.`,
+    { where: '--schema', fix: `one of: ${known.join(', ')}` },
+  )
+}
+
+interface Carried {
+  readonly snapshot: SourceSnapshot
+  readonly tables: readonly { readonly relation: Relation; readonly table: SourceTable }[]
+  readonly leftOut: readonly LeftOut[]
+}
+
+/** Asks the source, leaving out what it refuses, until it takes the rest. */
+async function carriedTables(
+  options: ReadOptions,
+  choice: Choice,
+  context: Context,
+): Promise<Carried> {
+  const leftOut = [...choice.leftOut]
+  let relations = choice.relations
+  for (;;) {
+    if (relations.length === 0) return { snapshot: emptySnapshot, tables: [], leftOut }
+    const patterns = {
+      include: choice.include,
+      exclude: leftOut.flatMap(({ origin }) => (choice.matched.has(origin) ? [origin] : [])),
+      defaultSchema: choice.defaultSchema,
+    }
+    try {
+      const source = openPostgresSource({
+        name: options.source,
+        url: async () => options.url,
+        tables: patterns,
+        table: [],
+        maskSecret: null,
+        limits: LIMITS,
+        giveWayAfterMs: 10_000,
+      })
+      const snapshot = await source.snapshot(context)
+      return { snapshot, tables: pair(snapshot, relations), leftOut }
+    } catch (error) {
+      const refused = error instanceof ToteError ? refusals(error, relations) : new Map()
+      if (refused.size === 0) throw error
+      leftOut.push(...[...refused].map(([origin, why]) => ({ origin, why })))
+      relations = relations.filter((relation) => !refused.has(originOf(relation)))
+    }
+  }
+}
+
+const emptySnapshot = { close: async () => undefined } as SourceSnapshot
+
+/** The source's complaints by table: each names `schema.table`, or a column below it. */
+function refusals(
+  { name, facts }: ToteError,
+  relations: readonly Relation[],
+): ReadonlyMap<string, string> {
+  const refused = new Map<string, string>()
+  if (!['NotSupportedYet', 'TableNotCarried', 'SourceForbidden', 'ValueNotCarried'].includes(name))
+    return refused
+  for (const { where, message } of facts.problems ?? ([] as Problem[])) {
+    const [relation] = relations
+      .filter((one) => where === originOf(one) || where.startsWith(`${originOf(one)}.`))
+      .toSorted((a, b) => originOf(b).length - originOf(a).length)
+    if (relation === undefined) continue
+    const column = where.slice(originOf(relation).length + 1)
+    const text = column === '' ? message : `column ${column} ${message}`
+    const before = refused.get(originOf(relation))
+    refused.set(originOf(relation), before === undefined ? text : `${before}; ${text}`)
+  }
+  return refused
+}
+
+/** The snapshot's tables are those that were chosen, in the same order, perhaps by other names. */
+function pair(snapshot: SourceSnapshot, relations: readonly Relation[]): Carried['tables'] {
+  const origins = Object.keys((snapshot.identity['tables'] ?? {}) as object)
+  return snapshot.tables.map((table, index) => {
+    const relation = relations.find(({ schema, name }) => `${schema}.${name}` === origins[index])
+    if (relation === undefined || origins.length !== snapshot.tables.length)
+      throw new ToteError('SourceBusy', 'The tables of the source changed while they were read.', {
+        fix: 'run again when the migration is over',
+      })
+    return { relation, table }
+  })
+}
+
+async function describeTables(
+  connection: Connection,
+  carried: Carried['tables'],
+): Promise<FoundTable[]> {
+  const { columns, constraints, unique, comments } = await readTableFacts(
+    connection,
+    carried.map(({ relation }) => relation.oid),
+  )
+  return carried.map(({ relation, table }): FoundTable => {
+    const { oid, schema, name } = relation
+    const mine = constraints.get(oid) ?? []
+    const facts = new Map((columns.get(oid) ?? []).map((row) => [Number(row['attnum']), row]))
+    return {
+      origin: originOf(relation),
+      schema,
+      table: name,
+      name: table.name,
+      key: table.key,
+      columns: table.columns.map((column) => describeColumn(column, facts.get(column.attribute))),
+      comment: comments.get(oid)?.[0]?.['comment'] ?? null,
+      foreignKeys: mine
+        .filter((row) => row['contype'] === 'f')
+        .map((row) => ({
+          columns: names(row['columns']),
+          target: writeTableName(row['target_schema'] ?? '', row['target'] ?? ''),
+          targetColumns: names(row['target_columns']),
+        })),
+      unique: (unique.get(oid) ?? []).map((row) => names(row['columns'])),
+      rules: mine.filter((row) => row['contype'] === 'c').map((row) => row['rule'] ?? ''),
+    }
+  })
+}
+
+function describeColumn(column: SourceColumn, row: TextRow | undefined): FoundColumn {
+  const { name, type, carried, notNull, comment } = column
+  const labels = row?.['labels'] ?? null
+  return {
+    name,
+    origin: row?.['attname'] ?? name,
+    type,
+    carried,
+    notNull,
+    comment: comment ?? null,
+    plainType: row?.['foreign_type'] === 't' ? plainType(row, carried) : null,
+    labels: labels === null ? null : (JSON.parse(labels) as string[]),
+    exact: row?.['exact'] !== 'f' && isExact(type, carried, labels !== null),
+  }
+}
+
+/** What a type of this database alone becomes in any other: a domain's base, else text. */
+function plainType(row: TextRow, carried: string): string {
+  const base = canonicalPostgresType(row['base_type'] ?? '')
+  const isArray = row['is_array'] === 't'
+  if (base === undefined) return isArray && row['element_kind'] !== 'c' ? 'text[]' : 'text'
+  // Where a text is sent the server would round to the size; the values are right without it.
+  return carried === 'VARCHAR' && /^(numeric|interval)\(/.test(base)
+    ? base.replace(/\(.*\)/, '')
+    : base
+}
+
+function isExact(type: string, carried: string, isEnum: boolean): boolean {
+  return carried !== 'VARCHAR' || isEnum || /^(text|character varying(\(\d+\))?)$/.test(type)
+}
+
+function names(json: string | null | undefined): readonly string[] {
+  return JSON.parse(json ?? '[]') as string[]
+}
+
+/** As a config writes it, so that no two tables look alike. */
+function originOf({ schema, name }: Pick<Relation, 'schema' | 'name'>): string {
+  return writeTableName(schema, name)
+}
+
+function nothing({ source }: ReadOptions, leftOut: readonly LeftOut[]): ToteError {
+  return new ToteError(
+    'SourceTableUnknown',
+    `Source "${source}" has no table that can be carried.`,
+    {
+      why: leftOut.length === 0 ? 'the database shows no table to this role' : undefined,
+      problems: leftOut.map(({ origin, why }) => ({ where: origin, message: why })),
+      fix: 'grant SELECT on its tables and USAGE on their schemas to the role, or name another database',
+    },
+  )
+}

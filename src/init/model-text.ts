@@ -1,0 +1,97 @@
+/** A planned model as the text of its `.sql` file (grammar in docs/models.md). Pure. */
+import { quoteName } from '../columns/sql.ts'
+import type { PlannedColumn, PlannedModel } from './plan.ts'
+
+const WIDTH = 96
+
+/** The whole file. `source` is the name of the source in the config. */
+export function modelText(model: PlannedModel, source: string): string {
+  const { kind, key, recordId, columns, references, unique, rules, comment, notes } = model
+  const nullable = columns.filter(({ notNull }) => !notNull).map(({ name }) => name)
+  const types = columns.flatMap(({ name, type }) =>
+    type === null ? [] : [`${word(name)} ${type}`],
+  )
+  return `${[
+    `-- kind: ${kind}`,
+    ...list('key', key.map(word)),
+    ...(recordId === null ? [] : [`-- record id: ${word(recordId)}`]),
+    ...list('nullable', nullable.map(word)),
+    ...list(
+      'references',
+      references.map((one) => `${word(one.column)} -> ${word(one.model)}`),
+    ),
+    ...list('types', types),
+    ...unique.flatMap((names) => list('unique', names.map(word))),
+    ...rules.map((rule) => `-- check warn: ${withoutBrackets(rule)}`),
+    ...(oneLine(comment) === '' ? [] : [`-- comment: ${oneLine(comment)}`]),
+    ...notes.flatMap((note) => ['--', ...wrap(oneLine(note))]),
+    'select',
+    ...columns.map((column, index) => columnLine(column, index === columns.length - 1)),
+    `from ${source}.${name(model.source)} as t`,
+  ].join('\n')}\n`
+}
+
+function columnLine({ source, name: output, comment }: PlannedColumn, isLast: boolean): string {
+  const renamed = source === output ? '' : ` as ${name(output)}`
+  const said = oneLine(comment)
+  return `  t.${name(source)}${renamed}${isLast ? '' : ','}${said === '' ? '' : ` -- ${said}`}`
+}
+
+/** An identifier; after a point, and as a label, any word in lower case is one. */
+function name(text: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(text) && !RESERVED.has(text) ? text : quoteName(text)
+}
+
+/** Words that DuckDB does not take for a name everywhere. */
+const RESERVED = new Set(
+  (
+    'all analyse analyze and anti any array as asc asof asymmetric at authorization between binary both by case cast ' +
+    'check collate collation column concurrently constraint create cross default deferrable desc describe ' +
+    'distinct do else end except exists extract false fetch filter for foreign freeze from full generated glob grant ' +
+    'group having if ilike in initially inner intersect into is isnull join lambda lateral leading left like ' +
+    'limit map natural not notnull null offset on only or order outer overlaps pivot pivot_longer pivot_wider ' +
+    'placing positional primary qualify references returning right row rows select semi show similar some ' +
+    'summarize struct symmetric table tablesample then to trailing true try_cast union unique unpivot using values ' +
+    'variadic verbose when where window with within'
+  ).split(' '),
+)
+
+/** A name as a header line takes it. */
+function word(text: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(text) && text !== 'all' && text !== 'none'
+    ? text
+    : quoteName(text)
+}
+
+/** One header line; a long one goes on after a comma. */
+function list(header: string, items: readonly string[]): string[] {
+  if (items.length === 0) return []
+  const lines = [`-- ${header}:`]
+  items.forEach((item, index) => {
+    const text = ` ${item}${index === items.length - 1 ? '' : ','}`
+    const last = lines.length - 1
+    if (index > 0 && (lines[last] ?? '').length + text.length > WIDTH) lines.push(`--  ${text}`)
+    else lines[last] += text
+  })
+  return lines
+}
+
+function wrap(text: string): string[] {
+  const lines: string[] = []
+  for (const part of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last === undefined || last.length + part.length >= WIDTH) lines.push(`-- ${part}`)
+    else lines[lines.length - 1] = `${last} ${part}`
+  }
+  return lines
+}
+
+function withoutBrackets(rule: string): string {
+  const isWhole = /^\((?:[^()']|'(?:[^']|'')*'|\([^()]*\))*\)$/.test(rule)
+  return isWhole ? rule.slice(1, -1) : rule
+}
+
+/** What people wrote may hold anything; a comment of ours is one line. */
+function oneLine(text: string | null): string {
+  return (text ?? '').replaceAll(/[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim()
+}

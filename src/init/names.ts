@@ -1,0 +1,66 @@
+/** Names of the generated project: short, plain, distinct whatever the database is called. Pure. */
+import { createHash } from 'node:crypto'
+
+/** PostgreSQL's limit, less `_current`, the view that every fact gets. */
+const MAX_BYTES = 63 - '_current'.length
+
+/** A source's name: a schema in the SQL of models, so some words are taken (config/resolve.ts and DuckDB). */
+export function sourceName(database: string): string {
+  const name = plainName(database).replaceAll(/[^a-z0-9_]/g, '_')
+  const begun = /^[a-z_]/.test(name) ? name : `db_${name}`
+  const taken =
+    /^(seeds|changes|main|tote|temp|memory|system|information_schema|pg_.*)$|_changes$/.test(begun)
+  return (taken ? `${begun}_db` : begun).slice(0, 48)
+}
+
+/** An environment variable for the source's URL. */
+export function variableName(source: string): string {
+  return `${source.toUpperCase()}_URL`
+}
+
+/**
+ * `OrderItem`, `order item` and `order-item` as `order_item`: lower case, words apart, letters of any
+ * script kept.
+ */
+export function plainName(name: string): string {
+  const words = name
+    .normalize('NFC')
+    .replaceAll(/(\p{Ll}|\p{N})(\p{Lu})/gu, '$1_$2')
+    .replaceAll(/(\p{Lu})(\p{Lu}\p{Ll})/gu, '$1_$2')
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{M}\p{N}]+/gu, '_')
+    .replaceAll(/^_+|_+$/g, '')
+  return words === '' ? 'unnamed' : words
+}
+
+/** Hands out names, each once; a second claimant gets a number, a long one is cut and marked. */
+export function openNames(taken: Iterable<string> = []): (wanted: string) => string {
+  const used = new Set([...taken].map((name) => name.toLowerCase()))
+  return (wanted) => {
+    for (let count = 1; ; count++) {
+      const name = fit(count === 1 ? wanted : `${wanted}_${count}`, wanted)
+      const folded = name.toLowerCase()
+      // The view of a fact's current rows must not meet a model's name either.
+      const clashes = [folded, `${folded}_current`, folded.replace(/_current$/, '')]
+      if (clashes.some((each) => used.has(each))) continue
+      used.add(folded)
+      return name
+    }
+  }
+}
+
+function fit(name: string, whole: string): string {
+  if (Buffer.byteLength(name) <= MAX_BYTES) return name
+  const mark = `_${createHash('sha256').update(`${whole}\0${name}`).digest('hex').slice(0, 8)}`
+  return cutName(name, MAX_BYTES - mark.length) + mark
+}
+
+/** The first letters, as many as fit. */
+export function cutName(name: string, bytes: number): string {
+  let kept = ''
+  for (const letter of name) {
+    if (Buffer.byteLength(kept + letter) > bytes) break
+    kept += letter
+  }
+  return kept
+}

@@ -1,0 +1,142 @@
+/**
+ * The awkward schemas of test/schemas, and a comparison of a generated project's warehouse with its
+ * source inside PostgreSQL, that knows nothing of how the models were written: columns by position,
+ * values as the server prints them, `except all` in both directions.
+ */
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { connect, type Connection } from '../../src/postgres/connection.ts'
+import { quoteIdentifier } from '../../src/postgres/identifiers.ts'
+
+/** The SQL of `test/schemas/<name>.sql`. */
+export async function schemaSql(name: string): Promise<string> {
+  return readFile(fileURLToPath(new URL(`../schemas/${name}.sql`, import.meta.url)), 'utf8')
+}
+
+/** A model and its table, as `tote init --json` lists them. */
+export interface MadeModel {
+  readonly name: string
+  readonly kind: string
+  /** As a config writes it, which is also SQL but for unquoted upper case. */
+  readonly table: string
+}
+
+export interface Compared {
+  readonly model: string
+  readonly rows: number
+  /** Rows of the source that the warehouse lacks, and the other way round. */
+  readonly missing: number
+  readonly extra: number
+  /** Built-in types that are not the same on both sides. */
+  readonly types: readonly string[]
+}
+
+const SESSION =
+  "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 1; set bytea_output = 'hex'; set lc_monetary = 'C'; set search_path = ''"
+
+/** Compares every model's current rows with its table. */
+export async function compareAll(
+  models: readonly MadeModel[],
+  urls: { readonly source: string; readonly warehouse: string; readonly schema?: string },
+): Promise<Compared[]> {
+  const source = await connect({ side: 'source', name: 'compare', url: urls.source })
+  const warehouse = await connect({ side: 'warehouse', name: 'compare', url: urls.warehouse })
+  try {
+    for (const connection of [source, warehouse]) await connection.query('set', SESSION)
+    const compared: Compared[] = []
+    for (const model of models)
+      compared.push(await compare(model, { source, warehouse, schema: urls.schema ?? 'public' }))
+    return compared
+  } finally {
+    await source.close()
+    await warehouse.close()
+  }
+}
+
+interface Sides {
+  readonly source: Connection
+  readonly warehouse: Connection
+  readonly schema: string
+}
+
+const SYSTEM: Readonly<Record<string, number>> = { fact: 4, dimension: 1, table: 0 }
+const CURRENT: Readonly<Record<string, string>> = {
+  fact: 'where valid_to is null',
+  dimension: 'where not is_deleted',
+  table: '',
+}
+
+async function compare(
+  { name, kind, table }: MadeModel,
+  { source, warehouse, schema }: Sides,
+): Promise<Compared> {
+  const origin = parts(table).map(quoteIdentifier).join('.')
+  const target = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`
+  const from = await columnsOf(source, origin)
+  const all = await columnsOf(warehouse, target)
+  const own = all.slice(kind === 'fact' ? 1 : 0, all.length - (SYSTEM[kind] ?? 0))
+  const to = own.slice(0, from.length)
+  const keyless = own.length - from.length
+  if (keyless !== 0 && keyless !== 1)
+    throw new Error(`${name} has ${own.length} columns of its own, ${table} ${from.length}`)
+
+  const staged = `pg_temp.${quoteIdentifier(`of ${name}`)}`
+  const texts = from.map((_, index) => `c${index} text`).join(', ')
+  await warehouse.query('stage', `create table ${staged} (${texts})`)
+  const list = (columns: typeof from): string =>
+    columns.map((column, index) => `${quoteIdentifier(column.name)}::text as c${index}`).join(', ')
+  const rows: Buffer[] = []
+  await source.copyOut(
+    'read',
+    `copy (select ${list(from)} from ${origin}) to stdout (format csv)`,
+    {
+      row: (csv) => void rows.push(Buffer.from(csv)),
+      ready: () => undefined,
+    },
+  )
+  await warehouse.copyIn('stage', `copy ${staged} from stdin (format csv)`, chunks(rows))
+  const kept = `select ${list(to)} from ${target} ${CURRENT[kind] ?? ''}`
+  const count = async (sql: string): Promise<number> => {
+    const [row] = await warehouse.query('compare', `select count(*)::text as n from (${sql}) as d`)
+    return Number(row?.['n'])
+  }
+  return {
+    model: name,
+    rows: await count(`select from ${staged}`),
+    missing: await count(`select * from ${staged} except all ${kept}`),
+    extra: await count(`${kept} except all select * from ${staged}`),
+    types: from.flatMap(({ name: column, type, builtIn }, index) =>
+      !builtIn || to[index]?.type === type ? [] : [`${column}: ${type} became ${to[index]?.type}`],
+    ),
+  }
+}
+
+async function* chunks(rows: readonly Buffer[]): AsyncIterable<Uint8Array> {
+  if (rows.length > 0) yield Buffer.concat(rows)
+}
+
+async function columnsOf(
+  connection: Connection,
+  relation: string,
+): Promise<{ name: string; type: string; builtIn: boolean }[]> {
+  const rows = await connection.query(
+    'describe',
+    `select a.attname, format_type(a.atttypid, a.atttypmod) as type, e.typnamespace = 'pg_catalog'::regnamespace as own
+     from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+     join pg_catalog.pg_type e on e.oid = case when t.typcategory = 'A' and t.typelem <> 0 then t.typelem else t.oid end
+     where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`,
+    [relation],
+  )
+  return rows.map((row) => ({
+    name: row['attname'] ?? '',
+    type: row['type'] ?? '',
+    builtIn: row['own'] === 't',
+  }))
+}
+
+/** `schema.name` as a config writes it. */
+function parts(table: string): string[] {
+  return [...table.matchAll(/"((?:[^"]|"")*)"|([^."]+)/g)].map(
+    ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
+  )
+}

@@ -20,6 +20,11 @@ export interface Column {
   readonly name: string
   /** PostgreSQL's type as `format_type` prints it, for example `numeric(10,2)`. */
   readonly type: string
+  /**
+   * The type of PostgreSQL's own that holds the same values where a warehouse lacks `type`: a domain's base,
+   * and text for enums, composites and types of extensions. Absent where `type` is one itself.
+   */
+  readonly builtin?: string | undefined
   /** The DuckDB type that carries it in files; `VARCHAR` where DuckDB has no exact one. */
   readonly carried: string
   readonly notNull: boolean

@@ -3,7 +3,7 @@
  */
 import type { FileColumn, WrittenFile } from './file.ts'
 import { readFiles } from './files.ts'
-import { BATCH_COLUMN, OP_COLUMN, quoteName, quoteNames } from './sql.ts'
+import { BATCH_COLUMN, OP_COLUMN, quoteName, quoteNames, sortNames } from './sql.ts'
 
 export interface VersionedFiles {
   readonly columns: readonly FileColumn[]
@@ -34,7 +34,7 @@ export function currentRows(
   if (since.length === 0) return `select ${names} from ${readFiles(bulk, columns)}${where}`
   const newest =
     `select * from ${readFiles(since, columns)}${where}` +
-    ` qualify row_number() over (partition by ${quoteNames(key)} order by ${quoteName(BATCH_COLUMN)} desc) = 1`
+    ` qualify row_number() over (partition by ${sortNames(key, columns)} order by ${quoteName(BATCH_COLUMN)} desc) = 1`
   const same = key.map((name) => `s.${quoteName(name)} = b.${quoteName(name)}`).join(' and ')
   return (
     `with since as materialized (${newest}) ` +

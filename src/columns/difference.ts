@@ -4,7 +4,7 @@
  */
 import type { ChangeCounts } from '../types.ts'
 import type { Engine } from './engine.ts'
-import { OP_COLUMN, quoteName, quoteNames } from './sql.ts'
+import { isFloat, OP_COLUMN, quoteName, quoteNames } from './sql.ts'
 
 export interface DifferenceColumn {
   readonly name: string
@@ -96,8 +96,4 @@ export async function countChanges(engine: Engine, table: string): Promise<Chang
 /** Floats compare as text: 0 equals -0 otherwise, and a changed sign would be missed. */
 function exact(column: string, carried: string): string {
   return isFloat(carried) ? `cast(${column} as varchar)` : column
-}
-
-function isFloat(carried: string): boolean {
-  return carried === 'DOUBLE' || carried === 'FLOAT'
 }

@@ -9,6 +9,7 @@ import {
   quoteName,
   quoteNames,
   quoteText,
+  sortNames,
 } from './sql.ts'
 
 /** `copy (…) to '…'` of a relation that has `_tote_op` and the columns; rows sorted by `key`, as they come without one. */
@@ -19,7 +20,7 @@ export function writeParquet({ relation, columns, key, batch, path }: FileToWrit
     `${quoteName(BATCH_COLUMN)}: ${BATCH_FIELD_ID}`,
     ...columns.map((column) => `${quoteName(column.name)}: ${column.id}`),
   ].join(', ')
-  const order = key.length === 0 ? '' : ` order by ${quoteNames(key)}`
+  const order = key.length === 0 ? '' : ` order by ${sortNames(key, columns)}`
   return (
     `copy (select ${quoteName(OP_COLUMN)}, ${batchOf(batch)}, ${names} from ${relation}` +
     `${order}) to ${quoteText(path)}` +

@@ -5,7 +5,15 @@
  */
 import { readCsv } from './csv.ts'
 import type { FileColumn, FileToWrite } from './file.ts'
-import { BATCH_COLUMN, batchOf, OP_COLUMN, quoteName, quoteNames, quoteText } from './sql.ts'
+import {
+  BATCH_COLUMN,
+  batchOf,
+  OP_COLUMN,
+  quoteName,
+  quoteNames,
+  quoteText,
+  sortNames,
+} from './sql.ts'
 import { fromText, toText } from './text.ts'
 
 export type TextFormat = 'csv' | 'json'
@@ -23,9 +31,10 @@ export function writeText(format: TextFormat, file: FileToWrite): string {
   const texts = columns.filter(({ carried }) => carried === 'VARCHAR').map(({ name }) => name)
   const quoted = texts.length === 0 ? '' : `, force_quote (${quoteNames(texts)})`
   const dialect = format === 'csv' ? `format csv, header true, nullstr ''${quoted}` : 'format json'
+  const order = key.length === 0 ? '' : ` order by ${sortNames(key, columns, 'r.')}`
   return (
     `copy (select r.${quoteName(OP_COLUMN)}, ${batchOf(batch)}, ${values.join(', ')}` +
-    ` from (select * from ${relation}) as r order by ${quoteNames(key, 'r.')}) to ${quoteText(path)} (${dialect}, compression gzip)`
+    ` from (select * from ${relation}) as r${order}) to ${quoteText(path)} (${dialect}, compression gzip)`
   )
 }
 

@@ -31,3 +31,20 @@ export function batchOf(batch: number | null): string {
   const value = batch === null ? '' : `${batch}::bigint as `
   return `${value}${quoteName(BATCH_COLUMN)}`
 }
+
+/** What to sort or partition by for the order of `key`. */
+export function sortNames(
+  key: readonly string[],
+  columns: readonly { readonly name: string; readonly carried: string }[],
+  prefix = '',
+): string {
+  const floats = new Set(columns.filter(({ carried }) => isFloat(carried)).map(({ name }) => name))
+  // A float that DuckDB sorted by comes back without the sign of its zero.
+  return key
+    .map((name) => `${prefix}${quoteName(name)}${floats.has(name) ? ' + 0' : ''}`)
+    .join(', ')
+}
+
+export function isFloat(carried: string): boolean {
+  return carried === 'DOUBLE' || carried === 'FLOAT'
+}

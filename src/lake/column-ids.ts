@@ -8,10 +8,11 @@ export function continueIds(
 ): Column[] {
   const known = new Map(previous.map((column) => [column.name, column.id]))
   let highest = Math.max(0, ...known.values())
-  return columns.map(({ name, type, carried, notNull }) => ({
+  return columns.map(({ name, type, builtin, carried, notNull }) => ({
     id: known.get(name) ?? ++highest,
     name,
     type,
+    ...(builtin === undefined ? {} : { builtin }),
     carried,
     notNull,
   }))

@@ -38,13 +38,14 @@ export function shapeOf(
       return
     }
     const origin = origins[index]
-    const inherited = origin?.carried === mapped.carried ? origin.type : mapped.type
-    const type = ownValue(model.types, name) ?? inherited
+    const inherited = origin?.carried === mapped.carried ? origin : mapped
+    const type = ownValue(model.types, name) ?? inherited.type
+    const builtin = type === origin?.type ? origin.builtin : undefined
     const transfer = transferOf(mapped.carried, type)
     if (
       transfer === undefined ||
       transfer === 'inexact' ||
-      (type !== inherited && rounds(mapped.carried, type))
+      (type !== inherited.type && rounds(mapped.carried, type))
     ) {
       findings.push(
         headerFinding(
@@ -58,6 +59,7 @@ export function shapeOf(
       id: index + 1,
       name,
       type,
+      ...(builtin === undefined ? {} : { builtin }),
       carried: mapped.carried,
       notNull: isNotNull(model, name),
     })

@@ -19,6 +19,8 @@ export interface Relation {
 export interface RelationColumn {
   readonly name: string
   readonly type: string
+  /** As `Column.builtin`. */
+  readonly builtin?: string | undefined
   readonly notNull: boolean
   readonly attribute: number
   readonly comment: string | undefined
@@ -82,6 +84,30 @@ export async function listRelations(connection: Connection): Promise<Relation[]>
 }
 
 /**
+ * From each type to what it is made of: domains to what they are domains of, arrays to their elements. Where
+ * that ends in a type of the server's own, `builtin` is it, and else text; so are types whose values name
+ * objects of this one server. Elements of arrays that are not told apart by commas cannot be an array of text.
+ */
+const TYPE_CHAINS = `chain as (
+       select distinct atttypid as of_type, atttypmod as of_typmod, atttypid as leaf, atttypmod as typmod, 0 as arrays
+         from pg_catalog.pg_attribute where attrelid = any ($1::oid[]) and attnum > 0 and not attisdropped
+       union all
+       select c.of_type, c.of_typmod, case t.typtype when 'd' then t.typbasetype else e.oid end,
+           case t.typtype when 'd' then t.typtypmod else c.typmod end, c.arrays + (t.typtype <> 'd')::int
+         from chain c join pg_catalog.pg_type t on t.oid = c.leaf
+         left join pg_catalog.pg_type e on e.oid = t.typelem and e.typarray = t.oid
+         where t.typtype = 'd' or e.oid is not null),
+     builtin as (
+       select c.of_type, c.of_typmod, case
+           when n.nspname = 'pg_catalog' and t.typname !~ '^(reg|aclitem)' and c.arrays < 2
+             then format_type(case c.arrays when 0 then t.oid else t.typarray end, c.typmod)
+           when c.arrays > 0 and t.typdelim = ',' then 'text[]' else 'text' end as builtin
+         from chain c join pg_catalog.pg_type t on t.oid = c.leaf
+         join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+         left join pg_catalog.pg_type e on e.oid = t.typelem and e.typarray = t.oid
+         where t.typtype <> 'd' and e.oid is null)`
+
+/**
  * Columns and keys, by table oid. The key is the primary
  * key, else the replica identity, else the unique index with the fewest columns, the first columns of
  * the table before others: whole, valid, over plain columns that are all NOT NULL. Else it is empty.
@@ -93,7 +119,8 @@ export async function describeRelations(
   const rows = await connection.query(
     'read the columns of the tables',
     // From PostgreSQL 18 on, attnotnull may be a promise for new rows only.
-    `with chosen as (select unnest($1::oid[]) as oid),
+    `with recursive ${TYPE_CHAINS},
+     chosen as (select unnest($1::oid[]) as oid),
      not_null as (
        select a.attrelid, a.attnum from pg_catalog.pg_attribute a join chosen t on t.oid = a.attrelid
        where a.attnotnull and not exists (select from pg_catalog.pg_constraint c
@@ -107,6 +134,7 @@ export async function describeRelations(
        order by k.indrelid, k.indisprimary desc, k.indisreplident desc, k.indnkeyatts, k.columns)
      select t.oid::text as oid, a.attname, a.attnum::text, n.attnum is not null as attnotnull,
        format_type(a.atttypid, a.atttypmod) as type,
+       nullif(b.builtin, format_type(a.atttypid, a.atttypmod)) as builtin,
        col_description(a.attrelid, a.attnum) as comment,
        array_position(k.columns, a.attnum)::text as key_position,
        concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated,
@@ -117,6 +145,7 @@ export async function describeRelations(
             where t.oid = a.atttypid and t.typrelid <> 0 and f.attnum > 0)) as shape
      from chosen t left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
      left join not_null n on n.attrelid = a.attrelid and n.attnum = a.attnum
+     left join builtin b on b.of_type = a.atttypid and b.of_typmod = a.atttypmod
      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
      left join key k on k.indrelid = a.attrelid
      order by t.oid, a.attnum`,
@@ -133,6 +162,7 @@ export async function describeRelations(
     detail.columns.push({
       name,
       type: row['type'] ?? '',
+      builtin: row['builtin'] ?? undefined,
       notNull: row['attnotnull'] === 't',
       attribute: Number(row['attnum']),
       comment: row['comment'] ?? undefined,

@@ -9,6 +9,8 @@ export interface SourceColumn {
   readonly name: string
   /** PostgreSQL's type, as `format_type` prints it. */
   readonly type: string
+  /** As `Column.builtin`. */
+  readonly builtin?: string | undefined
   /** The DuckDB type that carries it exactly; `VARCHAR` for all others. */
   readonly carried: string
   readonly notNull: boolean

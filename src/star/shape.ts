@@ -79,9 +79,26 @@ export function incompleteTables(
   })
 }
 
+/** Types whose values name objects of their own server: as such they mean nothing in another. */
+const NAMES_OBJECTS = /^(reg[a-z]+|aclitem)(\[\])?$/
+
+/** The table with types that this warehouse has: what is there stays, else a lacking type gives way to a built-in one. */
+function withTypesHere(table: StarTable, { catalogue, types }: Seen): StarTable {
+  const found = new Map(catalogue.get(table.name)?.columns.map(({ name, type }) => [name, type]))
+  const columns = table.columns.map((column) => {
+    const { name, type, builtin } = column
+    if (builtin === undefined) return column
+    const known = types.has(type) ? types.get(type) : type
+    const lacks = known === null || NAMES_OBJECTS.test(type)
+    return lacks || found.get(name) === builtin ? { ...column, type: builtin } : column
+  })
+  return { ...table, columns }
+}
+
 export function compareShape(star: readonly StarTable[], seen: Seen): Comparison {
   const problems: Problem[] = []
-  const plans = star.map((table): TablePlan => {
+  const plans = star.map((wanted): TablePlan => {
+    const table = withTypesHere(wanted, seen)
     const layout = layoutOf(table)
     const found = seen.catalogue.get(table.name)
     const say = (column: string | null, message: string): void => {

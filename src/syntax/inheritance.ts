@@ -10,6 +10,8 @@ import { asNode, children, isList, names, text, type TreeNode } from './syntax-t
 /** A column's types where it comes from; null where it is computed or not followed. */
 export interface Origin {
   readonly type: string
+  /** As `Column.builtin`. */
+  readonly builtin?: string | undefined
   readonly carried: string
 }
 

@@ -4,7 +4,7 @@
  * another type are cast on the way.
  */
 import { naturalType, transferOf } from '../vectors/copy-types.ts'
-import { OP_COLUMN, quoteName, quoteNames, quoteText } from '../columns/sql.ts'
+import { OP_COLUMN, quoteName, quoteNames, quoteText, sortNames } from '../columns/sql.ts'
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../postgres/identifiers.ts'
 import type { Instant } from '../types.ts'
 import { STAGE_NUMBER, type Layout } from '../star/layout.ts'
@@ -64,7 +64,7 @@ export function selectNewRows(
   // Sorting would keep the server waiting, and all rows in memory.
   const number = (place: string | null): string =>
     place === null
-      ? `row_number() over (order by ${quoteNames(layout.table.key)})`
+      ? `row_number() over (order by ${sortNames(layout.table.key, layout.table.columns)})`
       : `${quoteName(place)} + 1`
   const stamped = `cast(${quoteText(stamp.instant)} as timestamptz), cast(${stamp.batch} as bigint)`
   return (relation, place) =>
@@ -76,7 +76,7 @@ export function selectChanges({ layout, columns }: Target): SelectRows {
   const names = quoteNames(columns.map(({ name }) => name))
   const op = quoteName(OP_COLUMN)
   if (layout.recordId === null) return (relation) => `select ${op}, ${names} from ${relation}`
-  const number = `row_number() over (partition by ${op} order by ${quoteNames(layout.table.key)})`
+  const number = `row_number() over (partition by ${op} order by ${sortNames(layout.table.key, layout.table.columns)})`
   return (relation) => `select ${op}, ${number}, ${names} from ${relation}`
 }
 

@@ -37,6 +37,9 @@ export interface EvaluatedPoint {
   readonly models: readonly ModelSummary[]
 }
 
+/** What a point needs of a project. */
+export type Pipeline = Pick<Project, 'name' | 'ingestion' | 'processed'>
+
 /** A model, and what became of it at this point. */
 interface Passed extends ModelToEvaluate {
   readonly result: EvaluatedModel | UnsoundModel | { readonly outcome: 'skipped' }
@@ -44,7 +47,7 @@ interface Passed extends ModelToEvaluate {
 
 /** Evaluates every model whose inputs changed. Throws ModelFailed, or CheckFailed with every failing check. */
 export async function evaluatePoint(
-  project: Project,
+  project: Pipeline,
   work: PointToEvaluate,
   context: Context,
 ): Promise<EvaluatedPoint> {
@@ -79,7 +82,7 @@ export async function evaluatePoint(
 }
 
 async function passModel(
-  project: Project,
+  project: Pipeline,
   work: PointToEvaluate & { readonly relations: Relations; readonly passed: readonly Passed[] },
   { model, before, way }: ModelToEvaluate & { readonly way: Way },
   context: Context,
@@ -197,7 +200,7 @@ function refersToLost(model: Model, passed: readonly Passed[]): boolean {
 }
 
 async function writeModel(
-  project: Project,
+  project: Pipeline,
   work: PointToEvaluate,
   { model, before, result }: Passed,
   context: Context,

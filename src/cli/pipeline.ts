@@ -6,6 +6,7 @@ import type { check } from '../inspect/check.ts'
 import type { init } from '../init/init.ts'
 import type { openProject } from '../project/project.ts'
 import type { query } from '../inspect/query.ts'
+import type { roles } from '../inspect/roles.ts'
 import type { run } from '../pipeline/run.ts'
 import type { status } from '../inspect/status.ts'
 
@@ -16,6 +17,7 @@ export interface Pipeline {
   readonly query: typeof query
   readonly check: typeof check
   readonly init: typeof init
+  readonly roles: typeof roles
 }
 
 export const pipeline: Pipeline = {
@@ -25,4 +27,5 @@ export const pipeline: Pipeline = {
   query: async (...given) => (await import('../inspect/query.ts')).query(...given),
   check: async (...given) => (await import('../inspect/check.ts')).check(...given),
   init: async (...given) => (await import('../init/init.ts')).init(...given),
+  roles: async (...given) => (await import('../inspect/roles.ts')).roles(...given),
 }

@@ -2,11 +2,13 @@
 import type { Command } from 'commander'
 import { readLimit } from '../cli/flags.ts'
 import type { QueryFlags } from '../reports/query.ts'
+import type { RolesFlags } from '../reports/roles.ts'
 import type { Act } from './act.ts'
 
 export function addLooks(program: Command, act: Act): void {
   addStatus(program, act)
   addQuery(program, act)
+  addRoles(program, act)
   addExplain(program, act)
 }
 
@@ -32,6 +34,20 @@ function addQuery(program: Command, act: Act): void {
     .action((sql: string, flags: QueryFlags, command: Command) =>
       act(command, async (invocation) =>
         (await import('../reports/query.ts')).commandQuery(invocation, sql, flags),
+      ),
+    )
+}
+
+function addRoles(program: Command, act: Act): void {
+  program
+    .command('roles')
+    .description('SQL for the roles that the databases need')
+    .option('--source <name>', 'only of this source')
+    .option('--warehouse', 'only of the warehouse')
+    .option('--role <name>', 'another role than the one in the URL')
+    .action((flags: RolesFlags, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../reports/roles.ts')).commandRoles(invocation, flags),
       ),
     )
 }

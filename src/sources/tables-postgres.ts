@@ -35,15 +35,23 @@ export function nameRelation({ schema, name, kind }: Relation): string {
   return `${kind === 'r' ? 'only ' : ''}${quoteQualified(schema, name)}`
 }
 
+/** The relations that the config means, whether they may be read or not. Throws SourceTableUnknown. */
+export function takenRelations<T extends Pick<Relation, 'schema' | 'name' | 'kind'>>(
+  { name, tables }: RelationChoice,
+  relations: readonly T[],
+): T[] {
+  return chooseTables(name, relations, tables).filter(
+    (relation) => TABLE_KINDS.includes(relation.kind) || isNamed(relation, tables),
+  )
+}
+
 /** The relations that a source carries. Throws SourceTableUnknown, SourceForbidden. */
 export function chooseRelations(
   options: RelationChoice,
   address: string,
   relations: readonly Relation[],
 ): Relation[] {
-  const tables = chooseTables(options.name, relations, options.tables).filter(
-    (relation) => TABLE_KINDS.includes(relation.kind) || isNamed(relation, options.tables),
-  )
+  const tables = takenRelations(options, relations)
   const forbidden = tables.filter((table) => !table.readable)
   if (forbidden.length > 0) {
     const names = forbidden.map((table) => `"${table.schema}.${table.name}"`)

@@ -33,6 +33,7 @@ describe('help', () => {
         check [options]        look for mistakes before a run
         status                 how fresh every table is, and how the last runs went
         query [options] <sql>  ask the lake or the warehouse, read-only
+        roles [options]        SQL for the roles that the databases need
         explain [name]         what the name of an error means
 
       To begin:

@@ -71,6 +71,7 @@ export async function play(argv: readonly string[], options: Play = {}): Promise
       query: unused,
       check: unused,
       init: unused,
+      roles: unused,
       ...pipeline,
     },
   )

@@ -5,7 +5,6 @@
 import { withSchema, writeTableName } from '../config/table-name.ts'
 import { ToteError, type Problem } from '../errors.ts'
 import type { Context } from '../events.ts'
-import { canonicalPostgresType } from '../models/types.ts'
 import { connect, type Connection, type TextRow } from '../postgres/connection.ts'
 import { listRelations, type Relation } from '../postgres/catalogue.ts'
 import { beginReading } from '../postgres/session.ts'
@@ -256,7 +255,7 @@ async function describeTables(
 }
 
 function describeColumn(column: SourceColumn, row: TextRow | undefined): FoundColumn {
-  const { name, type, carried, notNull, comment } = column
+  const { name, type, builtin, carried, notNull, comment } = column
   const labels = row?.['labels'] ?? null
   return {
     name,
@@ -265,21 +264,10 @@ function describeColumn(column: SourceColumn, row: TextRow | undefined): FoundCo
     carried,
     notNull,
     comment: comment ?? null,
-    plainType: row?.['foreign_type'] === 't' ? plainType(row, carried) : null,
+    builtin,
     labels: labels === null ? null : (JSON.parse(labels) as string[]),
     exact: row?.['exact'] !== 'f' && isExact(type, carried, labels !== null),
   }
-}
-
-/** What a type of this database alone becomes in any other: a domain's base, else text. */
-function plainType(row: TextRow, carried: string): string {
-  const base = canonicalPostgresType(row['base_type'] ?? '')
-  const isArray = row['is_array'] === 't'
-  if (base === undefined) return isArray && row['element_kind'] !== 'c' ? 'text[]' : 'text'
-  // Where a text is sent the server would round to the size; the values are right without it.
-  return carried === 'VARCHAR' && /^(numeric|interval)\(/.test(base)
-    ? base.replace(/\(.*\)/, '')
-    : base
 }
 
 function isExact(type: string, carried: string, isEnum: boolean): boolean {

@@ -11,8 +11,8 @@ export interface FoundColumn {
   readonly carried: string
   readonly notNull: boolean
   readonly comment: string | null
-  /** The type that any PostgreSQL has, where the column's own is of this database only; null where it is not. */
-  readonly plainType: string | null
+  /** As `Column.builtin`: what it is where the warehouse lacks the type. */
+  readonly builtin?: string | undefined
   /** Of an enum, in its order. */
   readonly labels: readonly string[] | null
   /** Equal values are equal texts: false of types and collations that take several spellings for one value. */

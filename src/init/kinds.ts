@@ -56,8 +56,8 @@ const AMOUNTS = /^(smallint|integer|bigint|real|double precision|money|numeric\b
 
 function hasMeasure({ columns, foreignKeys, key }: FoundTable): boolean {
   const linking = new Set(foreignKeys.flatMap((one) => one.columns))
-  return columns.some(({ name, origin, type, plainType }) => {
-    const known = plainType ?? type
+  return columns.some(({ name, origin, type, builtin }) => {
+    const known = builtin ?? type
     return (
       MOMENTS.test(known) || (AMOUNTS.test(known) && !key.includes(name) && !linking.has(origin))
     )

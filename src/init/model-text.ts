@@ -8,9 +8,6 @@ const WIDTH = 96
 export function modelText(model: PlannedModel, source: string): string {
   const { kind, key, recordId, columns, references, unique, rules, comment, notes } = model
   const nullable = columns.filter(({ notNull }) => !notNull).map(({ name }) => name)
-  const types = columns.flatMap(({ name, type }) =>
-    type === null ? [] : [`${word(name)} ${type}`],
-  )
   return `${[
     `-- kind: ${kind}`,
     ...list('key', key.map(word)),
@@ -20,7 +17,6 @@ export function modelText(model: PlannedModel, source: string): string {
       'references',
       references.map((one) => `${word(one.column)} -> ${word(one.model)}`),
     ),
-    ...list('types', types),
     ...unique.flatMap((names) => list('unique', names.map(word))),
     ...rules.map((rule) => `-- check warn: ${withoutBrackets(rule)}`),
     ...(oneLine(comment) === '' ? [] : [`-- comment: ${oneLine(comment)}`]),

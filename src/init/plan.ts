@@ -12,8 +12,6 @@ export interface PlannedColumn {
   /** As the model yields it. */
   readonly name: string
   readonly notNull: boolean
-  /** A type that any PostgreSQL has, instead of the source's own. */
-  readonly type: string | null
   readonly comment: string | null
 }
 
@@ -111,7 +109,7 @@ function planModel(
     rule === undefined || UNWRITABLE.test(rule) ? undefined : rule
   const rules = table.rules.map((rule) => writable(translateRule(rule, lookup)))
   const labelled = table.columns.filter(
-    ({ labels, plainType }) => labels !== null && plainType === 'text',
+    ({ labels, builtin }) => labels !== null && builtin === 'text',
   )
   return {
     name: model,
@@ -167,12 +165,11 @@ function planColumns(table: FoundTable): readonly PlannedColumn[] {
     table.columns.filter((column) => !isOdd(column)).map(({ name }) => name.toLowerCase()),
   )
   return table.columns.map((column) => {
-    const { name, notNull, comment, plainType: type } = column
+    const { name, notNull, comment } = column
     return {
       source: name,
       name: isOdd(column) ? otherName(column, used) : name,
       notNull: notNull || table.key.includes(name),
-      type,
       comment,
     }
   })

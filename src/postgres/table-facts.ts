@@ -52,24 +52,18 @@ const TABLES = `select c.oid::text as oid, obj_description(c.oid, 'pg_class') as
 from pg_catalog.pg_class c where c.oid = any ($1::oid[])`
 
 /**
- * Of each column: whether its type, or that of its elements, is this database's own; what a domain is
- * made of; the labels of an enum; whether equal means the same bytes.
+ * Of each column: the labels of its enum, also under a domain; whether equal means the same bytes.
  */
 const COLUMNS = `with recursive base as (
-  select t.oid as type, t.oid as below, null::integer as typmod from pg_catalog.pg_type t
+  select t.oid as type, t.oid as below from pg_catalog.pg_type t
   where t.oid in (select case when e.typcategory = 'A' and e.typelem <> 0 then e.typelem else e.oid end
     from pg_catalog.pg_attribute a join pg_catalog.pg_type e on e.oid = a.atttypid
     where a.attrelid = any ($1::oid[]))
   union all
-  select base.type, d.typbasetype, coalesce(base.typmod, nullif(d.typtypmod, -1))
+  select base.type, d.typbasetype
   from base join pg_catalog.pg_type d on d.oid = base.below where d.typtype = 'd'
 )
 select a.attrelid::text as oid, a.attnum::text as attnum, a.attname,
-  (e.typnamespace <> 'pg_catalog'::regnamespace) as foreign_type,
-  (t.typcategory = 'A' and t.typelem <> 0) as is_array, b.typtype as element_kind,
-  case when e.typtype = 'd' and not (t.typcategory = 'A' and t.typelem <> 0)
-       and b.typnamespace = 'pg_catalog'::regnamespace
-    then format_type(b.oid, base.typmod) end as base_type,
   case when b.typtype = 'e' and not (t.typcategory = 'A' and t.typelem <> 0)
     then (select json_agg(l.enumlabel order by l.enumsortorder) from pg_catalog.pg_enum l where l.enumtypid = b.oid) end as labels,
   coalesce(l.collisdeterministic, true) as exact

@@ -41,7 +41,7 @@ const MADE: Initialized = {
         kind: 'dimension',
         origin: 'public.customer',
         source: 'customer',
-        columns: [{ source: 'id', name: 'id', notNull: true, type: null, comment: null }],
+        columns: [{ source: 'id', name: 'id', notNull: true, comment: null }],
         key: ['id'],
         recordId: null,
         references: [],

@@ -16,7 +16,6 @@ const column = (name: string, more: Partial<FoundColumn> = {}): FoundColumn => (
   carried: 'INTEGER',
   notNull: true,
   comment: null,
-  plainType: null,
   labels: null,
   exact: true,
   ...more,

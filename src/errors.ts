@@ -87,6 +87,11 @@ export const ERRORS = {
     retry: false,
     means: 'A model says that it is driven by a table, but does not work through it row by row.',
   },
+  ModelNotDeterministic: {
+    exit: 5,
+    retry: false,
+    means: 'A model yields other values when the same rows come in another order.',
+  },
   ModelCycle: { exit: 2, retry: false, means: 'Models refer to each other in a circle.' },
   ModelEdited: {
     exit: 2,

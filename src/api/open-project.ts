@@ -47,8 +47,16 @@ export interface Project {
   load(settings?: RunSettings): Run
   /** Batches and rows of every table, and how far the warehouse is. */
   status(settings?: Abortable): Promise<Status>
-  /** Config and models; with `live` also connections and rights. Throws the first ToteError, the others as its problems. */
-  check(settings?: Abortable & { readonly live?: boolean | undefined }): Promise<CheckReport>
+  /**
+   * Config and models; with `live` also connections and rights, with `data` also whether the models are
+   * functions of the rows in the lake. Throws the first ToteError, the others as its problems.
+   */
+  check(
+    settings?: Abortable & {
+      readonly live?: boolean | undefined
+      readonly data?: boolean | undefined
+    },
+  ): Promise<CheckReport>
   /** Answers one `select`. Throws QueryInvalid. */
   query(sql: string, settings?: QuerySettings): Promise<QueryResult>
   /** The embedded database of that name, its owner's URL included; null when a URL was given instead. */
@@ -125,7 +133,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       follow(async () =>
         (await import('../inspect/check.ts')).check(
           project,
-          { live: settings.live ?? false },
+          { live: settings.live ?? false, data: settings.data ?? false },
           reading(settings),
         ),
       ),

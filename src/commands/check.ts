@@ -8,16 +8,17 @@ import { type Invocation, openReading, withProject } from '../cli/context.ts'
 
 export interface CheckFlags {
   readonly live?: boolean
+  readonly data?: boolean
 }
 
 export async function commandCheck(
   invocation: Invocation,
-  { live = false }: CheckFlags,
+  { live = false, data = false }: CheckFlags,
 ): Promise<number> {
   const { surface, pipeline, flags } = invocation
   const { context, warnings } = openReading(invocation)
   const report = await withProject(invocation, startLog(invocation), (project) =>
-    pipeline.check(project, { live }, context),
+    pipeline.check(project, { live, data }, context),
   )
   const next = `${toteFrom(surface.env, flags)} ${live ? 'run' : 'check --live'}`
   answer(invocation, {

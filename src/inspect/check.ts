@@ -1,16 +1,19 @@
 /**
  * `tote check`: the project's config and models; with `live`, also whether source and warehouse can be
- * reached with the rights that a run needs. Starts nothing and writes nothing.
+ * reached with the rights that a run needs; with `data`, whether the models are functions of the rows in
+ * the lake. Starts nothing and writes nothing.
  */
 import { relative } from 'node:path'
+import { proveDeterminism } from '../evaluation/determinism.ts'
 import { ToteError, toToteError, type Problem } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { bindModels } from '../models/bind.ts'
+import type { Model } from '../models/model.ts'
 import { readModels } from '../models/read-models.ts'
 import { continueColumns } from '../lake/column-ids.ts'
 import type { Column } from '../types.ts'
-import type { StarTable } from '../star/star-table.ts'
 import { starOfModels } from '../pipeline/load.ts'
+import { newestInputs } from '../project/inputs.ts'
 import type { Project } from '../project/project.ts'
 import { refuseEdited } from '../pipeline/transform.ts'
 
@@ -31,7 +34,7 @@ interface KnownTable {
 /** Throws the one error there is, or the first with every other as a problem. */
 export async function check(
   project: Project,
-  options: { readonly live: boolean },
+  options: { readonly live: boolean; readonly data?: boolean | undefined },
   context: Context,
 ): Promise<CheckReport> {
   const passed: { what: string; detail: string }[] = [
@@ -71,7 +74,7 @@ export async function check(
   const sourcesKnown =
     failures.length === 0 &&
     project.sources.every(({ source }) => tables.some((table) => table.schema === source.name))
-  let star: readonly StarTable[] | undefined
+  let models: readonly Model[] | undefined
   await attempt('models', async () => {
     const texts = await readModels(
       project.settings.models,
@@ -82,7 +85,7 @@ export async function check(
     refuseEdited(project, await project.processed.chain(project.name).newest(), texts)
     const engine = await project.engine(context.signal)
     try {
-      star = starOfModels(await bindModels(texts, engine, tables))
+      models = await bindModels(texts, engine, tables)
     } finally {
       engine.close()
     }
@@ -91,9 +94,13 @@ export async function check(
   if (options.live) {
     await attempt('warehouse', async () => {
       await project.warehouse.probe()
-      if (star !== undefined) await project.warehouse.check(star)
+      if (models !== undefined) await project.warehouse.check(starOfModels(models))
       return 'can be loaded'
     })
+  }
+  if (options.data === true && models !== undefined) {
+    const bound = models
+    await attempt('data', async () => checkData(project, bound, context))
   }
   throwTogether(failures)
   return {
@@ -101,6 +108,18 @@ export async function check(
     passed,
     warnings: [],
   }
+}
+
+/** Runs the models on the rows of the newest batches. */
+async function checkData(
+  project: Project,
+  models: readonly Model[],
+  context: Context,
+): Promise<string> {
+  const inputs = await newestInputs(project)
+  if (inputs === null) return 'the lake has no rows yet; after the first run'
+  await proveDeterminism({ ...project, inputs, models, signal: context.signal })
+  return `${models.length} models yield the same whatever the order of rows`
 }
 
 function throwTogether(failures: readonly ToteError[]): void {

@@ -62,6 +62,7 @@ function addCheck(program: Command, act: Act): void {
     .command('check')
     .description('look for mistakes before a run')
     .option('--live', 'also connect: servers, rights, tables')
+    .option('--data', 'also run the models on the rows of the lake, in several orders')
     .action((flags: CheckFlags, command: Command) =>
       act(command, async (invocation) =>
         (await import('../commands/check.ts')).commandCheck(invocation, flags),

@@ -187,6 +187,34 @@ test('P7: loaded from the lake alone into tables made from the specification, ba
   expect(await serversOfOurs()).toEqual([])
 })
 
+test('P7: further days, batch by batch: the facts go the driven way, and equal what PostgreSQL makes of the source', async () => {
+  await embedded(async (source, warehouse, ownerUrl) => {
+    for (const seed of [7, 8, 9]) {
+      const simulation = await openSimulation(ownerUrl, { seed })
+      try {
+        await simulation.day()
+      } finally {
+        await simulation.close()
+      }
+      await source.query(
+        'delete from public.payment where payment_id = (select min(payment_id) from public.payment)',
+      )
+      const { models } = summaryOf(await done(['run', '--json']))
+      const ways = Object.fromEntries(models.map((model) => [model.model, model.ways]))
+      expect(ways).toMatchObject({
+        fact_sales_order: { full: 0, driven: 1, skipped: 0 },
+        fact_payment: { full: 0, driven: 1, skipped: 0 },
+        dim_date: { driven: 0 },
+      })
+      expect(models.find(({ model }) => model === 'fact_payment')?.deleted).toBe(1)
+      expect(differences(await expectedRows(source), await currentRows(warehouse))).toEqual([])
+    }
+    expect(await historyProblems(warehouse)).toEqual([])
+  })
+  const checked = await done(['check', '--data'])
+  expect(checked.stdout).toMatch(/✔ data +11 models yield the same whatever the order of rows/)
+})
+
 const lake = {
   get ingestion() {
     return join(folder, '.tote/lake/ingestion')

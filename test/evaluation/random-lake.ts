@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import type { Engine } from '../../src/columns/engine.ts'
 import { OP_COLUMN, quoteName, quoteNames } from '../../src/columns/sql.ts'
 import type { Context, ModelSummary } from '../../src/events.ts'
+import { proveDeterminism } from '../../src/evaluation/determinism.ts'
 import { writeDueBases } from '../../src/lake/base.ts'
 import { goOnWith } from '../../src/lake/carried.ts'
 import { fromMicros } from '../../src/lake/instant.ts'
@@ -51,6 +52,8 @@ export interface RandomLake {
   commit(changes: readonly Change[]): Promise<boolean>
   /** Passes the newest point. */
   transform(): Promise<readonly ModelSummary[]>
+  /** As `tote check --data` does. */
+  prove(): Promise<void>
   /** The models whose rows in the lake are not what their query yields over the current rows. */
   differing(): Promise<string[]>
   close(): Promise<void>
@@ -208,6 +211,14 @@ export async function openRandomLake(
       }
       return found
     },
+    prove: async () =>
+      proveDeterminism({
+        ingestion: pipeline.ingestion,
+        inputs,
+        models,
+        tempFolder: folder,
+        signal: context.signal,
+      }),
     close: async () => rm(folder, { recursive: true, force: true }),
   }
 }

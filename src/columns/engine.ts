@@ -3,6 +3,7 @@
  * every machine (UTC, binary collation, nulls last). Imported only when rows must be looked at:
  * loading it costs more than an empty run.
  */
+import { availableParallelism } from 'node:os'
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import { ToteError } from '../errors.ts'
 import { quoteName } from './sql.ts'
@@ -35,7 +36,7 @@ export interface EngineTable {
 export interface EngineOptions {
   /** Where DuckDB may spill what does not fit in memory. */
   readonly tempFolder: string
-  /** DuckDB's own limit, for example `512MB`. */
+  /** DuckDB's own limit, for example `512MB`; what does not fit goes to `tempFolder`. */
   readonly memoryLimit?: string | undefined
   readonly threads?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -132,12 +133,17 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
   const instance = await duckdb.DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
-    memory_limit: options.memoryLimit ?? '1GB',
+    memory_limit: options.memoryLimit ?? defaultMemory(options.threads),
     temp_directory: options.tempFolder,
     preserve_insertion_order: 'false',
     ...(options.threads === undefined ? {} : { threads: String(options.threads) }),
   })
   return { instance, version: `duckdb ${duckdb.version()}` }
+}
+
+/** Every thread holds buffers of its own, of which the process needs half as much again besides. */
+function defaultMemory(threads = availableParallelism()): string {
+  return `${Math.max(300, 150 * threads)}MB`
 }
 
 interface Connecting {

@@ -20,12 +20,21 @@ import { modelFailed } from '../models/checks.ts'
 import { modelQuery, type Driven, type Model, type TableName } from '../models/model.ts'
 import type { ChangeCounts, Column } from '../types.ts'
 import type { Zone } from '../lake/zone.ts'
+import { prepareFirstRows } from './first-rows.ts'
 import { quoteTable, type Relations } from './relations.ts'
 
 /** A model with the lake's state of it before the point. */
 export interface ModelToEvaluate {
   readonly model: Model
   readonly before: { readonly manifest: CommittedManifest; readonly entry: TableEntry } | null
+}
+
+export interface Place {
+  readonly engine: Engine
+  readonly relations: Relations
+  readonly batch: number
+  /** Its owner removes it. */
+  readonly tempFolder: string
 }
 
 export interface EvaluatedModel {
@@ -38,6 +47,8 @@ export interface EvaluatedModel {
   readonly rowsInLake: number
   /** The table of the rows that were evaluated: all, or those made of changed rows. */
   readonly evaluated: string
+  /** A temporary file that holds the changes as the lake will keep them. */
+  readonly prepared: string | null
 }
 
 /** A key of it is null, or there twice. */
@@ -65,19 +76,28 @@ export function wayOf(
 /** Evaluates and compares; a null or double key makes the comparison itself wrong, and the checks name it. */
 export async function evaluateModel(
   processed: Zone,
-  { engine, relations }: { readonly engine: Engine; readonly relations: Relations },
+  { engine, relations, batch, tempFolder }: Place,
   { model, before }: ModelToEvaluate,
   way: 'full' | 'driven',
 ): Promise<EvaluatedModel | UnsoundModel> {
   const evaluated = `rows of ${model.name}`
+  const changes = `changes of ${model.name}`
+  const columns = continueIds(model.columns, before?.entry.columns ?? [])
   const driven = way === 'driven' && before !== null ? model.driven : null
-  if (driven === null) {
+  let prepared: string | null = null
+  if (before === null && processed.format === 'parquet') {
+    await relations.need(model.reads)
+    const of = { query: modelQuery(model), columns, key: model.key, batch }
+    const first = await prepareFirstRows({ ...of, tempFolder, rows: evaluated, changes })
+    prepared = first.path
+    await makeRows(engine, model, first.write)
+    await engine.run(first.views)
+  } else if (driven === null) {
     await relations.need(model.reads)
     await makeRows(engine, model, `create table ${quoteName(evaluated)} as ${modelQuery(model)}`)
   } else {
     await evaluateApart(engine, relations, model, driven, evaluated)
   }
-  const columns = continueIds(model.columns, before?.entry.columns ?? [])
   const among: Among | null =
     driven === null ? null : { relation: quoteName(`driving ${model.name}`), on: driven.key }
   const asOf = async (keys: Among | null): Promise<string> =>
@@ -98,11 +118,10 @@ export async function evaluateModel(
     define(true)
     return { outcome: 'unsound key', way, evaluated }
   }
-  const changes = `changes of ${model.name}`
   const next = `from ${quoteName(evaluated)}`
   let had = before?.entry.rows ?? 0
   if (before === null) {
-    await engine.run(insertTable({ into: changes, next, columns }))
+    if (prepared === null) await engine.run(insertTable({ into: changes, next, columns }))
   } else {
     let previous = await asOf(among)
     if (among !== null) {
@@ -114,7 +133,10 @@ export async function evaluateModel(
     }
     await engine.run(differenceTable({ into: changes, previous, next, columns, key: model.key }))
   }
-  const counts = await countChanges(engine, changes)
+  const counts =
+    prepared === null
+      ? await countChanges(engine, changes)
+      : { inserted: rows, updated: 0, deleted: 0 }
   const gained = counts.inserted - counts.deleted
   if (rows !== had + gained) {
     throw new ToteError(
@@ -124,7 +146,7 @@ export async function evaluateModel(
   }
   define(before === null || counts.inserted + counts.updated + counts.deleted > 0)
   const rowsInLake = (before?.entry.rows ?? 0) + gained
-  return { outcome: 'evaluated', way, evaluated, columns, changes, counts, rowsInLake }
+  return { outcome: 'evaluated', way, evaluated, columns, changes, counts, rowsInLake, prepared }
 }
 
 /** A model that is what it was. */

@@ -6,6 +6,7 @@ import { readFiles, writeFile } from '../columns/files.ts'
 import { longestRow } from '../columns/file-text.ts'
 import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
+import { moveFile } from '../storage/temp-folder.ts'
 import type { Column, Instant } from '../types.ts'
 import { formatDataKey } from './keys.ts'
 import type { DataFile } from './manifest.ts'
@@ -26,6 +27,8 @@ export interface RowsToWrite {
   readonly base: boolean
   readonly rows: number
   readonly deletes: number
+  /** A file in the zone's format that holds these very rows, to be taken instead of writing them. */
+  readonly prepared?: string
   /** `as they come` spares sorting what no reader needs sorted; by key when not given. */
   readonly order?: 'as they come' | undefined
 }
@@ -48,17 +51,12 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
   })
   const batchOfAll = rows.keepsBatches === true ? null : batch
   const longest = await longestIn(engine, format, rows)
-  const stored = await zone.store.writeFile(objectKey, async (path) =>
-    engine.run(
-      writeFile(format, {
-        relation,
-        columns,
-        key: rows.order === undefined ? key : [],
-        batch: batchOfAll,
-        path,
-      }),
-    ),
-  )
+  const stored = await zone.store.writeFile(objectKey, async (path) => {
+    if (rows.prepared !== undefined) return moveFile(rows.prepared, path)
+    const ordered = rows.order === undefined ? key : []
+    const file = { relation, columns, key: ordered, batch: batchOfAll, path }
+    return engine.run(writeFile(format, file))
+  })
   const path = await zone.store.localPath(objectKey, stored)
   const written = readFiles([{ path, format, longest, carried: {} }], columns)
   const edges = [edgeKey(key, 'min'), edgeKey(key, 'max')]

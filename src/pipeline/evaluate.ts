@@ -1,5 +1,7 @@
 /** One point of the transform stage: models evaluated in order, compared, checked, written. */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { quoteName } from '../columns/sql.ts'
 import type { Engine } from '../columns/engine.ts'
 import { TerminalOnly, type Context, type ModelSummary, type Way } from '../events.ts'
@@ -38,7 +40,7 @@ export interface EvaluatedPoint {
 }
 
 /** What a point needs of a project. */
-export type Pipeline = Pick<Project, 'name' | 'ingestion' | 'processed'>
+export type Pipeline = Pick<Project, 'name' | 'ingestion' | 'processed' | 'tempFolder'>
 
 /** A model, and what became of it at this point. */
 interface Passed extends ModelToEvaluate {
@@ -49,6 +51,19 @@ interface Passed extends ModelToEvaluate {
 export async function evaluatePoint(
   project: Pipeline,
   work: PointToEvaluate,
+  context: Context,
+): Promise<EvaluatedPoint> {
+  const tempFolder = join(project.tempFolder, randomUUID())
+  try {
+    return await evaluateModels(project, { ...work, tempFolder }, context)
+  } finally {
+    await rm(tempFolder, { recursive: true, force: true })
+  }
+}
+
+async function evaluateModels(
+  project: Pipeline,
+  work: PointToEvaluate & { readonly tempFolder: string },
   context: Context,
 ): Promise<EvaluatedPoint> {
   const { engine, models, parent } = work
@@ -83,7 +98,11 @@ export async function evaluatePoint(
 
 async function passModel(
   project: Pipeline,
-  work: PointToEvaluate & { readonly relations: Relations; readonly passed: readonly Passed[] },
+  work: PointToEvaluate & {
+    readonly tempFolder: string
+    readonly relations: Relations
+    readonly passed: readonly Passed[]
+  },
   { model, before, way }: ModelToEvaluate & { readonly way: Way },
   context: Context,
 ): Promise<Passed['result']> {
@@ -228,6 +247,7 @@ async function writeModel(
           base: false,
           rows,
           deletes: counts.deleted,
+          ...(result.prepared === null ? {} : { prepared: result.prepared }),
         })
   if (file !== null) {
     context.emit({

@@ -2,6 +2,7 @@
  * Whether another session waits for a table lock that ours holds: a migration of the application,
  * and behind it every query that comes after. Any role may read `pg_locks`.
  */
+import { setTimeout } from 'node:timers/promises'
 import { toToteError, ToteError } from '../errors.ts'
 import { connect, type ConnectOptions } from './connection.ts'
 
@@ -81,9 +82,7 @@ async function watch(
   }
 }
 
+/** Resolves at an abort, too; its listener goes with it, since a long read looks very often. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
-  })
+  await setTimeout(ms, undefined, { signal }).catch(() => undefined)
 }

@@ -3,7 +3,8 @@
  * next that opens one: the folder's name tells whose it was.
  */
 import { randomUUID } from 'node:crypto'
-import { readdir, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { copyFile, link, readdir, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface TempFolder {
@@ -16,6 +17,13 @@ export async function openTempFolder(parent: string): Promise<TempFolder> {
   await sweep(parent)
   const path = join(parent, `${process.pid}-${randomUUID()}`)
   return { path, remove: async () => rm(path, { recursive: true, force: true }) }
+}
+
+/** Moves a file that may lie on another disk. */
+export async function moveFile(from: string, to: string): Promise<void> {
+  // Never rename, which would overwrite.
+  await link(from, to).catch(async () => copyFile(from, to, constants.COPYFILE_EXCL))
+  await unlink(from)
 }
 
 async function sweep(parent: string): Promise<void> {

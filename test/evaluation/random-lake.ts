@@ -77,6 +77,7 @@ export async function openRandomLake(
     name: 'star',
     ingestion: openZone(openFolderStore(join(folder, 'in')), 'parquet'),
     processed: openZone(openFolderStore(join(folder, 'out')), 'parquet'),
+    tempFolder: join(folder, 'tmp'),
   }
   const { fresh } = engines
   const models = await bindModels(texts, fresh, TABLES)

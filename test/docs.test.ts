@@ -68,12 +68,12 @@ describe('every command line in the docs is understood', () => {
       const argv = words
         .slice(1)
         .map((word) => (word === 'NAME' ? 'ConfigInvalid' : word === 'STAGE' ? 'load' : word))
-        .map((word) => (word === '[DIR]' ? 'shop' : word))
+        .map((word) => (word === '[DIR]' ? 'shop' : word === 'SHELL' ? 'bash' : word))
       const { exit, stderr } = await play(argv, {
         pipeline: { openProject, init: openProject },
         surface: { cwd, env: URLS },
       })
-      if (argv[0] === 'explain') expect(exit).toBe(0)
+      if (/explain|completion/.test(argv[0] ?? '')) expect(exit).toBe(0)
       else if (argv.join(' ').match(/^init( shop)?$/))
         expect(stderr).toContain('Which database is to be read?')
       else expect(stderr).toContain('ConfigNotFound')

@@ -4,6 +4,9 @@
  */
 import type { check } from '../inspect/check.ts'
 import type { init } from '../init/init.ts'
+import type { list } from '../inspect/list.ts'
+import type { names } from '../inspect/names.ts'
+import type { show } from '../inspect/show.ts'
 import type { openProject } from '../project/project.ts'
 import type { query } from '../inspect/query.ts'
 import type { roles } from '../inspect/roles.ts'
@@ -18,6 +21,9 @@ export interface Pipeline {
   readonly check: typeof check
   readonly init: typeof init
   readonly roles: typeof roles
+  readonly list: typeof list
+  readonly names: typeof names
+  readonly show: typeof show
 }
 
 export const pipeline: Pipeline = {
@@ -28,4 +34,7 @@ export const pipeline: Pipeline = {
   check: async (...given) => (await import('../inspect/check.ts')).check(...given),
   init: async (...given) => (await import('../init/init.ts')).init(...given),
   roles: async (...given) => (await import('../inspect/roles.ts')).roles(...given),
+  names: async (...given) => (await import('../inspect/names.ts')).names(...given),
+  list: async (...given) => (await import('../inspect/list.ts')).list(...given),
+  show: async (...given) => (await import('../inspect/show.ts')).show(...given),
 }

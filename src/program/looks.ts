@@ -1,15 +1,24 @@
 /** The commands that only look: their flags and help. Their code is imported when they are called. */
 import type { Command } from 'commander'
 import { readLimit } from '../cli/flags.ts'
+import type { LogsFlags } from '../reports/logs.ts'
 import type { QueryFlags } from '../reports/query.ts'
 import type { RolesFlags } from '../reports/roles.ts'
+import type { RunsFlags } from '../reports/runs.ts'
+import type { ShowFlags } from '../reports/show.ts'
 import type { Act } from './act.ts'
+import { addCompletion } from './completion.ts'
 
 export function addLooks(program: Command, act: Act): void {
   addStatus(program, act)
+  addList(program, act)
+  addShow(program, act)
   addQuery(program, act)
   addRoles(program, act)
+  addRuns(program, act)
+  addLogs(program, act)
   addExplain(program, act)
+  addCompletion(program, act)
 }
 
 function addStatus(program: Command, act: Act): void {
@@ -60,6 +69,56 @@ function addExplain(program: Command, act: Act): void {
     .action((name: string | undefined, _: unknown, command: Command) =>
       act(command, async (invocation) =>
         (await import('../reports/explain.ts')).commandExplain(invocation, name),
+      ),
+    )
+}
+
+function addList(program: Command, act: Act): void {
+  program
+    .command('list')
+    .description('sources, tables and models')
+    .action((_: unknown, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../reports/list.ts')).commandList(invocation),
+      ),
+    )
+}
+
+function addShow(program: Command, act: Act): void {
+  program
+    .command('show')
+    .description('one table or model: columns, lineage, checks, SQL, rows')
+    .argument('<name>', 'dim_staff, or shop.staff')
+    .option('--limit <rows>', 'how many rows of it', readLimit, 5)
+    .action((name: string, flags: ShowFlags, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../reports/show.ts')).commandShow(invocation, name, flags),
+      ),
+    )
+}
+
+function addRuns(program: Command, act: Act): void {
+  program
+    .command('runs')
+    .description('the last runs, or one in full')
+    .argument('[run]', 'its id, the beginning of one, or last')
+    .option('--limit <runs>', 'how many at most', readLimit, 20)
+    .action((run: string | undefined, flags: RunsFlags, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../reports/runs.ts')).commandRuns(invocation, run, flags),
+      ),
+    )
+}
+
+function addLogs(program: Command, act: Act): void {
+  program
+    .command('logs')
+    .description('what a run said')
+    .argument('[run]', 'as of runs; the last when not given')
+    .option('-f, --follow', 'go on until it ends')
+    .action((run: string | undefined, flags: LogsFlags, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../reports/logs.ts')).commandLogs(invocation, run, flags),
       ),
     )
 }

@@ -12,6 +12,7 @@ import type { Pipeline } from '../cli/pipeline.ts'
 import { exitCodeOf, type Surface, version, wantsColour } from '../cli/surface.ts'
 import type { Act } from './act.ts'
 import { addActions } from './actions.ts'
+import { answerCompletion, COMPLETE } from './completion.ts'
 import { addLooks } from './looks.ts'
 
 /** Runs one command line (without `node` and script) and returns its exit code; never throws. */
@@ -26,6 +27,10 @@ export async function main(
     exit = await work({ command: command.name(), argv, surface, pipeline, flags })
   }
   const program = buildProgram({ argv, surface, act })
+  if (argv[0] === COMPLETE && argv[1] === '--') {
+    await answerCompletion(program, argv.slice(2), { surface, pipeline })
+    return 0
+  }
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return exit

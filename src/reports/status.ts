@@ -86,7 +86,7 @@ function renderStatus(
   ]
 }
 
-const RUN_COLUMNS: readonly TableColumn[] = [
+export const RUN_COLUMNS: readonly TableColumn[] = [
   { title: 'Run', align: 'left' },
   { title: 'started', align: 'left' },
   { title: 'took', align: 'right' },
@@ -104,7 +104,7 @@ const TABLE_COLUMNS: readonly TableColumn[] = [
   { title: 'rows', align: 'right' },
 ]
 
-function runRow({ run, startedAt, summary }: RunRecord, style: Style, now: Date): string[] {
+export function runRow({ run, startedAt, summary }: RunRecord, style: Style, now: Date): string[] {
   const started = renderMoment(startedAt, now)
   if (summary === undefined)
     return [run, started, '–', '–', '–', `${MARKS.waiting} under way, or killed`]

@@ -111,6 +111,68 @@ describe('after two runs', () => {
       data: { project: 'shop', pending: 0, ledger: { batch: 2 } },
     })
   })
+  test('list: tables and models with their keys and rows', async () => {
+    const told = await project.tote('list')
+    expect(told.stdout).toMatch(/shop\.sale +sale_id +\d+ +6 +2 /)
+    expect(told.stdout).toMatch(/fact_sale +fact +sale_id +6 +2 /)
+    expect(told.stdout).toMatch(/1 source, 7 tables with \d+ rows, \d models\n/)
+    expect(json(await project.tote('list', '--json'))).toMatchObject({
+      version: 1,
+      command: 'list',
+      data: { project: 'shop', sources: [{ source: 'shop', tables: 7 }] },
+    })
+  })
+  test('show: a model with its columns, where they come from, checks, SQL and rows', async () => {
+    const { data } = json(
+      await project.onTerminal('show', 'fact_sale', '--json', '--limit', '2'),
+    ) as {
+      data: { columns: unknown[]; sample: { rows: unknown[] } }
+    }
+    expect(data).toMatchObject({
+      name: 'fact_sale',
+      kind: 'fact',
+      key: ['sale_id'],
+      reads: ['shop.sale'],
+      references: [{ model: 'dim_staff' }, { model: 'dim_customer' }],
+      sample: { truncated: true },
+    })
+    expect(data.sample.rows.length).toBe(2)
+    expect(data.columns).toContainEqual({
+      name: 'sales_staff_id',
+      type: 'integer',
+      lake: 'INTEGER',
+      notNull: true,
+      from: 'shop.sale.staff_id',
+    })
+    expect(data.columns).toContainEqual(
+      expect.objectContaining({ name: 'created_date', type: 'date', from: null }),
+    )
+    const { stdout } = await project.onTerminal('show', 'fact_sale', '--no-color')
+    expect(stdout).toMatch(
+      /unit_price +numeric\(10,2\) +DECIMAL\(10,2\) +not null +shop\.sale\.unit_price/,
+    )
+    expect(stdout).toMatch(/error +references\(customer_id -> dim_customer\)/)
+    expect(stdout).toContain('cast(created_at as date) as created_date')
+    for (const line of stdout.split('\n').slice(0, 20)) expect(line.length).toBeLessThanOrEqual(110)
+  })
+  test('show: a table, by its name with or without the source; the nearest to a mistyped one', async () => {
+    const { stdout } = await project.onTerminal('show', 'shop.staff', '--no-color')
+    expect(stdout).toMatch(/^shop\.staff {2}source\n/)
+    expect(stdout).toMatch(/read by +dim_staff/)
+    expect((await project.onTerminal('show', 'staff', '--no-color')).stdout).toBe(stdout)
+    const none = await project.tote('show', 'fact_sales')
+    expect(none.exit).toBe(2)
+    expect(none.stderr).toContain(
+      'There is no table or model "fact_sales". Did you mean fact_sale?',
+    )
+  })
+  test('completion knows the names of the project, and loads neither driver nor DuckDB', async () => {
+    const complete = async (...words: string[]): Promise<string> =>
+      (await project.tote('complete', '--', ...words)).stdout
+    expect(await complete('show', 'fact')).toBe('fact_payment\nfact_sale\n')
+    expect(await complete('show', 'shop.st')).toBe('shop.staff\n')
+    expect(await complete('runs', '')).toMatch(/^\w{14}\n/)
+  })
   test('query: the lake by source and model, its changes, and the warehouse', async () => {
     const csv = async (...args: string[]): Promise<string> => {
       const told = await project.tote('query', '--csv', ...args)

@@ -32,9 +32,14 @@ describe('help', () => {
         run [options]          carry one batch from the sources to the warehouse
         check [options]        look for mistakes before a run
         status                 how fresh every table is, and how the last runs went
+        list                   sources, tables and models
+        show [options] <name>  one table or model: columns, lineage, checks, SQL, rows
         query [options] <sql>  ask the lake or the warehouse, read-only
         roles [options]        SQL for the roles that the databases need
+        runs [options] [run]   the last runs, or one in full
+        logs [options] [run]   what a run said
         explain [name]         what the name of an error means
+        completion <shell>     the script that completes words in a shell
 
       To begin:
         tote init shop --source env:DATABASE_URL   a project from any PostgreSQL, in ./shop

@@ -72,6 +72,9 @@ export async function play(argv: readonly string[], options: Play = {}): Promise
       check: unused,
       init: unused,
       roles: unused,
+      list: unused,
+      names: unused,
+      show: unused,
       ...pipeline,
     },
   )

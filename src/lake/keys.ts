@@ -1,4 +1,5 @@
 /** Every object key of the lake: nothing else builds or parses one. */
+import { createHash } from 'node:crypto'
 import type { FileFormat } from '../columns/file.ts'
 import type { Instant } from '../types.ts'
 
@@ -25,7 +26,7 @@ export function formatDataKey(key: DataKey): string {
   return `${encode(key.chain)}/${encode(key.table)}/${day}/${time}${base}-${key.part}-${key.random}.${SUFFIXES[key.format]}`
 }
 
-/** The inverse of formatDataKey, or undefined for a key that it did not write. */
+/** The inverse of formatDataKey, or undefined for a key that it did not write, or whose names it had to cut. */
 export function parseDataKey(text: string): DataKey | undefined {
   const match =
     /^([^/]+)\/([^/]+)\/(\d{4})\/(\d{2})\/(\d{2})\/(\d{2})(\d{2})(\d{2})(\d{6})(-base)?-(\d+)-([0-9a-f]+)\.(?:parquet|csv\.gz|jsonl\.gz)$/.exec(
@@ -69,7 +70,13 @@ export function formatManifestKey(chain: string, number: number): string {
   return `${encode(chain)}/_manifests/${String(number).padStart(10, '0')}.json`
 }
 
-/** Percent-encodes all but letters, digits, `_`, `-` and inner dots; a leading `_` would look like `_manifests`. */
+/** File systems take 255 bytes; a schema and a table of 63 bytes each may need more when they are encoded. */
+const MAX_SEGMENT = 240
+
+/**
+ * Percent-encodes all but letters, digits, `_`, `-` and inner dots; a leading `_` would look like
+ * `_manifests`. What is too long then is cut, with `~` and a digest of the name in its place.
+ */
 function encode(name: string): string {
   const encoded = Array.from(Buffer.from(name, 'utf8'), (byte) => {
     const character = String.fromCharCode(byte)
@@ -77,7 +84,10 @@ function encode(name: string): string {
       ? character
       : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
   }).join('')
-  return encoded.replace(/^[._]/, (first) => (first === '.' ? '%2E' : '%5F'))
+  const segment = encoded.replace(/^[._]/, (first) => (first === '.' ? '%2E' : '%5F'))
+  if (segment.length <= MAX_SEGMENT) return segment
+  const digest = createHash('sha256').update(name).digest('hex').slice(0, 32)
+  return `${segment.slice(0, MAX_SEGMENT - digest.length - 1).replace(/%.?$/, '')}~${digest}`
 }
 
 function decode(text: string): string {

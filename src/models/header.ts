@@ -75,6 +75,13 @@ export function parseModelText(name: string, path: string, file: string): Parsed
     found(null, `is named longer than ${MAX_NAME_BYTES} bytes, PostgreSQL's limit for a table`)
   }
   const header = readHeader(entries, found)
+  const view = `${name}_current`
+  if (header.kind === 'fact' && Buffer.byteLength(view) > MAX_NAME_BYTES) {
+    found(
+      null,
+      `is a fact, and the view of its current rows, "${view}", would have a name longer than ${MAX_NAME_BYTES} bytes, PostgreSQL's limit`,
+    )
+  }
   if (problems.length > 0) return { problems }
   return {
     problems,

@@ -52,6 +52,30 @@ test('a key is read back as it was written, whatever the names', () => {
   )
 })
 
+test('P3: names that no file system takes are cut, and still told apart', () => {
+  const key = {
+    chain: 'shop',
+    part: 0,
+    random: '0123456789ab',
+    base: false,
+    format: 'parquet',
+  } as const
+  const segmentOf = (table: string): string =>
+    formatDataKey({ ...key, table, instant: '2026-11-20T09:30:00.000000Z' }).split('/')[1] ?? ''
+  const long = '🐘'.repeat(15)
+  const [one, other] = [segmentOf(`${long}abc.${long}abc`), segmentOf(`${long}abc.${long}abd`)]
+  expect(one).toMatch(/^(%[0-9A-F]{2})+[a-z.%A-F0-9]*~[0-9a-f]{32}$/)
+  expect(one.length).toBeLessThanOrEqual(240)
+  expect(one).not.toBe(other)
+  expect(segmentOf('a'.repeat(240))).toBe('a'.repeat(240))
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', minLength: 60, maxLength: 130 }), (table) => {
+      expect(segmentOf(table)).toMatch(/^(?:%[0-9A-F]{2}|[A-Za-z0-9_.-])+(?:~[0-9a-f]{32})?$/)
+      expect(segmentOf(table).length).toBeLessThanOrEqual(240)
+    }),
+  )
+})
+
 test('P3: no name leaves its folder, hides it, or looks like the folder of manifests', () => {
   fc.assert(
     fc.property(keys, (key) => {

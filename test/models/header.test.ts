@@ -274,3 +274,20 @@ describe('problems of a header', () => {
     `)
   })
 })
+
+test('a fact whose view of current rows could not bear its name', () => {
+  const problems = (kind: string, bytes: number): readonly unknown[] =>
+    parseModelText(
+      'f'.repeat(bytes),
+      'models/f.sql',
+      `-- kind: ${kind}\n-- key: id\n${kind === 'fact' ? '-- record id: r\n' : ''}select 1 as id`,
+    ).problems
+  expect(problems('fact', 55)).toEqual([])
+  expect(problems('table', 63)).toEqual([])
+  expect(problems('fact', 56)).toEqual([
+    {
+      where: 'models/f.sql',
+      message: `is a fact, and the view of its current rows, "${'f'.repeat(56)}_current", would have a name longer than 63 bytes, PostgreSQL's limit`,
+    },
+  ])
+})

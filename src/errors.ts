@@ -115,6 +115,11 @@ export const ERRORS = {
     retry: false,
     means: 'A warehouse table has another shape than its model.',
   },
+  WarehouseDependents: {
+    exit: 1,
+    retry: false,
+    means: 'Something in the warehouse needs what an edited model no longer has.',
+  },
   LedgerMismatch: {
     exit: 1,
     retry: false,

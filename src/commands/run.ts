@@ -22,6 +22,7 @@ export interface RunFlags {
   readonly fullRefresh?: boolean
   readonly acceptShrink?: readonly string[]
   readonly acceptSource?: boolean
+  readonly forward?: readonly string[]
   readonly wait: boolean
   /** Milliseconds. */
   readonly timeout?: number
@@ -109,13 +110,14 @@ function revive({ name, message, ...facts }: ErrorJson): ToteError {
 }
 
 function toOptions(flags: RunFlags): RunOptions {
-  const { only, fullRefresh, acceptShrink, acceptSource, wait } = flags
+  const { only, fullRefresh, acceptShrink, acceptSource, forward, wait } = flags
   return {
     wait,
     ...(only === undefined ? {} : { only }),
     ...(fullRefresh === undefined ? {} : { fullRefresh }),
     ...(acceptShrink === undefined ? {} : { acceptShrink }),
     ...(acceptSource === undefined ? {} : { acceptSource }),
+    ...(forward === undefined ? {} : { forward }),
   }
 }
 

@@ -13,7 +13,7 @@ import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Way } from '../events.ts'
-import { continueIds } from '../lake/column-ids.ts'
+import { continueModel } from '../lake/column-ids.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import { modelFailed } from '../models/checks.ts'
@@ -67,7 +67,8 @@ export function wayOf(
   before: Pick<TableEntry, 'columns'> | null,
   changed: (table: TableName) => boolean,
 ): Way {
-  if (before === null || shapeOf(columns) !== shapeOf(before.columns)) return 'full'
+  if (before === null) return 'full'
+  if (shapeOf(continueModel(columns, before.columns)) !== shapeOf(before.columns)) return 'full'
   const moved = reads.filter(changed)
   if (moved.length === 0) return 'skipped'
   return driven !== null && moved.every((table) => isTable(table, driven.table)) ? 'driven' : 'full'
@@ -82,10 +83,11 @@ export async function evaluateModel(
 ): Promise<EvaluatedModel | UnsoundModel> {
   const evaluated = `rows of ${model.name}`
   const changes = `changes of ${model.name}`
-  const columns = continueIds(model.columns, before?.entry.columns ?? [])
-  const driven = way === 'driven' && before !== null ? model.driven : null
+  const columns = continueModel(model.columns, before?.entry.columns ?? [])
+  const isFirst = before === null || !hasFiles(before.entry)
+  const driven = way === 'driven' && !isFirst ? model.driven : null
   let prepared: string | null = null
-  if (before === null && processed.format === 'parquet') {
+  if (isFirst && processed.format === 'parquet') {
     await relations.need(model.reads)
     const of = { query: modelQuery(model), columns, key: model.key, batch }
     const first = await prepareFirstRows({ ...of, tempFolder, rows: evaluated, changes })
@@ -120,7 +122,7 @@ export async function evaluateModel(
   }
   const next = `from ${quoteName(evaluated)}`
   let had = before?.entry.rows ?? 0
-  if (before === null) {
+  if (isFirst) {
     if (prepared === null) await engine.run(insertTable({ into: changes, next, columns }))
   } else {
     let previous = await asOf(among)
@@ -147,6 +149,11 @@ export async function evaluateModel(
   define(before === null || counts.inserted + counts.updated + counts.deleted > 0)
   const rowsInLake = (before?.entry.rows ?? 0) + gained
   return { outcome: 'evaluated', way, evaluated, columns, changes, counts, rowsInLake, prepared }
+}
+
+/** A model that is restated begins without a row, and yet with columns. */
+function hasFiles({ base, files }: TableEntry): boolean {
+  return base.length + files.length > 0
 }
 
 /** A model that is what it was. */

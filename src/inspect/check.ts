@@ -12,10 +12,11 @@ import type { Model } from '../models/model.ts'
 import { readModels } from '../models/read-models.ts'
 import { continueColumns } from '../lake/column-ids.ts'
 import type { Column } from '../types.ts'
-import { starOfModels } from '../pipeline/load.ts'
+import { checkStar } from '../pipeline/load-restated.ts'
+import { starOfModels } from '../pipeline/star.ts'
+import { editsOf, reached, type Edits } from '../project/edits.ts'
 import { newestInputs } from '../project/inputs.ts'
 import type { Project } from '../project/project.ts'
-import { refuseEdited } from '../pipeline/transform.ts'
 
 export interface CheckReport {
   /** When one was chosen. */
@@ -41,6 +42,7 @@ export async function check(
     { what: 'config', detail: project.settings.configFile },
   ]
   const failures: ToteError[] = []
+  const warnings: Problem[] = []
   const attempt = async (what: string, action: () => Promise<string>): Promise<void> => {
     try {
       passed.push({ what, detail: await action() })
@@ -82,10 +84,11 @@ export async function check(
     )
     if (!sourcesKnown)
       return `${texts.length} headers; their SQL is checked with --live, or after the first run`
-    refuseEdited(project, await project.processed.chain(project.name).newest(), texts)
+    const newest = await project.processed.chain(project.name).newest()
     const engine = await project.engine(context.signal)
     try {
       models = await bindModels(texts, engine, tables)
+      if (newest !== null) warnings.push(...editWarnings(editsOf(newest, models), models))
     } finally {
       engine.close()
     }
@@ -94,7 +97,7 @@ export async function check(
   if (options.live) {
     await attempt('warehouse', async () => {
       await project.warehouse.probe()
-      if (models !== undefined) await project.warehouse.check(starOfModels(models))
+      if (models !== undefined) await checkStar(project, starOfModels(models))
       return 'can be loaded'
     })
   }
@@ -106,7 +109,7 @@ export async function check(
   return {
     ...(project.environment === null ? {} : { environment: project.environment }),
     passed,
-    warnings: [],
+    warnings,
   }
 }
 
@@ -120,6 +123,31 @@ async function checkData(
   if (inputs === null) return 'the lake has no rows yet; after the first run'
   await proveDeterminism({ ...project, inputs, models, signal: context.signal })
   return `${models.length} models yield the same whatever the order of rows`
+}
+
+/** What the next run will do about edited models. */
+function editWarnings(edits: Edits, models: readonly Model[]): Problem[] {
+  const replayed = reached(edits, models)
+  return [
+    ...models
+      .filter(({ name }) => replayed.has(name))
+      .map(({ name, path }) => {
+        const why = edits.added.has(name)
+          ? 'is new'
+          : edits.changed.has(name)
+            ? 'was edited'
+            : 'reads an edited model'
+        return {
+          where: path,
+          message: `${why}: the next run restates it, or with --forward begins it now`,
+        }
+      }),
+    ...[...edits.removed].map((name) => ({
+      where: `${name}.sql`,
+      message:
+        'is no longer there: its rows stay in lake and warehouse, and are not loaded any more',
+    })),
+  ]
 }
 
 function throwTogether(failures: readonly ToteError[]): void {

@@ -33,3 +33,17 @@ export function continueColumns(
     return isText ? { ...column, carried: 'VARCHAR' } : column
   })
 }
+
+/**
+ * A model's columns, going on from those of its older rows: a column that may be null there stays so,
+ * whatever is demanded of new rows.
+ */
+export function continueModel(
+  columns: readonly Omit<Column, 'id'>[],
+  previous: readonly Column[],
+): Column[] {
+  const loose = new Set(previous.filter(({ notNull }) => !notNull).map(({ name }) => name))
+  return continueIds(columns, previous).map((column) =>
+    loose.has(column.name) ? { ...column, notNull: false } : column,
+  )
+}

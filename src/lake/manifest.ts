@@ -59,8 +59,14 @@ export interface ModelFacts {
   readonly recordId: string | null
   readonly references: readonly Reference[]
   readonly comment: string | null
-  /** 1 until an edited model is restated. */
+  /** The generation of the chain in which its model was last edited; 1 until then. */
   readonly generation: number
+  /** The generation in which its history was last made anew; absent: never since the first. */
+  readonly remade?: number
+  /** sha256 of the query's syntax tree: formatting and comments edit nothing. */
+  readonly syntax?: string
+  /** Its model is gone: the rows stay as they were, and nothing is loaded any more. */
+  readonly retired?: true
 }
 
 /** What came before a base. */
@@ -111,9 +117,16 @@ export interface Manifest {
   }
   /** Processed chains: the ingestion batch of every source that this batch stands for. */
   readonly inputs?: Readonly<Record<string, InputMark>>
+  /** Processed chains: raised by every edit of models that the warehouse must follow; absent: 1. */
+  readonly generation?: number
   /** Processed chains: the engine's version. */
   readonly engine?: string
   readonly tables: Readonly<Record<string, TableEntry>>
+}
+
+/** The generation of a processed chain. */
+export function generationOf(manifest: Pick<Manifest, 'generation'>): number {
+  return manifest.generation ?? 1
 }
 
 /** Tables by name, also for names such as `constructor` and `__proto__`. */

@@ -203,6 +203,7 @@ function baseBatch(entry: TableEntry): number {
   return entry.base[0]?.batch ?? 0
 }
 
+/** Where the files can be read, each checked against what its manifest says. */
 async function localFiles(zone: Zone, files: readonly DataFile[]): Promise<WrittenFile[]> {
   return Promise.all(
     files.map(async (file) => ({

@@ -24,6 +24,7 @@ import {
   asNode,
   children,
   describeSql,
+  fingerprint,
   parseSql,
   type Complaint,
   type OutputColumn,
@@ -157,8 +158,8 @@ async function bindOrdered(
       engine,
     })
     undriven.push(...reasons)
-    const { tree: _tree, ...rest } = model
-    bound.set(model.name, { ...rest, columns, driven })
+    const { tree, ...rest } = model
+    bound.set(model.name, { ...rest, columns, driven, syntax: fingerprint(tree) })
   }
   return [...bound.values()]
 }

@@ -63,6 +63,8 @@ export interface Model extends ModelText {
   readonly columns: readonly Column[]
   /** Set when the header says so and the syntax tree agrees. */
   readonly driven: Driven | null
+  /** sha256 of the select's syntax tree, without places: formatting and comments do not change it. */
+  readonly syntax: string
 }
 
 /** The table that drives a model: every row of the model is made of one row of it, and of look-ups. */

@@ -6,7 +6,13 @@ import { quoteName } from '../columns/sql.ts'
 import type { Engine } from '../columns/engine.ts'
 import { TerminalOnly, type Context, type ModelSummary, type Way } from '../events.ts'
 import { goOnWith } from '../lake/carried.ts'
-import { tableEntries, type CommittedManifest, type TableEntry } from '../lake/manifest.ts'
+import {
+  tableEntries,
+  type CommittedManifest,
+  type ModelFacts,
+  type TableEntry,
+} from '../lake/manifest.ts'
+import { filesBetween, rowsAsOf } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
 import { checkFailure, digestOfChecks, runChecks, type CheckResult } from '../models/checks.ts'
 import { definitionOf, type Model } from '../models/model.ts'
@@ -32,6 +38,8 @@ export interface PointToEvaluate {
   readonly parent: CommittedManifest | null
   readonly batch: number
   readonly instant: Instant
+  /** Models that are not evaluated: their rows are those that `parent` records, as of `batch`. */
+  readonly recorded?: ReadonlySet<string>
 }
 
 export interface EvaluatedPoint {
@@ -44,7 +52,11 @@ export type Pipeline = Pick<Project, 'name' | 'ingestion' | 'processed' | 'tempF
 
 /** A model, and what became of it at this point. */
 interface Passed extends ModelToEvaluate {
-  readonly result: EvaluatedModel | UnsoundModel | { readonly outcome: 'skipped' }
+  readonly result:
+    | EvaluatedModel
+    | UnsoundModel
+    | { readonly outcome: 'skipped' }
+    | { readonly outcome: 'recorded'; readonly changed: boolean }
 }
 
 /** Evaluates every model whose inputs changed. Throws ModelFailed, or CheckFailed with every failing check. */
@@ -77,6 +89,10 @@ async function evaluateModels(
   for (const model of models) {
     const entry = parent?.tables[model.name]
     const before = parent === null || entry === undefined ? null : { manifest: parent, entry }
+    if (before !== null && work.recorded?.has(model.name) === true) {
+      passed.push({ model, before, result: await recordedModel(project, work, model, relations) })
+      continue
+    }
     // Another engine, or other types of what is read, may make other values of the same rows.
     const isSame =
       parent?.engine === engine.version &&
@@ -94,6 +110,22 @@ async function evaluateModels(
   const tables = tableEntries()
   for (const one of passed) tables[one.model.name] = await writeModel(project, work, one, context)
   return { tables, models: passed.map(summaryOf) }
+}
+
+/** A model whose rows are those of record. */
+async function recordedModel(
+  project: Pipeline,
+  { parent, batch }: PointToEvaluate,
+  { name }: Model,
+  relations: Relations,
+): Promise<Passed['result']> {
+  if (parent === null) throw new RangeError(`no manifest holds model "${name}"`)
+  const files = await filesBetween(project.processed, parent, name, parent.batch, batch)
+  relations.define(name, files.length > 0, async () => {
+    const rows = await rowsAsOf(project.processed, parent, name, batch)
+    return `create view ${quoteName(name)} as ${rows}`
+  })
+  return { outcome: 'recorded', changed: files.length > 0 }
 }
 
 async function passModel(
@@ -145,7 +177,7 @@ function isDrivenBy({ driven }: Model, { name }: Model): boolean {
 }
 
 function summaryOf({ model, before, result }: Passed): ModelSummary {
-  const way = result.outcome === 'skipped' ? 'skipped' : result.way
+  const way = 'way' in result ? result.way : 'skipped'
   const evaluated = result.outcome === 'evaluated' ? result : null
   return {
     model: model.name,
@@ -164,18 +196,22 @@ async function check(
   context: Context,
 ): Promise<void> {
   const results: CheckResult[] = []
-  for (const { model, before, result } of passed) {
+  for (const { model: whole, before, result } of passed) {
+    const isRecorded = result.outcome === 'recorded'
+    const model = isRecorded ? withoutDemands(whole, passed) : whole
+    if (isRecorded && model.references.length === 0) continue
     const isUnsound = result.outcome === 'unsound key'
     // Rows that were there before passed these checks, unless a row that they refer to has gone.
     const passedBefore = before?.entry.position['checks'] === digestOfChecks(model)
-    const only = passedBefore && !refersToLost(model, passed) ? changedRows(result) : 'all'
+    const only =
+      !isRecorded && passedBefore && !refersToLost(model, passed) ? changedRows(result) : 'all'
     if (only === 'none') continue
     await relations.need(model.references.map(({ model: name }) => ({ schema: null, name })))
     if (only === 'all' && !isUnsound) await relations.need([{ schema: null, name: model.name }])
     const rows =
-      result.outcome === 'skipped' || (only === 'all' && !isUnsound)
-        ? {}
-        : { rows: quoteName(result.evaluated) }
+      'evaluated' in result && (only !== 'all' || isUnsound)
+        ? { rows: quoteName(result.evaluated) }
+        : {}
     results.push(
       ...(await runChecks({
         model,
@@ -203,8 +239,20 @@ async function check(
 
 /** Which rows of a model can be others than those that were checked before. */
 function changedRows(result: Passed['result']): 'all' | 'evaluated' | 'none' {
-  if (result.outcome === 'skipped') return 'none'
+  if (!('way' in result)) return 'none'
   return result.way === 'driven' ? 'evaluated' : 'all'
+}
+
+/** Of a model of record only what it refers to in models that are not: the rest held when it was recorded. */
+function withoutDemands(model: Model, passed: readonly Passed[]): Model {
+  const recorded = (name: string): boolean =>
+    passed.some(({ model: other, result }) => other.name === name && result.outcome === 'recorded')
+  return {
+    ...model,
+    checks: [],
+    columns: model.columns.map((column) => ({ ...column, notNull: false })),
+    references: model.references.filter((reference) => !recorded(reference.model)),
+  }
 }
 
 function refersToLost(model: Model, passed: readonly Passed[]): boolean {
@@ -213,6 +261,7 @@ function refersToLost(model: Model, passed: readonly Passed[]): boolean {
       ({ model: other, result }) =>
         other.name === target &&
         (result.outcome === 'unsound key' ||
+          (result.outcome === 'recorded' && result.changed) ||
           (result.outcome === 'evaluated' && result.counts.deleted > 0)),
     ),
   )
@@ -225,6 +274,7 @@ async function writeModel(
   context: Context,
 ): Promise<TableEntry> {
   const { engine, batch, instant } = work
+  if (result.outcome === 'recorded' && before !== null) return before.entry
   const position = { checks: digestOfChecks(model), reads: digestOfReads(model, work) }
   const entry = before?.entry ?? null
   if (result.outcome !== 'evaluated') {
@@ -268,12 +318,24 @@ async function writeModel(
     rows: rowsInLake,
     ...kept,
     files: [...kept.files, ...(file === null ? [] : [file])],
-    model: {
-      kind: model.kind,
-      recordId: model.recordId,
-      references: model.references,
-      comment: model.comment,
-      generation: entry?.model?.generation ?? 1,
-    },
+    model: factsOf(model, entry),
   }
+}
+
+/** What the manifest keeps of a model; its generations go on. */
+export function factsOf(model: Model, entry: TableEntry | null): ModelFacts {
+  return {
+    kind: model.kind,
+    recordId: model.recordId,
+    references: model.references,
+    comment: model.comment,
+    generation: entry?.model?.generation ?? 1,
+    ...(entry?.model?.remade === undefined ? {} : { remade: entry.model.remade }),
+    syntax: model.syntax,
+  }
+}
+
+/** An edited model whose new query begins with the next batch, whatever its inputs did. */
+export function goesOn(entry: TableEntry): boolean {
+  return entry.position['goesOn'] === true
 }

@@ -4,14 +4,13 @@
  */
 import { ToteError } from '../errors.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
-import type { CommittedManifest } from '../lake/manifest.ts'
-import { changesWithPlace, filesOfBatch } from '../lake/read.ts'
-import type { Model } from '../models/model.ts'
-import type { StarTable } from '../star/star-table.ts'
+import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
 import type { LedgerEntry, StarChanges } from '../warehouse/warehouse.ts'
 import type { Engine } from '../columns/engine.ts'
 import { batchManifests } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
+import { firstOfGeneration, loadRestatement } from './load-restated.ts'
+import { entryOf, starOf, tableChanges } from './star.ts'
 
 export interface Loaded {
   readonly batches: number
@@ -19,30 +18,40 @@ export interface Loaded {
   readonly last: LedgerEntry | null
 }
 
-/** Applies all pending batches. Throws LedgerMismatch, WarehouseShapeMismatch, CountMismatch, Warehouse*. */
+/** Applies all that is pending. Throws LedgerMismatch, WarehouseShapeMismatch, WarehouseDependents, CountMismatch, Warehouse*. */
 export async function load(project: Project, context: Context): Promise<Loaded> {
   // The lake after the ledger: another run may commit and load meanwhile, and the lake is never behind.
   const last = await project.warehouse.last(project.name)
   const newest = await project.processed.chain(project.name).newest()
   await refuseForeignLedger(project, newest, last)
-  if (newest === null || newest.batch === (last?.batch ?? 0))
-    return { batches: 0, tables: [], last }
+  if (newest === null) return { batches: 0, tables: [], last }
+  const tables = new Map<string, WarehouseTableSummary>()
+  let entry: LedgerEntry | null = last
+  let batches = 0
+  const count = (applied: Applied): void => {
+    if (applied.status === 'applied') batches += 1
+    for (const table of applied.tables)
+      tables.set(table.table, addRows(tables.get(table.table), table))
+  }
+  if (generationOf(newest) > (last?.generation ?? 1)) {
+    const edited = await firstOfGeneration(project, newest)
+    const restated = await loadRestatement(project, { edited, last }, context)
+    // Another run loaded meanwhile: what is to be done is another thing now.
+    if (restated.status === 'stale') return load(project, context)
+    count({ ...restated, status: restated.status })
+    entry = entryOf(project, edited, context)
+  }
+  const after = entry?.batch ?? 0
+  if (newest.batch === after) return { batches, tables: [...tables.values()], last: entry }
   await project.warehouse.check(starOf(newest))
   const engine = await project.engine(context.signal)
-  const tables = new Map<string, WarehouseTableSummary>()
-  let batches = 0
-  let entry: LedgerEntry | null = last
   try {
-    for (const manifest of await batchManifests(project.processed, newest, last?.batch ?? 0)) {
+    for (const manifest of await batchManifests(project.processed, newest, after)) {
       context.signal.throwIfAborted()
-      entry = entryOf(project, manifest, context)
-      const applied = await project.warehouse.apply(
-        { entry, changes: await changesOf(project, engine, newest, manifest) },
-        context,
-      )
-      if (applied.status === 'applied') batches += 1
-      for (const table of applied.tables)
-        tables.set(table.table, addRows(tables.get(table.table), table))
+      const changes = await changesOf(project, engine, newest, manifest)
+      const next = entryOf(project, manifest, context)
+      count(await project.warehouse.apply({ entry: next, changes }, context))
+      entry = next
     }
   } finally {
     engine.close()
@@ -50,30 +59,9 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
   return { batches, tables: [...tables.values()], last: entry }
 }
 
-/** The star that a processed manifest describes. */
-function starOf(manifest: CommittedManifest): StarTable[] {
-  return Object.entries(manifest.tables).map(([name, table]) => ({
-    name,
-    kind: table.model?.kind ?? 'table',
-    columns: table.columns,
-    key: table.key,
-    recordId: table.model?.recordId ?? null,
-    references: table.model?.references ?? [],
-    comment: table.model?.comment ?? null,
-  }))
-}
-
-/** The star that bound models describe, before anything is written. */
-export function starOfModels(models: readonly Model[]): StarTable[] {
-  return models.map(({ name, kind, columns, key, recordId, references, comment }) => ({
-    name,
-    kind,
-    columns,
-    key,
-    recordId,
-    references,
-    comment,
-  }))
+interface Applied {
+  readonly status: 'applied' | 'already'
+  readonly tables: readonly WarehouseTableSummary[]
 }
 
 async function changesOf(
@@ -83,35 +71,10 @@ async function changesOf(
   manifest: CommittedManifest,
 ): Promise<StarChanges[]> {
   return Promise.all(
-    starOf(manifest).map(async (table) => {
-      const entry = manifest.tables[table.name]
-      if (entry === undefined)
-        throw new RangeError(`no table "${table.name}" in manifest ${manifest.number}`)
-      const files = await filesOfBatch(project.processed, newest, table.name, manifest.batch)
-      const { relation, place } = await changesWithPlace(project.processed, entry, files)
-      const rows = files.reduce((sum, file) => sum + file.rows, 0)
-      const deletes = files.reduce((sum, file) => sum + file.deletes, 0)
-      return {
-        table,
-        upserts: rows - deletes,
-        deletes,
-        rowsInLake: entry.rows,
-        rows: { chunks: (select) => engine.chunks(select(relation, place)) },
-      }
-    }),
+    starOf(manifest).map(async (table) =>
+      tableChanges(project, engine, { newest, table, manifest, batch: manifest.batch }),
+    ),
   )
-}
-
-function entryOf(project: Project, manifest: CommittedManifest, context: Context): LedgerEntry {
-  return {
-    pipeline: project.name,
-    chain: manifest.chain,
-    batch: manifest.batch,
-    manifest: manifest.number,
-    manifestSha256: manifest.sha256,
-    instant: manifest.instant,
-    run: context.run,
-  }
 }
 
 /** The ledger's last entry must be a manifest of this very lake (a new, restored or other one is never taken for applied). */

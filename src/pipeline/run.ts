@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly fullRefresh?: boolean | undefined
   readonly acceptShrink?: readonly string[] | undefined
   readonly acceptSource?: boolean | undefined
+  /** Edited models that keep their old versions; all others are restated. */
+  readonly forward?: readonly string[] | undefined
   /** Wait for another run of this project on this machine; the default. */
   readonly wait?: boolean | undefined
 }
@@ -139,10 +141,10 @@ async function runStages(
       return changed
     },
     transform: async () => {
-      const transformed = await transform(project, context)
+      const transformed = await transform(project, { forward: options.forward }, context)
       progress.models = transformed.models
       progress.processed = transformed.manifest === null ? null : markOf(transformed.manifest)
-      return transformed.batches > 0
+      return transformed.batches > 0 || transformed.edited
     },
     load: async () => {
       const loaded = await load(project, context)

@@ -8,48 +8,81 @@
 import { randomUUID } from 'node:crypto'
 import { relative } from 'node:path'
 import type { Engine } from '../columns/engine.ts'
-import { ToteError, type ErrorName } from '../errors.ts'
+import { nearestName, ToteError, type ErrorName } from '../errors.ts'
 import type { Context, ModelSummary } from '../events.ts'
 import { writeDueBases } from '../lake/base.ts'
 import { untilCommitted } from '../lake/conflict.ts'
 import { nextInstant } from '../lake/instant.ts'
-import { WRITER, type CommittedManifest, type InputMark } from '../lake/manifest.ts'
-import { definitionOf, type Model, type ModelText } from '../models/model.ts'
+import {
+  tableEntries,
+  WRITER,
+  type CommittedManifest,
+  type InputMark,
+  type TableEntry,
+} from '../lake/manifest.ts'
+import type { Model, ModelText } from '../models/model.ts'
 import { readModels } from '../models/read-models.ts'
 import { boundModels } from '../project/bound-models.ts'
-import { evaluatePoint } from './evaluate.ts'
+import { anyEdit, editsOf, maybeEdited } from '../project/edits.ts'
+import { evaluatePoint, goesOn } from './evaluate.ts'
 import { newestInputs, refuseForeignInputs } from '../project/inputs.ts'
-import { starOfModels } from './load.ts'
+import { checkStar } from './load-restated.ts'
+import { starOfModels } from './star.ts'
 import { batchMarks, pointsAfter, type BatchMark, type Point } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
+import { restate } from './restate.ts'
 
 export interface Transformed {
   readonly manifest: CommittedManifest | null
   readonly batches: number
+  /** Edited models were restated, or otherwise taken up. */
+  readonly edited: boolean
   readonly models: readonly ModelSummary[]
 }
 
-/** Passes all pending points. Throws ModelInvalid, ModelEdited, ModelFailed, CheckFailed. */
-export async function transform(project: Project, context: Context): Promise<Transformed> {
-  return untilCommitted(project.name, context, async () => passPoints(project, context))
+export interface TransformOptions {
+  /** Edited models that keep their old versions: the new query begins with the next batch. */
+  readonly forward?: readonly string[] | undefined
 }
 
-async function passPoints(project: Project, context: Context): Promise<Transformed> {
+/** Restates edited models, then passes all pending points. Throws ModelInvalid, ModelEdited, ModelFailed, CheckFailed. */
+export async function transform(
+  project: Project,
+  options: TransformOptions,
+  context: Context,
+): Promise<Transformed> {
+  return untilCommitted(project.name, context, async () => passPoints(project, options, context))
+}
+
+async function passPoints(
+  project: Project,
+  options: TransformOptions,
+  context: Context,
+): Promise<Transformed> {
   const chain = project.processed.chain(project.name)
   // The inputs after what was made of them: another run may commit both meanwhile.
   let newest = await chain.newest()
   const inputs = await newestInputs(project)
-  if (inputs === null) return { manifest: newest, batches: 0, models: [] }
+  if (inputs === null) return { manifest: newest, batches: 0, edited: false, models: [] }
   await refuseForeignInputs(project)
   const texts = await readModels(
     project.settings.models,
     relative(project.folder, project.settings.models) || '.',
   )
-  refuseEdited(project, newest, texts)
+  noteUnknown(options.forward ?? [], texts, context)
+  let models: readonly Model[] | undefined
+  let edited = false
+  if (newest !== null && maybeEdited(newest, texts)) {
+    models = await boundModels(project, texts, inputs, context)
+    const before = newest.number
+    newest = await restateEdited(project, { newest, models, inputs, options }, context)
+    edited = newest.number > before
+  }
   const { points, marks } = await pendingPoints(project, newest, inputs)
-  if (points.length === 0 || texts.length === 0) return { manifest: newest, batches: 0, models: [] }
+  if (points.length === 0 || texts.length === 0)
+    return { manifest: newest, batches: 0, edited, models: [] }
 
-  const models = await boundModels(project, texts, inputs, context)
+  models ??= await boundModels(project, texts, inputs, context)
   if (newest === null) await refuseMisfits(project, models)
   const summaries = new Map<string, ModelSummary>()
   let batches = 0
@@ -84,7 +117,40 @@ async function passPoints(project: Project, context: Context): Promise<Transform
     }
   }
   if (failed !== undefined) throw failed
-  return { manifest: newest, batches, models: [...summaries.values()] }
+  return { manifest: newest, batches, edited, models: [...summaries.values()] }
+}
+
+interface Edited {
+  readonly newest: CommittedManifest
+  readonly models: readonly Model[]
+  readonly inputs: ReadonlyMap<string, CommittedManifest>
+  readonly options: TransformOptions
+}
+
+async function restateEdited(
+  project: Project,
+  { newest, models, inputs, options }: Edited,
+  context: Context,
+): Promise<CommittedManifest> {
+  const edits = editsOf(newest, models)
+  if (!anyEdit(edits)) return newest
+  const forward = new Set(options.forward ?? [])
+  await refuseMisfits(project, models)
+  return restate(project, { newest, models, inputs, edits, forward }, context)
+}
+
+/** A name that was given and is no model's was mistyped. */
+function noteUnknown(
+  forward: readonly string[],
+  texts: readonly ModelText[],
+  context: Context,
+): void {
+  const known = texts.map(({ name }) => name)
+  for (const name of forward.filter((given) => !known.includes(given))) {
+    const nearest = nearestName(name, known)
+    const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`
+    context.emit({ type: 'note', level: 'warn', text: `no model is named "${name}"${hint}` })
+  }
 }
 
 /** Failures of the rows of one point, which another point need not have. */
@@ -120,8 +186,9 @@ async function passPoint(
       run: context.run,
       writer: WRITER,
       inputs: inputsOf(work),
+      ...(parent?.generation === undefined ? {} : { generation: parent.generation }),
       engine: engine.version,
-      tables: evaluated.tables,
+      tables: tableEntries([...retired(parent), ...Object.entries(evaluated.tables)]),
     },
     parent,
   )
@@ -142,44 +209,19 @@ async function passPoint(
   return { manifest: based, models: evaluated.models }
 }
 
-/** Before the first batch of all: what the warehouse would refuse could only be mended by an edited model. */
+/** Tables whose models are gone stay as they are. */
+function retired(parent: CommittedManifest | null): readonly (readonly [string, TableEntry])[] {
+  return Object.entries(parent?.tables ?? {}).filter(([, entry]) => entry.model?.retired === true)
+}
+
+/** Before models are committed: what the warehouse would refuse could only be mended by editing them again. */
 async function refuseMisfits(project: Project, models: readonly Model[]): Promise<void> {
   try {
-    await project.warehouse.check(starOfModels(models))
+    await checkStar(project, starOfModels(models))
   } catch (error) {
     const unreachable = error instanceof ToteError && error.name === 'WarehouseUnreachable'
     if (!unreachable) throw error
   }
-}
-
-/** Throws ModelEdited when the processed zone was made with other models than these. */
-export function refuseEdited(
-  project: Project,
-  newest: CommittedManifest | null,
-  texts: readonly ModelText[],
-): void {
-  if (newest === null) return
-  const problems: { where: string; message: string }[] = []
-  for (const text of texts) {
-    const entry = newest.tables[text.name]
-    if (entry === undefined) problems.push({ where: text.path, message: 'is new' })
-    else if (entry.shape !== definitionOf(text))
-      problems.push({ where: text.path, message: 'was edited' })
-  }
-  for (const name of Object.keys(newest.tables)) {
-    if (!texts.some((text) => text.name === name))
-      problems.push({ where: `${name}.sql`, message: 'is no longer there' })
-  }
-  if (problems.length === 0) return
-  throw new ToteError(
-    'ModelEdited',
-    `The models are not those that the processed zone was made with.`,
-    {
-      problems,
-      why: 'restating a versioned table is not supported yet, so no model was evaluated',
-      fix: `undo the edit, or begin anew: remove ${project.processed.store.url} and drop the warehouse tables and the schema "${project.settings.warehouse.ledger}"`,
-    },
-  )
 }
 
 /** The manifest behind every batch of a point: one that is pending, or one that the parent stands for already. */
@@ -213,7 +255,12 @@ async function pendingPoints(
       batchMarks(project.ingestion, source, manifest, done?.[source] ?? 0),
     ),
   )
-  return { points: pointsAfter(done, [...inputs.keys()], marks.flat()), marks: marks.flat() }
+  const points = pointsAfter(done, [...inputs.keys()], marks.flat())
+  const begins = newest !== null && Object.values(newest.tables).some(goesOn)
+  // A new query begins with the next batch; when no rows wait for one, with one of its own.
+  if (points.length === 0 && begins && done !== null)
+    return { points: [{ batches: done, instant: newest.instant }], marks: marks.flat() }
+  return { points, marks: marks.flat() }
 }
 
 function addCounts(before: ModelSummary | undefined, now: ModelSummary): ModelSummary {

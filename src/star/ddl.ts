@@ -82,6 +82,13 @@ export function createView(schema: string, layout: Layout): string | undefined {
   return `create view ${quoteQualified(schema, layout.view)} as\nselect ${columns}\nfrom ${nameOf(schema, layout)}\nwhere valid_to is null`
 }
 
+/** The same view with what it lacks at its end: what hangs on it stays. */
+export function extendView(schema: string, layout: Layout, found: readonly string[]): string {
+  const wanted = viewColumns(layout)
+  const columns = [...found, ...wanted.filter((name) => !found.includes(name))]
+  return `create or replace view ${quoteQualified(schema, layout.view ?? '')} as\nselect ${columns.map(quoteIdentifier).join(', ')}\nfrom ${nameOf(schema, layout)}\nwhere valid_to is null`
+}
+
 export function viewColumns({ recordId, columns }: Layout): readonly string[] {
   return [
     ...(recordId === null ? [] : [recordId.name]),

@@ -2,6 +2,7 @@
  * DuckDB's own parser: SQL as the tree that `json_serialize_sql` prints, and DuckDB's complaints with
  * the byte at which they point. No other parser of SQL is used.
  */
+import { createHash } from 'node:crypto'
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteText } from '../columns/sql.ts'
 import type { Json } from '../types.ts'
@@ -62,6 +63,14 @@ export async function describeSql(
 export function positionOf(node: TreeNode): number | null {
   const position = node['query_location']
   return typeof position === 'number' && Number.isSafeInteger(position) ? position : null
+}
+
+/** sha256 of a tree without the places of its nodes: equal for texts that differ in formatting and comments only. */
+export function fingerprint(tree: TreeNode): string {
+  const text = JSON.stringify(tree, (name, value: unknown) =>
+    name === 'query_location' ? undefined : value,
+  )
+  return createHash('sha256').update(text).digest('hex')
 }
 
 export function asNode(value: Json | undefined): TreeNode | undefined {

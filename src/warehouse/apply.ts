@@ -132,13 +132,16 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
   return { status: 'applied', tables }
 }
 
-interface LedgerState {
+export interface LedgerState {
   readonly exists: boolean
   readonly last: LedgerEntry | null
   readonly recorded: LedgerEntry | null
 }
 
-async function readLedger({ connection, ledger }: Site, entry: LedgerEntry): Promise<LedgerState> {
+export async function readLedger(
+  { connection, ledger }: Site,
+  entry: LedgerEntry,
+): Promise<LedgerState> {
   const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
   if ((found?.['oid'] ?? null) === null) return { exists: false, last: null, recorded: null }
   const [last] = await connection.query('read the ledger', ledger.selectLast, [entry.pipeline])
@@ -174,17 +177,20 @@ function refuseStrangeRows(
   }
 }
 
-async function createLedgerTable({ connection, ledger }: Site, rights: Rights): Promise<void> {
+export async function createLedgerTable(
+  { connection, ledger }: Site,
+  rights: Rights,
+): Promise<void> {
   await connection.query('wait for another loader', lockLedger)
   // `if not exists` would still ask for the right to create it.
   const schema = rights.ledgerSchemaExists ? [] : [ledger.createSchema]
   await connection.query('create the ledger', [...schema, ledger.create, ledger.comment].join('; '))
 }
 
-type Run = (doing: string, text: string | undefined) => Promise<void>
+export type Run = (doing: string, text: string | undefined) => Promise<void>
 
 /** Before the rows: a new table without keys, or a user's empty one with our columns. */
-async function prepareTable(
+export async function prepareTable(
   { schema }: Site,
   { layout, action, missing, nullable, found }: TablePlan,
   run: Run,
@@ -200,7 +206,7 @@ async function prepareTable(
 }
 
 /** After the rows: primary keys of all new tables, then foreign keys, indexes, statistics, comments, views. */
-async function finishTables(
+export async function finishTables(
   { schema }: Site,
   {
     plans,
@@ -250,7 +256,7 @@ function catalogueOf(plans: readonly TablePlan[]): Catalogue {
 }
 
 /** Types as the warehouse keeps them decide what is sent as what. */
-function targetOf(
+export function targetOf(
   schema: string,
   { plan, kept, index }: { plan: TablePlan; kept: Catalogue; index: number },
 ): Target {
@@ -264,7 +270,7 @@ function targetOf(
 }
 
 /** Counts a table afresh (P12). Throws CountMismatch, and with it goes the whole batch. */
-async function countTable(
+export async function countTable(
   connection: Connection,
   schema: string,
   { table, upserts, deletes, rowsInLake }: StarChanges,

@@ -24,7 +24,7 @@ export interface Ledger {
   readonly insert: string
 }
 
-const COLUMNS = `pipeline, chain, batch, manifest, manifest_sha256, run,
+const COLUMNS = `pipeline, chain, generation, batch, manifest, manifest_sha256, run,
   to_char(instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as instant`
 
 /** The ledger of a schema. */
@@ -44,7 +44,7 @@ export function ledgerIn(schema: string): Ledger {
   run text not null,
   loaded_at timestamptz not null default clock_timestamp(),
   tables jsonb not null,
-  primary key (pipeline, batch)
+  primary key (pipeline, generation, batch)
 )`,
     comment: `comment on table ${ledger} is 'Every batch that was loaded, written in the same transaction as its rows.'`,
     // Whether there is a ledger, as `oid`; asking for a table that is not there would break the
@@ -53,10 +53,10 @@ export function ledgerIn(schema: string): Ledger {
     find: `select c.oid::text as oid
 from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = $1 and c.relname = '${LEDGER_TABLE}'`,
-    selectLast: `select ${COLUMNS} from ${ledger} where pipeline = $1 order by batch desc limit 1`,
-    selectBatch: `select ${COLUMNS} from ${ledger} where pipeline = $1 and batch = $2::bigint`,
-    insert: `insert into ${ledger} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables)
-values ($1, $2, $3::bigint, $4::bigint, $5, $6::timestamptz, $7, $8::jsonb)`,
+    selectLast: `select ${COLUMNS} from ${ledger} where pipeline = $1 order by generation desc, batch desc limit 1`,
+    selectBatch: `select ${COLUMNS} from ${ledger} where pipeline = $1 and batch = $2::bigint order by generation desc limit 1`,
+    insert: `insert into ${ledger} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
+values ($1, $2, $3::bigint, $4::bigint, $5, $6::timestamptz, $7, $8::jsonb, $9::integer)`,
   }
 }
 
@@ -80,6 +80,7 @@ export function entryValues(
     instant,
     run,
     JSON.stringify(counts),
+    String(entry.generation),
   ]
 }
 
@@ -89,6 +90,7 @@ export function parseEntry(row: TextRow | undefined): LedgerEntry | null {
   return {
     pipeline: text('pipeline'),
     chain: text('chain'),
+    generation: Number(text('generation')),
     batch: Number(text('batch')),
     manifest: Number(text('manifest')),
     manifestSha256: text('manifest_sha256'),
@@ -119,6 +121,8 @@ export function placeInLedger(
       },
     )
   }
+  // Superseded: a restatement that holds this batch was loaded meanwhile.
+  if (last !== null && last.generation > entry.generation) return 'already'
   const previous = last?.batch ?? 0
   if (entry.batch === previous + 1) return 'next'
   if (entry.batch > previous) {

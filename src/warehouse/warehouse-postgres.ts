@@ -9,6 +9,7 @@ import { readCatalogue, readEmptyTables, readTypes } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
 import { ledgerIn, parseEntry } from './ledger.ts'
 import { readRights, requireReaders, requireRights } from '../star/rights.ts'
+import { applyRestatement, tryAlterations } from './restate.ts'
 import { beginLoading } from './session.ts'
 import {
   compareShape,
@@ -84,14 +85,17 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
         const [row] = await connection.query('read the ledger', ledger.selectLast, [pipeline])
         return parseEntry(row)
       }),
-    check: async (star) =>
+    check: async (star, live = []) =>
       use(async (site) => {
         await site.connection.query('begin', beginLoading('read write'))
         await requireReaders(site.connection, readers)
+        if (live.length > 0) await tryAlterations(site, loadOrder(star), live)
         const { rights, plans } = await site.survey(loadOrder(star), 'incomplete')
         requireRights(rights, needsOf(schema, plans), site.connection.peer.address)
         await site.connection.query('roll back', 'rollback')
       }),
+    restate: async (restatement, context) =>
+      use(async (site) => applyRestatement(site, restatement, context)),
     apply: async (batch, context) => use(async (site) => applyBatch(site, batch, context)),
     probe: async () =>
       use(async ({ connection }) => {

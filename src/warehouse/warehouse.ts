@@ -9,6 +9,7 @@ import type { Instant } from '../types.ts'
 export interface LedgerEntry {
   readonly pipeline: string
   readonly chain: string
+  readonly generation: number
   readonly batch: number
   readonly manifest: number
   readonly manifestSha256: string
@@ -32,14 +33,43 @@ export interface StarBatch {
   readonly changes: readonly StarChanges[]
 }
 
+/** A table whose history was made anew. */
+export interface RemadeTable {
+  readonly table: StarTable
+  /** Current rows of the versioned table, to be found again in the warehouse. */
+  readonly rowsInLake: number
+  /**
+   * All the rows that the warehouse is to hold. Facts: `_tote_number`, the columns, `valid_from`,
+   * `valid_to`, `is_deleted`, `batch`; dimensions: the columns, `is_deleted`; tables: the columns.
+   */
+  readonly rows: RowReader
+}
+
+/** Edited models, and with them all that the warehouse lacks up to their manifest: one transaction. */
+export interface StarRestatement {
+  readonly entry: LedgerEntry
+  /** The ledger's last entry when this was computed; null into an empty warehouse. */
+  readonly after: LedgerEntry | null
+  readonly star: readonly StarTable[]
+  /** The star as of `after`; none when that is null. */
+  readonly live: readonly StarTable[]
+  readonly remade: readonly RemadeTable[]
+  /** The batches after `after` of tables that were not remade, in order; tables without changes left out. */
+  readonly batches: readonly {
+    readonly entry: LedgerEntry
+    readonly changes: readonly StarChanges[]
+  }[]
+}
+
 export interface Warehouse {
   /** The ledger's last entry for a pipeline, or null when it has none (or there is no ledger yet). */
   last(pipeline: string): Promise<LedgerEntry | null>
   /**
    * Compares what is there with what the star needs, and throws WarehouseShapeMismatch with every
-   * difference; creates nothing.
+   * difference; creates nothing. `live` is the star as it was loaded last: what differs from it would
+   * be altered, and WarehouseDependents says what stands against that.
    */
-  check(star: readonly StarTable[]): Promise<void>
+  check(star: readonly StarTable[], live?: readonly StarTable[]): Promise<void>
   /**
    * One transaction: takes the lock, reads the ledger again, creates what is missing, changes the
    * rows, counts them, writes the ledger. `already` when another run applied it meanwhile.
@@ -48,6 +78,17 @@ export interface Warehouse {
     batch: StarBatch,
     context: Context,
   ): Promise<{ status: 'applied' | 'already'; tables: readonly WarehouseTableSummary[] }>
+  /**
+   * One transaction, as `apply`: alters tables whose models were edited, gives them their new history,
+   * and keeps what hangs on them. `stale` when the ledger is not at `after` any more.
+   */
+  restate(
+    restatement: StarRestatement,
+    context: Context,
+  ): Promise<{
+    status: 'applied' | 'already' | 'stale'
+    tables: readonly WarehouseTableSummary[]
+  }>
   /** Whether the rights that loading needs are there; for `tote check --live`. */
   probe(): Promise<void>
   close(): Promise<void>

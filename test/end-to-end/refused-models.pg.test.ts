@@ -129,33 +129,47 @@ describe('keys of a model', () => {
   })
 })
 
-describe('until a later issue: other models than the lake was made with', () => {
+describe('edited models', () => {
   beforeAll(async () => {
     await restore()
     await project.good()
   })
   afterEach(restore)
 
-  test('an edited, a new and a removed model are listed at once, and nothing is written', async () => {
-    await project.source.query('update sale set units = units + 1 where sale_id = 8800101')
-    await project.write('models/dim_staff.sql', `${MODELS['dim_staff']}-- edited\n`)
+  test('check says beforehand what the next run will do', async () => {
+    await project.write(
+      'models/dim_staff.sql',
+      (MODELS['dim_staff'] ?? '').replace('s.last_name', 'upper(s.last_name) as last_name'),
+    )
     await project.write('models/extra.sql', MODELS['dim_staff'] ?? '')
     await rm(join(project.folder, 'models/dim_payment_type.sql'))
+    await project.write(
+      'models/fact_payment.sql',
+      (MODELS['fact_payment'] ?? '').replace(/-- references.*\n/, ''),
+    )
+    const told = await project.tote('check')
+    expect(told.exit).toBe(0)
+    for (const said of [
+      /models\/dim_staff.sql +was edited: the next run restates it/,
+      /models\/extra.sql +is new: the next run restates it/,
+      /dim_payment_type.sql +is no longer there/,
+    ])
+      expect(told.stdout + told.stderr).toMatch(said)
+  })
+  test('ModelEdited: old versions that the edited model cannot keep', async () => {
+    await project.write(
+      'models/dim_staff.sql',
+      (MODELS['dim_staff'] ?? '').replace('s.last_name', 'length(s.last_name) as last_name'),
+    )
     await expectRefusal(project, {
       name: 'ModelEdited',
+      args: ['run', '--forward', 'dim_staff'],
       says: [
-        'models/dim_staff.sql was edited',
-        'models/extra.sql is new',
-        'dim_payment_type.sql is no longer there',
-        'undo the edit',
+        'The old versions of "dim_staff" cannot be kept',
+        'column "last_name" was text and is bigint',
+        'without --forward dim_staff',
       ],
-      moves: 'ingestion',
     })
-  })
-  test('when the edit is undone, the next run goes on', async () => {
-    const { outcome, warehouse } = await project.good()
-    expect(outcome).toBe('succeeded')
-    expect(warehouse.find(({ table }) => table === 'fact_sale')?.rowsLoaded).toBe(1)
   })
   test('other line ends, as Git may write them, are no edit', async () => {
     await project.write('models/dim_staff.sql', MODELS['dim_staff']?.replaceAll('\n', '\r\n') ?? '')

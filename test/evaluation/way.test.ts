@@ -36,7 +36,8 @@ test('P7: without rows of before, or with other columns than they had, it is eva
     [{ ...column, name: 'b' }],
     [{ ...column, carried: 'BIGINT' }],
     [{ ...column, type: 'bigint' }],
-    [{ ...column, notNull: false }],
   ])
     expect(wayOf(model, { columns: other }, () => false)).toBe('full')
+  // Older rows may be null where new ones may not, after an edit that was carried forward.
+  expect(wayOf(model, { columns: [{ ...column, notNull: false }] }, () => false)).toBe('skipped')
 })

@@ -74,6 +74,8 @@ describe('help', () => {
         --full-refresh              compare every table in full; history is kept
         --accept-shrink <table...>  let a batch delete most of these tables, once
         --accept-source             take the database that answers now for the source
+        --forward <model...>        let edited models keep their old versions and
+                                    begin now
         --no-wait                   exit 4 when another run is under way
         --timeout <duration>        stop after 30s, 5m, 2h
         --log-format <format>       commentary as pretty lines or JSON (default:

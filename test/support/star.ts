@@ -80,6 +80,7 @@ export async function openHandMadeLake(star: readonly StarTable[]): Promise<Hand
       const entry: LedgerEntry = {
         pipeline: 'star',
         chain: 'chain-a',
+        generation: 1,
         batch,
         manifest: batch,
         manifestSha256: `sha256-${batch}`,

@@ -6,6 +6,7 @@ function entry(batch: number, changes: Partial<LedgerEntry> = {}): LedgerEntry {
   return {
     pipeline: 'star',
     chain: 'a',
+    generation: 1,
     batch,
     manifest: batch,
     manifestSha256: `sha-${batch}`,

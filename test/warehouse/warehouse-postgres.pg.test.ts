@@ -139,6 +139,7 @@ describe('a first load', () => {
     expect(await warehouse.last('star')).toEqual({
       pipeline: 'star',
       chain: 'chain-a',
+      generation: 1,
       batch: 1,
       manifest: 1,
       manifestSha256: 'sha256-1',

@@ -1,0 +1,165 @@
+/**
+ * Edited models on their way to the warehouse: one transaction brings it from where it stands to the
+ * manifest that names the newest generation. Tables whose history was made anew are sent whole, as the
+ * rows that batch after batch would have come to; of the others, the batches that are missing.
+ */
+import type { Engine } from '../columns/engine.ts'
+import { latestRows, versionsOf } from '../star/versions.ts'
+import type { Context, WarehouseTableSummary } from '../events.ts'
+import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
+import { changesIn, filesBetween } from '../lake/read.ts'
+import type { Instant } from '../types.ts'
+import type { StarTable } from '../star/star-table.ts'
+import type { LedgerEntry, RemadeTable, StarRestatement } from '../warehouse/warehouse.ts'
+import { batchManifests } from '../project/points.ts'
+import type { Project } from '../project/project.ts'
+import { entryOf, everyTable, starOf, tableChanges } from './star.ts'
+
+/** The manifest with which the newest generation began. */
+export async function firstOfGeneration(
+  project: Project,
+  newest: CommittedManifest,
+): Promise<CommittedManifest> {
+  let first = newest
+  while (first.parent !== null) {
+    const parent = await project.processed.chain(newest.name).read(first.parent.number)
+    if (generationOf(parent) < generationOf(newest)) break
+    first = parent
+  }
+  return first
+}
+
+/** Brings the warehouse to `edited`, the first manifest of its generation. Throws WarehouseDependents, and as load does. */
+export async function loadRestatement(
+  project: Project,
+  { edited, last }: { readonly edited: CommittedManifest; readonly last: LedgerEntry | null },
+  context: Context,
+): Promise<{
+  status: 'applied' | 'already' | 'stale'
+  tables: readonly WarehouseTableSummary[]
+}> {
+  const star = starOf(edited)
+  const live = await liveStar(project, last)
+  const since = last?.generation ?? 0
+  const remade = new Set(
+    star.map(({ name }) => name).filter((name) => remadeIn(edited, name) > since),
+  )
+  const instants = await instantsOf(project, edited)
+  const engine = await project.engine(context.signal)
+  try {
+    const restatement: StarRestatement = {
+      entry: entryOf(project, edited, context),
+      after: last,
+      star,
+      live,
+      remade: await Promise.all(
+        star
+          .filter(({ name }) => remade.has(name))
+          .map(async (table) =>
+            remadeTable(project, engine, { manifest: edited, table, instants }),
+          ),
+      ),
+      batches: await missingBatches(project, engine, {
+        edited,
+        after: last?.batch ?? edited.batch,
+        tables: star.filter(({ name }) => !remade.has(name)),
+        context,
+      }),
+    }
+    return await project.warehouse.restate(restatement, context)
+  } finally {
+    engine.close()
+  }
+}
+
+/** The star that the warehouse was loaded with last, tables whose models are gone included. */
+async function liveStar(project: Project, last: LedgerEntry | null): Promise<readonly StarTable[]> {
+  if (last === null) return []
+  return everyTable(await project.processed.chain(project.name).read(last.manifest))
+}
+
+/** The generation in which a table's history was last made anew. */
+function remadeIn({ tables }: CommittedManifest, name: string): number {
+  return tables[name]?.model?.remade ?? 1
+}
+
+async function remadeTable(
+  project: Project,
+  engine: Engine,
+  {
+    manifest,
+    table,
+    instants,
+  }: {
+    readonly manifest: CommittedManifest
+    readonly table: StarTable
+    readonly instants: ReadonlyMap<number, Instant>
+  },
+): Promise<RemadeTable> {
+  const entry = manifest.tables[table.name]
+  if (entry === undefined) throw new RangeError(`no table "${table.name}"`)
+  const files = await filesBetween(project.processed, manifest, table.name, 0, manifest.batch)
+  const history = {
+    changes: await changesIn(project.processed, entry, files),
+    columns: table.columns.map(({ name }) => name),
+    key: table.key,
+    instants,
+  }
+  const rows =
+    table.kind === 'fact' ? versionsOf(history) : latestRows(history, table.kind === 'dimension')
+  return {
+    table,
+    rowsInLake: entry.rows,
+    rows: { chunks: (select) => engine.chunks(select(`(${rows})`, null)) },
+  }
+}
+
+async function instantsOf(
+  project: Project,
+  manifest: CommittedManifest,
+): Promise<ReadonlyMap<number, Instant>> {
+  const manifests = await batchManifests(project.processed, manifest, 0)
+  return new Map(manifests.map(({ batch, instant }) => [batch, instant]))
+}
+
+async function missingBatches(
+  project: Project,
+  engine: Engine,
+  of: {
+    readonly edited: CommittedManifest
+    readonly after: number
+    readonly tables: readonly StarTable[]
+    readonly context: Context
+  },
+): Promise<StarRestatement['batches']> {
+  const { edited, after, tables, context } = of
+  const batches: StarRestatement['batches'][number][] = []
+  for (const manifest of await batchManifests(project.processed, edited, after)) {
+    const changes = await Promise.all(
+      tables.map(async (table) =>
+        tableChanges(project, engine, {
+          newest: edited,
+          table,
+          manifest: edited,
+          batch: manifest.batch,
+        }),
+      ),
+    )
+    batches.push({
+      entry: entryOf(project, manifest, context),
+      changes: changes.filter(({ upserts, deletes }) => upserts + deletes > 0),
+    })
+  }
+  return batches
+}
+
+/**
+ * Whether the warehouse can hold a star, the tables that it was loaded with last altered where models
+ * were edited. Throws WarehouseShapeMismatch, WarehouseDependents, Warehouse*.
+ */
+export async function checkStar(project: Project, star: readonly StarTable[]): Promise<void> {
+  const last = await project.warehouse.last(project.name)
+  const newest = await project.processed.chain(project.name).newest()
+  const ours = last !== null && newest?.chain === last.chain && newest.number >= last.manifest
+  await project.warehouse.check(star, ours ? await liveStar(project, last) : [])
+}

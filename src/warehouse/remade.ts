@@ -1,0 +1,185 @@
+/**
+ * The rows of a table whose history was made anew, inside the restatement's transaction: sent whole to
+ * a stage table, and compared there with what is kept, so that only rows that differ are written.
+ */
+import { encodeBinary } from '../vectors/copy-binary.ts'
+import type { BinaryColumn } from '../vectors/copy-encoders.ts'
+import { NUMBER_COLUMN, VERSION_COLUMNS } from '../star/versions.ts'
+import { quoteName } from '../columns/sql.ts'
+import type { Context } from '../events.ts'
+import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import type { Catalogue } from '../star/catalogue.ts'
+import { dependents, isNeeded } from '../star/dependents.ts'
+import { layoutOf, type Layout } from '../star/layout.ts'
+import type { Site } from './apply.ts'
+import { carriedColumn, type CarriedColumn } from './merge.ts'
+import type { RemadeTable } from './warehouse.ts'
+
+export interface Remade {
+  readonly layout: Layout
+  readonly stage: string
+  /** Every column of the stage, as the table names it, and the expression that gives its value. */
+  readonly values: readonly { readonly name: string; readonly value: string }[]
+}
+
+const SYSTEM: Readonly<Record<string, readonly [duckdb: string, postgres: string]>> = {
+  valid_from: ['TIMESTAMP WITH TIME ZONE', 'timestamp with time zone'],
+  valid_to: ['TIMESTAMP WITH TIME ZONE', 'timestamp with time zone'],
+  is_deleted: ['BOOLEAN', 'boolean'],
+  batch: ['BIGINT', 'bigint'],
+}
+
+/** Sends the whole history; `types` are the spellings of the star as the warehouse prints them. */
+export async function stageRows(
+  { connection }: Site,
+  of: {
+    readonly remade: RemadeTable
+    readonly index: number
+    readonly types: ReadonlyMap<string, string | null>
+  },
+  context: Context,
+): Promise<Remade> {
+  const { table, rows } = of.remade
+  const layout = layoutOf(table)
+  const stage = `pg_temp.tote_remade_${of.index}`
+  const own = table.columns.map(({ name, type, carried }) =>
+    carriedColumn(name, carried, of.types.get(type) ?? type),
+  )
+  const system = VERSION_COLUMNS.filter((name) =>
+    layout.system.some((column) => column.name === name),
+  )
+  const columns: BinaryColumn[] = [
+    ...(layout.recordId === null
+      ? []
+      : [{ name: NUMBER_COLUMN, duckdbType: 'BIGINT', postgresType: 'bigint' }]),
+    ...own.map(({ name, duckdbType, sentAs }) => ({ name, duckdbType, postgresType: sentAs })),
+    ...system.map((name) => {
+      const [duckdbType = '', postgresType = ''] = SYSTEM[name] ?? []
+      return { name, duckdbType, postgresType }
+    }),
+  ]
+  await connection.query(
+    'create a stage table',
+    `create temp table ${stage} (${columns
+      .map(({ name, postgresType }) => `${quoteIdentifier(name)} ${postgresType}`)
+      .join(', ')}) on commit drop`,
+  )
+  const list = columns.map(({ name }) => name)
+  await connection.copyIn(
+    `load "${table.name}"`,
+    `copy ${stage} (${list.map(quoteIdentifier).join(', ')}) from stdin (format binary)`,
+    progress(
+      encodeBinary({
+        table: table.name,
+        columns,
+        chunks: rows.chunks(
+          (relation) => `select ${list.map(quoteName).join(', ')} from ${relation}`,
+        ),
+      }),
+      () => context.signal.throwIfAborted(),
+    ),
+  )
+  await connection.query('analyze a stage table', `analyze ${stage}`)
+  const staged = (name: string): string => `s.${quoteIdentifier(name)}`
+  return {
+    layout,
+    stage,
+    values: [
+      ...(layout.recordId === null
+        ? []
+        : [{ name: layout.recordId.name, value: staged(NUMBER_COLUMN) }]),
+      ...own.map((column) => ({ name: column.name, value: valueOf(column) })),
+      ...system.map((name) => ({ name, value: staged(name) })),
+    ],
+  }
+}
+
+/** Inserts what is missing and updates what differs, to the byte; returns how many rows that were. */
+export async function putRows(
+  site: Pick<Site, 'connection' | 'schema'>,
+  remade: Remade,
+  { kept, empty }: { readonly kept: Catalogue; readonly empty: boolean },
+): Promise<number> {
+  const { connection, schema } = site
+  const { layout, stage, values } = remade
+  const table = quoteQualified(schema, layout.table.name)
+  const doing = `load "${layout.table.name}"`
+  const names = values.map(({ name }) => quoteIdentifier(name)).join(', ')
+  const all = values.map(({ value }) => value).join(', ')
+  const insert = `insert into ${table} (${names}) overriding system value select ${all} from ${stage} as s`
+  const count = async (text: string): Promise<number> => {
+    const [row] = await connection.query(
+      doing,
+      `with changed as (${text} returning 1) select count(*) as n from changed`,
+    )
+    return Number(row?.['n'])
+  }
+  if (empty) return count(insert)
+  // Facts: numbers may now be other rows'. What else refers to a dimension may still need what is gone.
+  if (layout.recordId !== null) await deleteAbsent(site, remade)
+  const sets = values.map(({ name, value }) => `${quoteIdentifier(name)} = ${value}`).join(', ')
+  const there = values.map(({ name }) => `t.${quoteIdentifier(name)}`).join(', ')
+  const updated = await count(
+    `update ${table} as t set ${sets} from ${stage} as s where ${sameKey(remade)} and record_image_ne(row(${there}), row(${asKept(remade, kept)}))`,
+  )
+  const inserted = await count(
+    `${insert} where not exists (select from ${table} as t where ${sameKey(remade)})`,
+  )
+  return updated + inserted
+}
+
+/** Deletes what the new history never had. Throws WarehouseDependents where something still refers to it. */
+export async function deleteAbsent(
+  { connection, schema }: Pick<Site, 'connection' | 'schema'>,
+  remade: Remade,
+): Promise<number> {
+  const { layout, stage } = remade
+  const { name } = layout.table
+  try {
+    const [row] = await connection.query(
+      `load "${name}"`,
+      `with gone as (delete from ${quoteQualified(schema, name)} as t
+         where not exists (select from ${stage} as s where ${sameKey(remade)}) returning 1)
+       select count(*) as n from gone`,
+    )
+    return Number(row?.['n'])
+  } catch (error) {
+    if (!isNeeded(error)) throw error
+    const message = 'rows that the edited model no longer has are referred to by another table'
+    throw dependents(name, [{ where: name, message }], error)
+  }
+}
+
+/** Before a table gets another key. */
+export async function removeAll({ connection, schema }: Site, table: string): Promise<void> {
+  await connection.query(`empty "${table}"`, `delete from ${quoteQualified(schema, table)}`)
+}
+
+function sameKey({ layout, values }: Remade): string {
+  return layout.primaryKey
+    .map((name) => {
+      const value = values.find((column) => column.name === name)?.value ?? 'null'
+      return `t.${quoteIdentifier(name)} = ${value}`
+    })
+    .join(' and ')
+}
+
+/** The values as the table's columns hold them: images of rows compare within one type only. */
+function asKept({ layout, values }: Remade, kept: Catalogue): string {
+  const types = new Map(kept.get(layout.table.name)?.columns.map(({ name, type }) => [name, type]))
+  return values.map(({ name, value }) => `(${value})::${types.get(name) ?? 'text'}`).join(', ')
+}
+
+function valueOf({ name, castTo }: CarriedColumn): string {
+  return `s.${quoteIdentifier(name)}${castTo === null ? '' : `::${castTo}`}`
+}
+
+async function* progress(
+  buffers: AsyncIterable<Uint8Array>,
+  each: () => void,
+): AsyncIterable<Uint8Array> {
+  for await (const buffer of buffers) {
+    each()
+    yield buffer
+  }
+}

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ERRORS, type ErrorName } from '../src/errors.ts'
+import { renderTypes } from './types-page.ts'
 
 /** docs/errors.md from the table of errors. */
 export function renderErrors(): string {
@@ -23,5 +24,7 @@ export function renderErrors(): string {
 }
 
 if (process.argv[1]?.endsWith('docs.ts') === true) {
-  writeFileSync(join(import.meta.dirname, '..', 'docs', 'errors.md'), renderErrors())
+  const folder = join(import.meta.dirname, '..', 'docs')
+  writeFileSync(join(folder, 'errors.md'), renderErrors())
+  writeFileSync(join(folder, 'types.md'), renderTypes())
 }

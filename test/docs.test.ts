@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { renderErrors } from '../scripts/docs.ts'
+import { renderTypes } from '../scripts/types-page.ts'
 import { loadProject } from '../src/config/load.ts'
 import { ToteError } from '../src/errors.ts'
 import { parseModelText } from '../src/models/header.ts'
@@ -135,6 +136,7 @@ test('every model in README parses', () => {
     expect(parseModelText('dim_customer', 'models/dim_customer.sql', model).problems).toEqual([])
 })
 
-test('docs/errors.md is as `npm run docs` writes it', () => {
+test('docs/errors.md and docs/types.md are as `npm run docs` writes them', () => {
   expect(texts.get('docs/errors.md')).toBe(renderErrors())
+  expect(texts.get('docs/types.md')).toBe(renderTypes())
 })

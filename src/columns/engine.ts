@@ -130,6 +130,7 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
       cause,
     })
   }
+  await keepByteOrderMarks()
   const instance = await duckdb.DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -144,6 +145,12 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
 /** Every thread holds buffers of its own, of which the process needs half as much again besides. */
 function defaultMemory(threads = availableParallelism()): string {
   return `${Math.max(300, 150 * threads)}MB`
+}
+
+/** The package would drop U+FEFF from the beginning of every text that it hands to JavaScript. */
+async function keepByteOrderMarks(): Promise<void> {
+  const accessors = await import('@duckdb/node-api/lib/vectors/dataAccessors.js')
+  Object.assign(accessors.default, { textDecoder: new TextDecoder('utf-8', { ignoreBOM: true }) })
 }
 
 interface Connecting {
@@ -237,6 +244,9 @@ async function readTable(
 
 function plain(value: unknown): EngineValue {
   if (value === null || value === undefined) return null
+  // A date prints infinity as the day after the last.
+  if (typeof value === 'object' && 'days' in value && 'isFinite' in value && !value.isFinite)
+    return Number(value.days) > 0 ? 'infinity' : '-infinity'
   if (typeof value === 'object') return (value as { toString(): string }).toString()
   return value as EngineValue
 }

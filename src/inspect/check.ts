@@ -58,6 +58,8 @@ export async function check(
       await attempt(`source ${source.name}`, async () => {
         const snapshot = await source.snapshot(context)
         await snapshot.close()
+        for (const message of snapshot.warnings ?? [])
+          warnings.push({ where: `sources.${source.name}`, message })
         tables.push(
           ...snapshot.tables.map((table) => ({
             schema: source.name,

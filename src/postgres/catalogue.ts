@@ -182,6 +182,8 @@ export async function identifyServer(connection: Connection): Promise<{
   instant: string
   standby: boolean
   pid: number
+  /** Of the database, for example UTF8. */
+  encoding: string
 }> {
   const [rights] = await connection.query(
     'identify the server',
@@ -198,7 +200,7 @@ export async function identifyServer(connection: Connection): Promise<{
        to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as instant,
        pg_postmaster_start_time()::text as started, current_database() as database,
        (select oid from pg_catalog.pg_database where datname = current_database())::text as database_oid,
-       current_setting('server_version') as version, pg_is_in_recovery() as standby ${control}`,
+       current_setting('server_version') as version, current_setting('server_encoding') as encoding, pg_is_in_recovery() as standby ${control}`,
   )
   return {
     identity: {
@@ -212,6 +214,7 @@ export async function identifyServer(connection: Connection): Promise<{
     position: row?.['position'] ?? '',
     instant: row?.['instant'] ?? '',
     standby: row?.['standby'] === 't',
+    encoding: row?.['encoding'] ?? '',
     // Asked for, because a pooler tells the client another number.
     pid: Number(row?.['pid']),
   }

@@ -106,6 +106,17 @@ export function translateFailure(thrown: unknown, peer: Peer, doing: string): To
       facts,
     )
   }
+  if (sqlstate === '22021' && peer.side === 'source') {
+    return new ToteError(
+      'ValueNotCarried',
+      `The ${who} at ${where} could not ${doing}: some text is not UTF-8 (SQLSTATE 22021${about}).`,
+      {
+        ...facts,
+        why: 'the database does not check the encoding of its text (SQL_ASCII)',
+        fix: 'correct the text at the source, or leave its column out (columns.exclude)',
+      },
+    )
+  }
   const name = isTransient(sqlstate) ? names.unreachable : names.refused
   return new ToteError(
     name,

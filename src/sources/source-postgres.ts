@@ -98,6 +98,7 @@ async function takeSnapshot(
       },
       position: server.position,
       instant: server.instant,
+      warnings: server.encoding === 'SQL_ASCII' ? [UNCHECKED] : [],
       tables: described.map((table, index) => ({
         ...table,
         ...extentOf(sizes.get(tables[index]?.oid ?? ''), server.identity.version),
@@ -117,6 +118,9 @@ async function takeSnapshot(
     throw error
   }
 }
+
+const UNCHECKED =
+  'the database does not check the encoding of its text (SQL_ASCII): text that is not UTF-8 will stop a batch, and must be corrected or its column left out (columns.exclude)'
 
 interface ReadTable extends PostgresTable, Pick<Reading, 'expressions' | 'hashed' | 'where'> {}
 

@@ -66,6 +66,8 @@ export interface SourceSnapshot {
   /** The source's clock right after the snapshot was taken. */
   readonly instant: Instant
   readonly tables: readonly SourceTable[]
+  /** What may stop a later batch, for whoever checks the project. */
+  readonly warnings?: readonly string[]
   /**
    * All rows of a table ordered by key if it has one, or those of one of its parts in any order that stays the same
    * while no row changes. Returns their number as the source counted them.

@@ -168,3 +168,12 @@ test.skipIf(process.platform !== 'linux')(
     ).rejects.toMatchObject({ name: 'EngineFailure' })
   },
 )
+
+test('P8: a leading U+FEFF stays, and an infinite date is infinite', async () => {
+  const sql = `select chr(65279) || 'a' as short, chr(65279) || repeat('b', 20) as long,
+    'infinity'::date as late, '-infinity'::date as early, interval '1 day' as span`
+  const expected = ['\uFEFFa', `\uFEFF${'b'.repeat(20)}`, 'infinity', '-infinity', '1 day']
+  const [row] = await engine.rows(sql)
+  expect(Object.values(row ?? {})).toEqual(expected)
+  expect((await engine.read(sql, 1)).rows).toEqual([expected])
+})

@@ -85,6 +85,18 @@ beforeAll(async () => {
 const hasFact = (table: string): boolean =>
   !table.startsWith('by_') || /^by_(double|numeric|citext|pair|many)$/.test(table)
 
+test('docs/types.md has a row for every type of the schema', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/types.md'), 'utf8')
+  const types = [...tables.values()].flat().map(({ type }) => type)
+  const own = types.filter((type) => !type.startsWith('public.'))
+  const names = new Set(
+    own.map((type) => type.replace(/\(.*?\)|\[\]| without.*| year to month| second/g, '')),
+  )
+  expect(names.size).toBeGreaterThan(60)
+  for (const name of names)
+    expect(page).toContain(`\`${name.replace(/^timestamp with time zone$/, 'timestamptz')}\``)
+})
+
 /** Every value of a row, as the output functions of the types print them. */
 const printed = (columns: readonly Column[]): string =>
   `row(${columns.map(({ name }) => quoteIdentifier(name)).join(', ')})::text`
@@ -213,3 +225,39 @@ function standin(name: string, type: string): string | undefined {
 function keyStandin(type: string): string {
   return type === 'public.price' ? 'numeric(10,2)' : 'text'
 }
+
+test('P8: a source that does not check the encoding of its text is warned of by check --live, and such text stops a batch', async () => {
+  const project = await createProject({
+    models: { table_odd: '-- kind: table\n-- key: id\nselect * from shop.odd\n' },
+  })
+  const name = `${project.source.name}_ascii`
+  try {
+    await project.source.query(
+      `create database ${name} encoding 'SQL_ASCII' locale 'C' template template0`,
+    )
+    const url = new URL(project.source.url)
+    url.pathname = `/${name}`
+    await project.environment({ SHOP_URL: url.href })
+    const say = async (sql: string): Promise<unknown> =>
+      project.source.query(
+        `create extension if not exists dblink; select dblink_exec(${quoteLiteral(url.href)}, ${quoteLiteral(sql)})`,
+      )
+    await say(
+      "create table odd (id integer primary key, v text); insert into odd values (1, 'plain')",
+    )
+    const told = await project.tote('check', '--live')
+    expect(told.stderr).toContain('does not check the encoding of its text (SQL_ASCII)')
+    expect(told.exit).toBe(0)
+    await project.good()
+    await say("insert into odd values (2, E'\\xff')")
+    const { summary, error } = await project.run()
+    expect([summary.outcome, error?.name, error?.message]).toEqual([
+      'failed',
+      'ValueNotCarried',
+      expect.stringContaining('some text is not UTF-8'),
+    ])
+  } finally {
+    await project.source.query(`drop database if exists ${name} with (force)`)
+    await project.close()
+  }
+})

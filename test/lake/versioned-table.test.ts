@@ -260,7 +260,7 @@ test('P3, P6: current rows, rows as of every batch and the changes of every span
     { numRuns: 40 },
   )
   expect(compactions.base, 'the histories hold bases').toBeGreaterThan(10)
-  expect(compactions.merge, 'the histories hold merges').toBeGreaterThan(10)
+  expect(compactions.merge, 'the histories hold merges').toBeGreaterThan(3)
   expect(spans).toBeGreaterThan(100)
 }, 120_000)
 

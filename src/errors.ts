@@ -45,6 +45,11 @@ export const ERRORS = {
     retry: true,
     means: 'The source shows an older state than the last batch saw.',
   },
+  SnapshotNotShared: {
+    exit: 3,
+    retry: false,
+    means: 'Connections that should read one snapshot together reach different servers.',
+  },
   SourceReplaced: { exit: 1, retry: false, means: 'Another database answers behind the same URL.' },
   SourceChanged: { exit: 1, retry: false, means: 'The shape of a source table changed.' },
   SourceTableUnknown: {

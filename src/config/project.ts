@@ -57,6 +57,10 @@ export interface SourceSettings {
   readonly lockTimeoutMs: number
   readonly statementTimeoutMs: number
   readonly giveWayAfterMs: number
+  /** Connections that read one table together. */
+  readonly readers: number
+  /** Megabytes of a table that are read at once. */
+  readonly partSize: number
 }
 
 /** How a column is kept from the lake: left out, replaced by a constant, or by a keyed hash. */

@@ -118,6 +118,22 @@ const sourceSchema = settings({
   giveWayAfter: duration('3s').describe(
     'A batch ends when another session has waited this long for its locks.',
   ),
+  readers: z
+    .int()
+    .min(1, 'must be at least 1')
+    .max(16, 'must be at most 16')
+    .default(1)
+    .describe(
+      'Connections that read a large table together, in one snapshot; more than one needs PostgreSQL 14, and cores to spare on both sides.',
+    ),
+  partSize: z
+    .int()
+    .min(1, 'must be at least 1')
+    .max(4096, 'must be at most 4096')
+    .default(64)
+    .describe(
+      'Megabytes of a table that are read at once: about one file of the lake, and what a kill costs at most.',
+    ),
 })
 
 export const projectSchema = settings({

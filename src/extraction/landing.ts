@@ -1,20 +1,25 @@
 /**
  * A first load, file by file: the rows of a table that the lake does not have yet need no comparison,
  * so each group of them becomes a file of the lake while the next is on its way. Memory and temporary
- * disk stay the same whatever the table's size. The files exist when the batch's manifest names them.
+ * disk stay the same whatever the table's size. The files exist when the batch's manifest names them;
+ * until then a draft notes the parts that are finished, with the pairs of their rows.
  */
+import { randomBytes } from 'node:crypto'
 import { csvRelation } from '../columns/csv.ts'
 import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { XMIN_COLUMN, XMIN_TYPE } from './pairs.ts'
 import type { PieceGroup } from '../columns/pieces.ts'
-import { OP_COLUMN, quoteName, ROW_COLUMN } from '../columns/sql.ts'
+import { OP_COLUMN, quoteName, quoteNames, quoteText, ROW_COLUMN } from '../columns/sql.ts'
 import type { Context } from '../events.ts'
 import { recordCarried } from '../lake/carried.ts'
 import { continueColumns } from '../lake/column-ids.ts'
+import { formatPairsKey } from '../lake/keys.ts'
 import type { DataFile } from '../lake/manifest.ts'
 import { writeRows } from '../lake/write.ts'
 import type { Zone } from '../lake/zone.ts'
-import type { SourceTable } from '../sources/source.ts'
+import type { SourcePart, SourceTable } from '../sources/source.ts'
 import type { Column, Instant } from '../types.ts'
+import type { Draft, DraftFile, DraftPart } from './draft.ts'
 import type { EngineTurns } from './turns.ts'
 import { carryAsText, comparisonFailed } from './uncarried.ts'
 
@@ -23,11 +28,28 @@ export interface Landed {
   readonly files: readonly DataFile[]
 }
 
+/** Rows on their way into the lake: a group of pieces, or what a `select` makes of it. */
+export interface RowsToLand extends Pick<PieceGroup, 'rows' | 'longestRow' | 'files'> {
+  /** Which rows; all of them when not given. `rows` is their number. */
+  readonly select?: ((rows: string) => string) | undefined
+}
+
 export interface Landing {
-  /** Writes the group's rows, each an insert. Throws ValueNotCarried, LakeUnreachable. */
-  take(group: PieceGroup): Promise<void>
+  readonly table: SourceTable
+  readonly options: LandingOptions
+  /** Where the rows of a part go, or of the whole table when it has none. */
+  open(part: SourcePart | undefined): PartLanding
   /** What was written; a column that met a value which its type does not hold is text in all of it. */
   landed(): Landed
+}
+
+export interface PartLanding {
+  /** Writes rows, each an insert. Throws ValueNotCarried, LakeUnreachable. */
+  take(rows: RowsToLand): Promise<void>
+  /** Files that an earlier run wrote, carried as `columns` say. */
+  adopt(files: readonly DraftFile[], columns: readonly Column[]): void
+  /** All rows of the part are there. */
+  finish(): Promise<void>
 }
 
 export interface LandingOptions {
@@ -35,6 +57,7 @@ export interface LandingOptions {
   readonly chain: string
   readonly batch: number
   readonly instant: Instant
+  readonly draft: Draft | null
 }
 
 /**
@@ -52,59 +75,150 @@ export function openLanding(
   context: Context,
 ): Landing {
   let columns: readonly Column[] = continueColumns(table.columns, [])
-  let files: readonly DataFile[] = []
-  const write = async (engine: Engine, group: PieceGroup): Promise<void> => {
-    const paths = await group.files()
-    let file: DataFile
+  const parts: Written[][] = []
+
+  const widen = (wider: readonly Column[]): void => {
+    for (const files of parts)
+      for (const [index, { data, pairs }] of files.entries())
+        files[index] = { data: recordCarried([data], columns, wider)[0] ?? data, pairs }
+    columns = wider
+  }
+  const write = async (engine: Engine, rows: RowsToLand, draft: Draft | null): Promise<Written> => {
+    const paths = await rows.files()
+    const read = columnsInPieces(table, columns)
+    const relation = csvRelation(paths, read, rows.longestRow)
+    const chosen = rows.select?.(`(${relation})`) ?? relation
+    const data = await writeRows(options.zone, engine, {
+      ...dataKeyOf(options),
+      table: table.name,
+      relation: `(select 'u' as ${quoteName(OP_COLUMN)}, * from (${chosen}))`,
+      columns,
+      key: table.key,
+      base: false,
+      rows: rows.rows,
+      deletes: 0,
+      // A part of a large table comes as it lies, and needs no sorting for this.
+      ...((table.parts ?? []).length > 0 ? { order: 'as they come' as const } : {}),
+    })
+    const pairs =
+      draft === null
+        ? null
+        : await writePairs(
+            engine,
+            { ...options, draft },
+            { relation: `(${chosen})`, key: table.key },
+          )
+    return { data, pairs }
+  }
+  const land = async (engine: Engine, rows: RowsToLand, draft: Draft | null): Promise<Written> => {
     try {
-      file = await writeGroup(engine, table, { ...options, group, paths, columns })
+      return await write(engine, rows, draft)
     } catch (error) {
       if (!(error instanceof EngineFailure)) throw error
-      const { longestRow } = group
-      const failed = { table: table.name, columns, files: paths, longestRow, cause: error }
+      const read = columnsInPieces(table, columns)
+      const files = await rows.files()
+      const { longestRow } = rows
+      const failed = { table: table.name, columns: read, files, longestRow, cause: error }
       const wider = await carryAsText(engine, failed, context)
-      files = recordCarried(files, columns, wider)
-      columns = wider
+      widen(columnsInLake(wider))
       try {
-        file = await writeGroup(engine, table, { ...options, group, paths, columns })
+        return await write(engine, rows, draft)
       } catch (cause) {
         throw cause instanceof EngineFailure ? comparisonFailed(table.name, cause) : cause
       }
     }
-    files = [...files, file]
-    const { key, rows, bytes } = file
-    const { chain } = options
-    context.emit({ type: 'file.written', chain, table: table.name, key, rows, bytes })
   }
   return {
-    take: async (group) => {
-      if (group.rows > 0) await withEngine(async (engine) => write(engine, group))
+    table,
+    options,
+    open: (part) => {
+      const draft = part === undefined ? null : options.draft
+      const files: Written[] = []
+      parts.push(files)
+      return {
+        take: async (rows) => {
+          if (rows.rows === 0) return
+          const file = await withEngine(async (engine) => land(engine, rows, draft))
+          files.push(file)
+          const { key, rows: written, bytes } = file.data
+          const { chain } = options
+          context.emit({
+            type: 'file.written',
+            chain,
+            table: table.name,
+            key,
+            rows: written,
+            bytes,
+          })
+        },
+        adopt: (adopted, carried) => {
+          const wider = asText(columns, carried)
+          widen(wider)
+          for (const { data, pairs } of adopted)
+            files.push({ data: recordCarried([data], carried, wider)[0] ?? data, pairs })
+        },
+        finish: async () => {
+          if (part === undefined || draft === null) return
+          const noted = files.flatMap(({ data, pairs }) =>
+            pairs === null ? [] : [{ data, pairs }],
+          )
+          const finished: DraftPart = { columns, files: noted }
+          await draft.note(table, part, finished)
+        },
+      }
     },
-    landed: () => ({ columns, files }),
+    landed: () => ({ columns, files: parts.flatMap((files) => files.map(({ data }) => data)) }),
   }
 }
 
-async function writeGroup(
+interface Written {
+  readonly data: DataFile
+  readonly pairs: DraftFile['pairs'] | null
+}
+
+const XMIN: Column = { id: 0, name: XMIN_COLUMN, type: 'xid', carried: XMIN_TYPE, notNull: true }
+
+/** The columns as a table's pieces hold them: those of one that is read in parts have `xmin` at the end. */
+export function columnsInPieces(table: SourceTable, columns: readonly Column[]): readonly Column[] {
+  return (table.parts ?? []).length > 0 ? [...columns, XMIN] : columns
+}
+
+/** The inverse of columnsInPieces. */
+export function columnsInLake(columns: readonly Column[]): readonly Column[] {
+  return columns.filter(({ name }) => name !== XMIN_COLUMN)
+}
+
+/** What names a file of the batch. */
+export function dataKeyOf({ chain, batch, instant }: LandingOptions): {
+  readonly chain: string
+  readonly batch: number
+  readonly instant: Instant
+} {
+  return { chain, batch, instant }
+}
+
+/** Writes the pairs of the rows of `relation`, durable on return. */
+export async function writePairs(
   engine: Engine,
-  table: SourceTable,
-  work: LandingOptions & {
-    readonly group: PieceGroup
-    readonly paths: readonly string[]
-    readonly columns: readonly Column[]
-  },
-): Promise<DataFile> {
-  const { zone, group, paths, columns, ...file } = work
-  const rows = csvRelation(paths, columns, group.longestRow)
-  return writeRows(zone, engine, {
-    ...file,
-    table: table.name,
-    relation: `(select 'u' as ${quoteName(OP_COLUMN)}, * from (${rows}))`,
-    columns,
-    key: table.key,
-    base: false,
-    rows: group.rows,
-    deletes: 0,
-    // A part of a large table comes as it lies, and needs no sorting for this.
-    ...((table.parts ?? []).length > 0 ? { order: 'as they come' as const } : {}),
-  })
+  { zone, chain, draft }: LandingOptions & { readonly draft: Draft },
+  { relation, key }: { readonly relation: string; readonly key: readonly string[] },
+): Promise<DraftFile['pairs']> {
+  const name = formatPairsKey(chain, draft.manifest, randomBytes(6).toString('hex'))
+  const columns = quoteNames([...key, XMIN_COLUMN])
+  const stored = await zone.store.writeFile(name, async (path) =>
+    engine.run(
+      `copy (select ${columns} from ${relation}) to ${quoteText(path)} (format parquet, compression zstd)`,
+    ),
+  )
+  return { key: name, ...stored }
+}
+
+/** Columns, those as text that are it on either side. */
+function asText(columns: readonly Column[], others: readonly Column[]): Column[] {
+  const text = new Set(
+    others.filter(({ carried }) => carried === 'VARCHAR').map(({ name }) => name),
+  )
+  return columns.map((column) =>
+    text.has(column.name) ? { ...column, carried: 'VARCHAR' } : column,
+  )
 }

@@ -9,7 +9,10 @@ import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import type { Source, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
-import type { Landing } from './landing.ts'
+import type { Landed, Landing, PartLanding } from './landing.ts'
+import { resumePart } from './resume.ts'
+import { refuseChangedShapes } from './shapes.ts'
+import type { EngineTurns } from './turns.ts'
 
 export interface ReadTable {
   readonly table: SourceTable
@@ -18,10 +21,11 @@ export interface ReadTable {
   /** Equal to what the lake holds, by digest; `pieces` are then gone. */
   readonly unchanged: boolean
   readonly rows: number
-  readonly digest: string
+  /** null when not all of its bytes were read in this run. */
+  readonly digest: string | null
   readonly pieces: PieceGroup | null
-  /** Of a table that is new: where its rows are, but for those still in the pieces. */
-  readonly landing: Landing | null
+  /** Of a table that is new: lands what is still in the pieces, and tells where all of its rows are. */
+  readonly land: (() => Promise<Landed>) | null
   readonly ms: number
 }
 
@@ -32,8 +36,9 @@ export interface ReadOptions {
   /** Digests count for nothing: every table is compared in full. */
   readonly fullRefresh: boolean
   readonly tempFolder: string
-  /** Where the rows of a table go that the lake does not have; null when they must be looked at together first. */
-  readonly land: (table: SourceTable, snapshot: ReadSnapshot) => Landing | null
+  /** Where the rows of tables go that the lake does not have; called once. */
+  readonly land: (snapshot: SourceSnapshot) => Promise<(table: SourceTable) => Landing | null>
+  readonly turns: EngineTurns
   /** Called for each table when it has been read, one at a time, in order; meanwhile the next is read. */
   readonly onRead: (read: ReadTable) => Promise<void>
 }
@@ -54,10 +59,12 @@ export async function readTables(
     if (parent?.source !== undefined)
       mayFollow(source, snapshot, parent.source, options.acceptSource)
     if (parent !== null) refuseChangedShapes(source.name, snapshot.tables, parent)
+    const land = await options.land(snapshot)
     const trusted = !options.fullRefresh && sameIdentity(parent, snapshot)
     for (const table of snapshot.tables) {
       const entry = parent?.tables[table.name] ?? null
-      line.add(await readTable(snapshot, table, entry, { ...options, trusted }, context))
+      const landing = entry === null ? land(table) : null
+      line.add(await readTable(snapshot, table, entry, { ...options, trusted, landing }, context))
       await line.below(WAITING_BYTES)
     }
     await snapshot.close()
@@ -113,107 +120,162 @@ async function readTable(
   snapshot: SourceSnapshot,
   table: SourceTable,
   entry: TableEntry | null,
-  options: ReadOptions & { readonly trusted: boolean },
+  options: ReadOptions & { readonly trusted: boolean; readonly landing: Landing | null },
   context: Context,
 ): Promise<ReadTable> {
   const startedAt = context.now().getTime()
   const known =
     options.trusted && entry?.shape === table.shape ? entry.position['digest'] : undefined
   const done = (): number => context.now().getTime() - startedAt
-  const none = { table, entry, pieces: null, landing: null }
+  const none = { table, entry, pieces: null, land: null }
   if (table.fingerprint !== undefined && table.fingerprint === known && entry !== null) {
     const digest = table.fingerprint
     return { ...none, unchanged: true, rows: entry.rows, digest, ms: done() }
   }
-  const landing = entry === null ? options.land(table, snapshot) : null
-  const read = await readParts(snapshot, table, { ...options, landing }, context)
-  const rows = read.reduce((sum, { passed }) => sum + passed, 0)
+  const { landing } = options
+  const read = await readParts(snapshot, table, options, context)
+  const rows = read.reduce((sum, part) => sum + part.rows, 0)
   const digest = table.fingerprint ?? digestOf(read)
-  const unchanged = digest === known && entry !== null
-  // Of a table that lands, all parts but the last have landed.
-  const left = joinGroups(landing === null ? read : read.slice(-1))
+  const facts = { ...none, rows, digest, ms: done() }
+  if (landing !== null) {
+    // All parts but the last have landed.
+    const last = read.at(-1)
+    const land = async (): Promise<Landed> => {
+      if (last !== undefined) await landRest(last)
+      return landing.landed()
+    }
+    return { ...facts, unchanged: false, pieces: last?.pieces ?? null, land }
+  }
+  const unchanged = digest !== null && digest === known && entry !== null
+  const left = joinGroups(read.flatMap(({ pieces }) => pieces ?? []))
   if (unchanged) await left.discard()
-  const pieces = unchanged ? null : left
-  return { ...none, unchanged, rows, digest, pieces, landing, ms: done() }
+  return { ...facts, unchanged, pieces: unchanged ? null : left }
 }
 
-/** Each part in turn. Of a table that lands, only the last one's rows are left in the pieces. */
+interface PartRead {
+  readonly rows: number
+  /** sha256 of its bytes; null when not all of them were read. */
+  readonly digest: string | null
+  /** What is left in pieces. */
+  readonly pieces: Pieces | null
+  /** Where they go. */
+  readonly into: PartLanding | null
+}
+
+/** Each part in turn, by as many readers as the snapshot has. Of a table that lands, only the last one's rows are left in the pieces. */
 async function readParts(
   snapshot: SourceSnapshot,
   table: SourceTable,
-  { landing, tempFolder }: { readonly landing: Landing | null; readonly tempFolder: string },
+  options: ReadPartOptions,
   context: Context,
-): Promise<readonly Pieces[]> {
+): Promise<readonly PartRead[]> {
   const parts = (table.parts ?? []).length === 0 ? [undefined] : (table.parts ?? [])
   const progress = announcer(table, context)
-  const read: Pieces[] = []
-  let taking: Promise<void> | undefined
-  try {
-    for (const part of parts) {
-      const before = read.at(-1)
-      if (before !== undefined) {
+  const read: PartRead[] = []
+  let next = 0
+  let failed = false
+  const readOn = async (): Promise<void> => {
+    let taking: Promise<void> | undefined
+    try {
+      while (next < parts.length && !failed) {
+        const index = next++
+        const one = await readPart(snapshot, table, { ...options, part: parts[index], progress })
+        read[index] = one
         await taking
-        taking = setAside(before, landing)
+        taking = index === parts.length - 1 ? undefined : setAside(one)
         // Heard when the next part is there, or below.
-        taking.catch(() => undefined)
+        taking?.catch(() => undefined)
       }
-      read.push(await readPart(snapshot, table, { part, tempFolder, landing, progress }))
+      await taking
+    } catch (error) {
+      failed = true
+      await taking?.catch(() => undefined)
+      throw error
     }
-    await taking
-    return read
-  } catch (error) {
-    await taking?.catch(() => undefined)
-    await Promise.all(read.map(async (pieces) => pieces.discard()))
-    throw error
   }
+  const readers = Array.from({ length: Math.min(snapshot.readers ?? 1, parts.length) }, readOn)
+  const ends = await Promise.allSettled(readers)
+  const end = ends.find((one) => one.status === 'rejected')
+  if (end === undefined) return read
+  await Promise.all(read.map(async (one) => one?.pieces?.discard()))
+  throw end.reason
 }
 
 /** What a large table keeps in memory, it would keep for each of its parts. */
-async function setAside(pieces: Pieces, landing: Landing | null): Promise<void> {
-  await (landing === null ? pieces.files() : landing.take(pieces))
-  if (landing !== null) await pieces.discard()
+async function setAside({ pieces, into }: PartRead): Promise<void> {
+  if (into === null) await pieces?.files()
+  else await landRest({ pieces, into })
+}
+
+/** Lands what the pieces of a part still hold, and finishes it. */
+async function landRest({ pieces, into }: Pick<PartRead, 'pieces' | 'into'>): Promise<void> {
+  if (pieces === null || into === null) return
+  try {
+    await into.take(pieces)
+    await into.finish()
+  } finally {
+    await pieces.discard()
+  }
+}
+
+interface ReadPartOptions {
+  readonly landing: Landing | null
+  readonly turns: EngineTurns
+  readonly tempFolder: string
 }
 
 async function readPart(
   snapshot: SourceSnapshot,
   table: SourceTable,
-  options: {
+  options: ReadPartOptions & {
     readonly part: SourcePart | undefined
-    readonly tempFolder: string
-    readonly landing: Landing | null
-    readonly progress: (bytes: number) => void
+    readonly progress: Progress
   },
-): Promise<Pieces> {
-  const { part, tempFolder, landing, progress } = options
-  const writer = openPieceWriter(tempFolder, randomUUID(), { take: landing?.take })
+): Promise<PartRead> {
+  const { part, landing, turns, tempFolder, progress } = options
+  const into = landing?.open(part) ?? null
+  if (landing !== null && into !== null && part !== undefined && landing.options.draft !== null) {
+    const { draft } = landing.options
+    const rows = await resumePart({ landing, draft, part, into, snapshot, turns, tempFolder })
+    if (rows !== null) {
+      progress.resumed(rows)
+      return { rows, digest: null, pieces: null, into }
+    }
+  }
+  const writer = openPieceWriter(tempFolder, randomUUID(), { take: into?.take })
   try {
     await snapshot.copy(
       table,
       {
         row: (csv) => {
           writer.row(csv)
-          progress(csv.length)
+          progress.row(csv.length)
         },
         ready: () => writer.ready(),
       },
-      part,
+      // With xmin whatever becomes of it, so that the digests of two runs can be equal.
+      part === undefined ? {} : { part, columns: 'rows with xmin' },
     )
-    return await writer.finish()
+    const pieces = await writer.finish()
+    return { rows: pieces.passed, digest: pieces.digest, pieces, into }
   } catch (error) {
     await writer.discard()
     throw error
   }
 }
 
+interface Progress {
+  row(bytes: number): void
+  /** Rows that an earlier run has brought. */
+  resumed(rows: number): void
+}
+
 /** Tells now and then how many rows have passed. */
-function announcer(table: SourceTable, context: Context): (bytes: number) => void {
+function announcer(table: SourceTable, context: Context): Progress {
   let rows = 0
   let bytes = 0
   const expected = table.expectedRows === undefined ? {} : { expectedRows: table.expectedRows }
-  return (more) => {
-    rows += 1
-    bytes += more
-    if (rows % PROGRESS_ROWS !== 0) return
+  const emit = (): void =>
     context.emit({
       type: 'table.progress',
       stage: 'extract',
@@ -222,16 +284,25 @@ function announcer(table: SourceTable, context: Context): (bytes: number) => voi
       bytes,
       ...expected,
     })
+  return {
+    row: (more) => {
+      rows += 1
+      bytes += more
+      if (rows % PROGRESS_ROWS === 0) emit()
+    },
+    resumed: (more) => {
+      rows += more
+      emit()
+    },
   }
 }
 
 /** Of a table that was read in parts: over the digests of its parts, in their order. */
-function digestOf(read: readonly Pieces[]): string {
-  const [first, ...others] = read.map(({ digest }) => digest)
-  if (first !== undefined && others.length === 0) return first
-  return createHash('sha256')
-    .update(read.map(({ digest }) => digest).join())
-    .digest('hex')
+function digestOf(read: readonly PartRead[]): string | null {
+  const digests = read.flatMap(({ digest }) => digest ?? [])
+  const [first, ...others] = digests
+  if (first === undefined || digests.length < read.length) return null
+  return others.length === 0 ? first : createHash('sha256').update(digests.join()).digest('hex')
 }
 
 function joinGroups(groups: readonly PieceGroup[]): PieceGroup {
@@ -265,72 +336,4 @@ function mayFollow(
 /** A digest counts only for the very server process that it was taken from. */
 function sameIdentity(parent: CommittedManifest | null, snapshot: SourceSnapshot): boolean {
   return JSON.stringify(parent?.source?.identity ?? null) === JSON.stringify(snapshot.identity)
-}
-
-function refuseChangedShapes(
-  source: string,
-  tables: readonly SourceTable[],
-  parent: CommittedManifest,
-): void {
-  const problems: { where: string; message: string }[] = []
-  const fresh = new Map<string, string[]>()
-  for (const [name, entry] of Object.entries(parent.tables)) {
-    const table = tables.find((candidate) => candidate.name === name)
-    if (table === undefined) {
-      problems.push({ where: name, message: 'is no longer there' })
-      continue
-    }
-    const before = new Map(entry.columns.map((column) => [column.name, column.type]))
-    for (const column of table.columns) {
-      const type = before.get(column.name)
-      if (type === undefined) {
-        problems.push({ where: `${name}.${column.name}`, message: `is new (${column.type})` })
-        fresh.set(name, [...(fresh.get(name) ?? []), column.name])
-      } else if (type !== column.type)
-        problems.push({
-          where: `${name}.${column.name}`,
-          message: `was ${type} and is ${column.type}`,
-        })
-      before.delete(column.name)
-    }
-    for (const column of before.keys()) {
-      const setting = table.omitted?.get(column)
-      problems.push({
-        where: `${name}.${column}`,
-        message:
-          setting === undefined
-            ? 'is no longer there'
-            : `is in the lake, and left out by ${setting} of the config`,
-      })
-    }
-    if (table.key.join() !== entry.key.join()) {
-      problems.push({
-        where: name,
-        message: `had the key (${entry.key.join(', ')}) and has (${table.key.join(', ')})`,
-      })
-    }
-  }
-  if (problems.length === 0) return
-  throw new ToteError(
-    'SourceChanged',
-    `The tables of source "${source}" have another shape than the lake's.`,
-    {
-      problems,
-      why: 'following a changed schema is not supported yet, so the batch was refused before anything was written',
-      fix: [
-        ...leaveOut(source, fresh),
-        'undo the change, or begin a new lake and a new warehouse schema',
-      ].join('; or '),
-    },
-  )
-}
-
-/** New columns need not hold the batch up: the config can leave them out. */
-function leaveOut(source: string, fresh: ReadonlyMap<string, readonly string[]>): string[] {
-  if (fresh.size === 0) return []
-  const tables = [...fresh].map(([table, columns]) => {
-    const names = columns.map((name) => JSON.stringify(name)).join(', ')
-    return `${JSON.stringify(table)}: { columns: { exclude: [${names}] } }`
-  })
-  return [`leave new columns out for now, in sources.${source}: table: { ${tables.join(', ')} }`]
 }

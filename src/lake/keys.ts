@@ -70,6 +70,20 @@ export function formatManifestKey(chain: string, number: number): string {
   return `${encode(chain)}/_manifests/${String(number).padStart(10, '0')}.json`
 }
 
+/** `<chain>/_drafts/<10 digits>/<10 digits>.json`: the n-th finished part of what is to be manifest `manifest`. */
+export function formatDraftKey(chain: string, manifest: number, n: number): string {
+  return `${draftFolder(chain, manifest)}/${String(n).padStart(10, '0')}.json`
+}
+
+/** `<chain>/_drafts/<10 digits>/<random>.parquet`: the pairs of the rows of a file. */
+export function formatPairsKey(chain: string, manifest: number, random: string): string {
+  return `${draftFolder(chain, manifest)}/${random}.parquet`
+}
+
+function draftFolder(chain: string, manifest: number): string {
+  return `${encode(chain)}/_drafts/${String(manifest).padStart(10, '0')}`
+}
+
 /** File systems take 255 bytes; a schema and a table of 63 bytes each may need more when they are encoded. */
 const MAX_SEGMENT = 240
 

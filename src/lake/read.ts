@@ -103,7 +103,7 @@ async function within(
 /** A `select` of `_tote_op` and the columns over change files that filesBetween found. */
 export async function changesIn(
   zone: Zone,
-  entry: TableEntry,
+  entry: Pick<TableEntry, 'columns'>,
   files: readonly DataFile[],
 ): Promise<string> {
   return changedRows(entry.columns, await localFiles(zone, files))

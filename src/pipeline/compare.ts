@@ -14,6 +14,7 @@ import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { PieceGroup } from '../columns/pieces.ts'
+import { columnsInLake, columnsInPieces } from '../extraction/landing.ts'
 import { carryAsText, comparisonFailed, type UnreadRows } from '../extraction/uncarried.ts'
 import type { EngineTurns } from '../extraction/turns.ts'
 import type { ReadTable } from '../extraction/read-tables.ts'
@@ -53,10 +54,9 @@ export async function compareTable(
   context: Context,
 ): Promise<Compared> {
   const { read } = work
-  const { table, entry, pieces, landing } = read
-  if (landing !== null) {
-    if (pieces !== null) await landing.take(pieces)
-    const { columns, files } = landing.landed()
+  const { table, entry, pieces, land } = read
+  if (land !== null) {
+    const { columns, files } = await land()
     const inserted = files.reduce((sum, { rows }) => sum + rows, 0)
     refuseOtherCount(read, inserted)
     const counts = { ...NO_CHANGES, inserted }
@@ -90,8 +90,9 @@ async function comparePieces(
     await makeDifference(zone, engine, work, { columns, files, longestRow })
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw error
-    const failed = { table: table.name, columns, files, longestRow, cause: error }
-    columns = await carryAsText(engine, failed, context)
+    const inPieces = columnsInPieces(table, columns)
+    const failed = { table: table.name, columns: inPieces, files, longestRow, cause: error }
+    columns = columnsInLake(await carryAsText(engine, failed, context))
     try {
       await makeDifference(zone, engine, work, { columns, files, longestRow })
     } catch (cause) {
@@ -128,7 +129,7 @@ async function makeDifference(
   const arrived =
     files.length === 0
       ? `select ${columns.map((column) => `null::${column.carried} as ${quoteName(column.name)}`).join(', ')} where false`
-      : csvRelation(files, columns, longestRow)
+      : csvRelation(files, columnsInPieces(table, columns), longestRow)
   const previous =
     entry === null || parent === null
       ? null

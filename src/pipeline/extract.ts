@@ -10,6 +10,7 @@ import type { Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary } from '../events.ts'
+import { openDraft } from '../extraction/draft.ts'
 import { mayLand, openLanding } from '../extraction/landing.ts'
 import { readTables, type ReadSnapshot, type ReadTable } from '../extraction/read-tables.ts'
 import { takeTurns } from '../extraction/turns.ts'
@@ -76,15 +77,13 @@ async function extractOnce(
       {
         ...options,
         tempFolder: project.tempFolder,
-        land: (table, seen) =>
-          mayLand(table)
-            ? openLanding(
-                table,
-                { zone, chain: source.name, batch, instant: instantOf(seen) },
-                turns,
-                context,
-              )
-            : null,
+        turns,
+        land: async (seen) => {
+          const into = { zone, chain: source.name, batch, instant: instantOf(seen), parent }
+          const draft = await openDraft(into, seen)
+          return (table) =>
+            mayLand(table) ? openLanding(table, { ...into, draft }, turns, context) : null
+        },
         onRead: async (read) => {
           const relation = `changes_${compared.length}`
           compared.push(await compareTable(zone, turns, { parent, read, relation }, context))
@@ -219,7 +218,7 @@ function entryOf({ read, columns }: Compared, files: readonly DataFile[]): Table
     columns,
     key: read.table.key,
     shape: read.table.shape,
-    position: { strategy: 'compare', digest: read.digest },
+    position: { strategy: 'compare', ...(read.digest === null ? {} : { digest: read.digest }) },
     rows: read.rows,
     ...before,
     files: [...before.files, ...files],

@@ -106,6 +106,52 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
 }
 
+/** Connections that read side by side: the first is there, others join when all are busy. */
+export interface Readers {
+  /** How many may read at once. */
+  readonly most: number
+  /** Hands a connection that nobody uses to `action`; one more is made with `join` while there may be more. */
+  use<T>(join: () => Promise<Connection>, action: (reader: Connection) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+export function openReaders(first: Connection, most: number): Readers {
+  const all = [first]
+  const free = [first]
+  const waiting: ((reader: Connection) => void)[] = []
+  let joining = 0
+  const take = async (join: () => Promise<Connection>): Promise<Connection> => {
+    const found = free.pop()
+    if (found !== undefined) return found
+    if (all.length + joining >= most)
+      return new Promise<Connection>((resolve) => waiting.push(resolve))
+    joining += 1
+    try {
+      const joined = await join()
+      all.push(joined)
+      return joined
+    } finally {
+      joining -= 1
+    }
+  }
+  return {
+    most,
+    use: async (join, action) => {
+      const reader = await take(join)
+      try {
+        return await action(reader)
+      } finally {
+        const next = waiting.shift()
+        if (next === undefined) free.push(reader)
+        else next(reader)
+      }
+    },
+    close: async () => {
+      await Promise.all(all.map(async (reader) => reader.close()))
+    },
+  }
+}
+
 /** A cursor keeps a large answer at the server; declaring one also refuses everything but a query. */
 async function readTable(client: Client, text: string, limit: number): Promise<TextTable> {
   // The extended protocol takes one statement: `select 1; commit; drop …` must not get through.

@@ -2,6 +2,65 @@
  * `pg_snapshot` texts: `xmin:xmax:xip,xip,…`, 64-bit transaction ids that never wrap.
  * https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
  */
+import { ToteError } from '../errors.ts'
+import type { Connection, TextRow } from './connection.ts'
+import { quoteLiteral } from './identifiers.ts'
+import { beginReading, type SessionLimits } from './session.ts'
+
+/** A snapshot as its transaction shows it, for another connection to read in. */
+export interface SharedSnapshot {
+  /** As `pg_export_snapshot` names it. */
+  readonly id: string
+  /** The server's `pg_postmaster_start_time`. */
+  readonly started: string
+  readonly position: string
+}
+
+/**
+ * Begins a transaction in a snapshot that another connection has exported. The same name can exist on
+ * another server, to which a pooler may have led us, so both must show the same. Throws SnapshotNotShared.
+ */
+export async function importSnapshot(
+  connection: Connection,
+  { id, started, position }: SharedSnapshot,
+  limits: SessionLimits,
+): Promise<void> {
+  await connection.query('begin', beginReading('repeatable read', limits))
+  let seen: TextRow | undefined
+  try {
+    await connection.query('share the snapshot', `set transaction snapshot ${quoteLiteral(id)}`)
+    const text =
+      'select pg_postmaster_start_time()::text as started, pg_current_snapshot()::text as position'
+    seen = (await connection.query('share the snapshot', text))[0]
+  } catch (error) {
+    // 22023 no such snapshot, 42704 from 17 on, 0A000 another database.
+    const { sqlstate } = error instanceof ToteError ? error.facts : {}
+    if (sqlstate === undefined || !['22023', '42704', '0A000'].includes(sqlstate)) throw error
+  }
+  if (seen?.['started'] === started && seen['position'] === position) return
+  const { side, name, address } = connection.peer
+  throw new ToteError(
+    'SnapshotNotShared',
+    `The connections to ${side} "${name}" do not see one snapshot, so they cannot read it together.`,
+    {
+      where: address,
+      why: 'a pooler or a load balancer led them to different servers, and all rows of a batch are of one instant',
+      fix: `sources.${name}.readers: 1, or the server's own address`,
+    },
+  )
+}
+
+/** Transaction ids that rows carry have 32 bits: half of them lie before any other. */
+const COMPARABLE_IDS = 2n ** 31n
+
+/**
+ * Whether an `xmin` read in `earlier` is the same transaction where it is read in `later`, which must see
+ * no less. Throws RangeError on another spelling.
+ */
+export function pairsMeanTheSame(later: string, earlier: string): boolean {
+  const apart = parseSnapshot(later).xmax - parseSnapshot(earlier).xmax
+  return apart < COMPARABLE_IDS && seesAtLeast(later, earlier)
+}
 
 interface Snapshot {
   /** Transactions at or above were not yet complete. */

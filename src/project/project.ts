@@ -84,6 +84,9 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       maskSecret: settings.maskSecret,
       limits: source,
       giveWayAfterMs: source.giveWayAfterMs,
+      readers: source.readers,
+      // A page has 8 kB, unless the server was built otherwise.
+      partPages: 128 * source.partSize,
     }),
   }))
   const seeds: ProjectSource[] =

@@ -28,3 +28,10 @@ export function dividePages(pages: number, pagesEach: number = PART_PAGES): Page
 export function inPart({ from, to }: PagePart): string {
   return `ctid >= '(${from},0)'::pg_catalog.tid and ctid < '(${to},0)'::pg_catalog.tid`
 }
+
+/** The condition under which a row lies at one of the places, which the server itself has told. */
+export function atPlaces(places: readonly string[]): string {
+  const odd = places.find((place) => !/^\(\d{1,10},\d{1,5}\)$/.test(place))
+  if (odd !== undefined) throw new RangeError('not a place in a table')
+  return `ctid = any ('{${places.map((place) => `"${place}"`).join(',')}}'::pg_catalog.tid[])`
+}

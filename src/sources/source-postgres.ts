@@ -8,17 +8,18 @@
  */
 import type { Context } from '../events.ts'
 import { describeRelations, identifyServer } from '../postgres/catalogue.ts'
-import { connect } from '../postgres/connection.ts'
+import { connect, openReaders, type Connection } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import type { SessionLimits } from '../postgres/session.ts'
 import type { Secret } from '../secrets/secret.ts'
 import { measureTables, type TableSize } from '../postgres/sizes.ts'
+import { importSnapshot, pairsMeanTheSame } from '../postgres/snapshot.ts'
 import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
 import { lockTables, type LockedTables } from './locks-postgres.ts'
-import { dividePages, inPart, type PagePart } from './parts.ts'
+import { atPlaces, dividePages, inPart, type PagePart } from './parts.ts'
 import type { TableChoice } from './patterns.ts'
 import { followDatabase } from './identity-postgres.ts'
-import type { RowSink, Source, SourceSnapshot, SourceTable } from './source.ts'
+import type { RowSink, Source, SourceReading, SourceSnapshot, SourceTable } from './source.ts'
 import { checkFilters, whereClause } from './filter-postgres.ts'
 import { maskRows } from './masking.ts'
 import { readingsOf, type Reading, type SettingsOf } from './table-settings.ts'
@@ -32,6 +33,10 @@ export interface PostgresSourceOptions extends SettingsOf {
   readonly limits: SessionLimits
   /** How long another session may wait for one of our locks. */
   readonly giveWayAfterMs: number
+  /** Connections that read one table together; 1 when not given. */
+  readonly readers?: number | undefined
+  /** Pages of a table that are read at once; 64 MB when not given. */
+  readonly partPages?: number | undefined
 }
 
 /** Opens nothing yet: the first snapshot connects. */
@@ -51,14 +56,13 @@ async function takeSnapshot(
   const busy = new AbortController()
   const url = await options.url()
   const target = { side: 'source', name: options.name, url } as const
-  const connection = await connect({
-    ...target,
-    signal: AbortSignal.any([context.signal, busy.signal]),
-  })
+  const signal = AbortSignal.any([context.signal, busy.signal])
+  const connection = await connect({ ...target, signal })
   let watch: WaitWatch | undefined
+  const readers = openReaders(connection, options.readers ?? 1)
   const close = async (): Promise<void> => {
     await watch?.stop()
-    await connection.close()
+    await readers.close()
   }
   try {
     const { tables, all } = await lockTables(options, connection)
@@ -86,7 +90,24 @@ async function takeSnapshot(
       connection,
       tables.map((table) => table.oid),
     )
+    const [shared] =
+      readers.most === 1
+        ? []
+        : await connection.query('share the snapshot', 'select pg_export_snapshot() as id')
+    const join = async (): Promise<Connection> => {
+      const joined = await connect({ ...target, signal })
+      try {
+        const { started } = server.identity
+        const snapshot = { id: shared?.['id'] ?? '', started, position: server.position }
+        await importSnapshot(joined, snapshot, options.limits)
+        return joined
+      } catch (error) {
+        await joined.close()
+        throw error
+      }
+    }
     return {
+      readers: readers.most,
       identity: {
         ...server.identity,
         tables: Object.fromEntries(
@@ -101,16 +122,23 @@ async function takeSnapshot(
       warnings: server.encoding === 'SQL_ASCII' ? [UNCHECKED] : [],
       tables: described.map((table, index) => ({
         ...table,
-        ...extentOf(sizes.get(tables[index]?.oid ?? ''), server.identity.version),
+        ...extentOf(
+          sizes.get(tables[index]?.oid ?? ''),
+          server.identity.version,
+          options.partPages,
+        ),
       })),
-      copy: async (table, sink, part) => {
+      copy: async (table, sink, reading = {}) => {
         const read = table as ReadTable
-        return connection.copyOut(
-          `read table "${table.name}"`,
-          copyStatement(read, part as PagePart | undefined),
-          hashing(read, options.maskSecret, sink),
+        return readers.use(join, async (reader) =>
+          reader.copyOut(
+            `read table "${table.name}"`,
+            copyStatement(read, reading),
+            hashing(read, reading, options.maskSecret, sink),
+          ),
         )
       },
+      comparable: (position) => pairsMeanTheSame(server.position, position),
       close,
     }
   } catch (error) {
@@ -151,39 +179,63 @@ function describeReadings(
  * In parts a table comes as it lies: an order by key would have a large one sorted, or read by an index,
  * page after page at random.
  */
-function copyStatement(table: ReadTable, part?: PagePart): string {
-  const { columns, key, relation, expressions } = table
-  const own = columns.flatMap(({ source }) => source ?? [])
-  const selected = own.map((name) => expressions.get(name) ?? quoteIdentifier(name))
-  const order = key.flatMap((name) => columns.find((column) => column.name === name)?.source ?? [])
-  const sorted = order.length === 0 ? '' : ` order by ${order.map(quoteIdentifier).join(', ')}`
-  const which =
-    part === undefined ? sorted : ` ${table.where === null ? 'where' : 'and'} ${inPart(part)}`
-  return `copy (select ${selected.join(', ')} from ${relation}${whereClause(table)}${which}) to stdout (format csv)`
+function copyStatement(table: ReadTable, reading: SourceReading): string {
+  const { relation, expressions } = table
+  const selected = columnsRead(table, reading).map(
+    (name) => expressions.get(name) ?? quoteIdentifier(name),
+  )
+  if (reading.columns === 'rows with xmin') selected.push('xmin')
+  if (reading.columns === 'pairs') selected.push('xmin', 'ctid')
+  const { part, places } = reading
+  const which = [
+    ...(part === undefined ? [] : [inPart(part as PagePart)]),
+    ...(places === undefined ? [] : [atPlaces(places)]),
+  ]
+  const order = which.length > 0 ? [] : ownColumns(table, table.key).map(quoteIdentifier)
+  const from = [
+    `${relation}${whereClause(table)}`,
+    ...(which.length === 0
+      ? []
+      : [`${table.where === null ? 'where' : 'and'} ${which.join(' and ')}`]),
+    ...(order.length === 0 ? [] : [`order by ${order.join(', ')}`]),
+  ]
+  return `copy (select ${selected.join(', ')} from ${from.join(' ')}) to stdout (format csv)`
+}
+
+/** The database's own names of what is selected, in its order. */
+function columnsRead(table: ReadTable, { columns }: SourceReading): string[] {
+  const names = columns === 'pairs' ? table.key : table.columns.map(({ name }) => name)
+  return ownColumns(table, names)
+}
+
+function ownColumns({ columns }: ReadTable, names: readonly string[]): string[] {
+  return names.flatMap((name) => columns.find((column) => column.name === name)?.source ?? [])
 }
 
 /** Before PostgreSQL 14 each range would read the whole table. */
 function extentOf(
   size: TableSize | undefined,
   version: string,
+  partPages: number | undefined,
 ): Pick<SourceTable, 'parts' | 'expectedRows'> {
   const divided = size?.heap === true && Number.parseInt(version, 10) >= 14
   return {
-    parts: divided ? dividePages(size.pages) : [],
+    parts: divided ? dividePages(size.pages, partPages) : [],
     expectedRows: size?.rows ?? undefined,
   }
 }
 
 /** Values that the config hashes are hashed before the sink sees them. */
 function hashing(
-  { name, columns, hashed }: ReadTable,
+  table: ReadTable,
+  reading: SourceReading,
   secret: Secret | null,
   sink: RowSink,
 ): RowSink {
-  if (hashed.size === 0) return sink
-  if (secret === null) throw new RangeError(`table "${name}" is masked without a secret`)
-  const positions = columns.flatMap(({ source }, index) =>
-    source !== null && hashed.has(source) ? [index] : [],
+  const positions = columnsRead(table, reading).flatMap((name, index) =>
+    table.hashed.has(name) ? [index] : [],
   )
+  if (positions.length === 0) return sink
+  if (secret === null) throw new RangeError(`table "${table.name}" is masked without a secret`)
   return maskRows(sink, new Set(positions), secret)
 }

@@ -49,6 +49,18 @@ export interface SourcePart {
   readonly id: string
 }
 
+/** What is read of a table with parts, where not all of its rows. */
+export interface SourceReading {
+  readonly part?: SourcePart | undefined
+  /** Rows at these places, as pairs told them; of a table of several files, also others at the same ones. */
+  readonly places?: readonly string[] | undefined
+  /**
+   * `rows`, all columns, when not given; `rows with xmin` have it as one more; `pairs` are the key, `xmin`
+   * and the row's place.
+   */
+  readonly columns?: 'rows' | 'rows with xmin' | 'pairs' | undefined
+}
+
 /** Who the source is, so that another database behind the same URL is noticed. */
 export type SourceIdentity = Readonly<Record<string, Json>>
 
@@ -69,10 +81,14 @@ export interface SourceSnapshot {
   /** What may stop a later batch, for whoever checks the project. */
   readonly warnings?: readonly string[]
   /**
-   * All rows of a table ordered by key if it has one, or those of one of its parts in any order that stays the same
-   * while no row changes. Returns their number as the source counted them.
+   * The rows of a table, ordered by key if it has one; those of one of its parts in any order that stays
+   * the same while no row changes. Returns their number as the source counted them.
    */
-  copy(table: SourceTable, sink: RowSink, part?: SourcePart): Promise<number>
+  copy(table: SourceTable, sink: RowSink, reading?: SourceReading): Promise<number>
+  /** How many parts may be read at once; one when not given. */
+  readonly readers?: number | undefined
+  /** Whether a pair read at that position, by the same source, is still a pair of the same row. */
+  comparable?(position: string): boolean
   /** Ends the snapshot; says whether it was whole. Safe to call twice. */
   close(): Promise<void>
 }

@@ -74,6 +74,8 @@ test('a small config is a whole project: defaults are filled in, paths are absol
           "giveWayAfterMs": 3000,
           "lockTimeoutMs": 5000,
           "name": "shop",
+          "partSize": 64,
+          "readers": 1,
           "shrinkLimit": {
             "fromRows": 1000,
             "share": 0.5,
@@ -170,6 +172,8 @@ test('every setting can be written', () => {
           "giveWayAfterMs": 1500,
           "lockTimeoutMs": 500,
           "name": "totesys",
+          "partSize": 64,
+          "readers": 1,
           "shrinkLimit": {
             "fromRows": 5,
             "share": 0.1,

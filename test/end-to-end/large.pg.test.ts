@@ -33,7 +33,7 @@ interface Sides {
 }
 
 async function sides(): Promise<Sides> {
-  const digest = `select count(*) as n, md5(string_agg(id || ':' || kind || ':' || coalesce(payload, '-'), ',' order by id)) as digest from`
+  const digest = `select count(*) as n, md5(string_agg(md5(id || ':' || kind || ':' || coalesce(payload, '-')), '' order by id)) as digest from`
   const [source] = await project.source.query(`${digest} event`)
   return project.opened(async ({ ingestion, engine: open }) => {
     const manifest = await ingestion.chain('shop').newest()

@@ -211,8 +211,9 @@ function diskFailure(message: string): ToteError | undefined {
   )
 }
 
+// Files of the lake never change, so what their ends say need not be read again.
 const PINNED =
-  "set timezone = 'UTC'; set default_collation = 'binary'; set default_null_order = 'nulls_last'; set default_order = 'asc'"
+  "set parquet_metadata_cache = true; set timezone = 'UTC'; set default_collation = 'binary'; set default_null_order = 'nulls_last'; set default_order = 'asc'"
 
 async function readRows(
   connection: DuckDBConnection,

@@ -11,6 +11,8 @@ import type { Context } from '../events.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import { changesUpTo, rowsAsOf } from '../lake/read.ts'
 import type { Zone } from '../lake/zone.ts'
+import { readReferences } from '../syntax/references.ts'
+import { parseSql } from '../syntax/syntax-tree.ts'
 import { connect } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import { beginReading } from '../postgres/session.ts'
@@ -50,17 +52,20 @@ async function queryLake(
 ): Promise<QueryResult> {
   const engine = await openEngine({ tempFolder: project.tempFolder, signal: context.signal })
   try {
+    const views: LakeView[] = []
     for (const { source } of project.sources) {
       const manifest = await project.ingestion.chain(source.name).newest()
-      await attach(engine, project.ingestion, manifest, {
-        rows: source.name,
-        changes: `${source.name}_changes`,
-      })
+      const schemas = { rows: source.name, changes: `${source.name}_changes` }
+      views.push(...lakeViews(project.ingestion, manifest, schemas))
     }
-    await attach(engine, project.processed, await project.processed.chain(project.name).newest(), {
-      rows: 'main',
-      changes: 'changes',
-    })
+    const newest = await project.processed.chain(project.name).newest()
+    views.push(
+      ...lakeViews(project.processed, newest, { rows: DEFAULT_SCHEMA, changes: 'changes' }),
+    )
+    for (const schema of new Set(views.map((view) => view.schema)))
+      await engine.run(`create schema if not exists ${quoteName(schema)}`)
+    for (const { schema, table, select } of await namedViews(engine, sql, views))
+      await engine.run(`create view ${quoteName(schema)}.${quoteName(table)} as ${await select()}`)
     await engine.confine([
       project.ingestion.store.url,
       project.processed.store.url,
@@ -76,23 +81,63 @@ async function queryLake(
   }
 }
 
-async function attach(
-  engine: Engine,
+const DEFAULT_SCHEMA = 'main'
+
+interface LakeView {
+  readonly schema: string
+  readonly table: string
+  /** Finds the files, each checked against its manifest. */
+  readonly select: () => Promise<string>
+}
+
+function lakeViews(
   zone: Zone,
   manifest: CommittedManifest | null,
-  schemas: { rows: string; changes: string },
-): Promise<void> {
-  const [rows, changes] = [quoteName(schemas.rows), quoteName(schemas.changes)]
-  await engine.run(`create schema if not exists ${rows}; create schema if not exists ${changes}`)
-  if (manifest === null) return
-  for (const table of Object.keys(manifest.tables)) {
-    await engine.run(
-      `create view ${rows}.${quoteName(table)} as ${await rowsAsOf(zone, manifest, table, manifest.batch)}`,
-    )
-    await engine.run(
-      `create view ${changes}.${quoteName(table)} as ${await changesUpTo(zone, manifest, table, manifest.batch)}`,
-    )
+  schemas: { readonly rows: string; readonly changes: string },
+): LakeView[] {
+  if (manifest === null) return []
+  return Object.keys(manifest.tables).flatMap((table) => [
+    {
+      schema: schemas.rows,
+      table,
+      select: async () => rowsAsOf(zone, manifest, table, manifest.batch),
+    },
+    {
+      schema: schemas.changes,
+      table,
+      select: async () => changesUpTo(zone, manifest, table, manifest.batch),
+    },
+  ])
+}
+
+/**
+ * The views that the query names. All of them when it may ask for others, by a catalogue's function for
+ * instance, or names one that is not there: DuckDB then knows what could have been meant.
+ */
+async function namedViews(
+  engine: Engine,
+  sql: string,
+  views: readonly LakeView[],
+): Promise<readonly LakeView[]> {
+  const parsed = await parseSql(engine, sql)
+  if ('complaint' in parsed) return []
+  const named = new Set<LakeView>()
+  for (const statement of parsed.statements) {
+    const { tables, refusals } = readReferences(statement)
+    if (tables.length === 0 || refusals.length > 0) return views
+    for (const { schema, name } of tables) {
+      const found = views.find(
+        (view) => sameName(view.schema, schema ?? DEFAULT_SCHEMA) && sameName(view.table, name),
+      )
+      if (found === undefined) return views
+      named.add(found)
+    }
   }
+  return [...named]
+}
+
+function sameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase()
 }
 
 /** The lake's folder is open to the engine, so only a single `select` may run: COPY could write there. */

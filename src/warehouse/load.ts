@@ -36,6 +36,8 @@ export interface TableLoad {
   readonly stamp: BatchStamp
 }
 
+/** A stage of no more rows is planned well enough without statistics. */
+const FEW_ROWS = 200
 const PROGRESS_BYTES = 4_194_304
 
 /** Fills a table that this transaction created; it has no keys yet. */
@@ -95,7 +97,6 @@ export async function mergeTable(load: TableLoad, context: Context): Promise<voi
       await run(changes.table.kind === 'dimension' ? markDeleted(target) : deleteRows(target))
     if (changes.upserts > 0) await run(upsertRows(target))
   }
-  await connection.query('drop a stage table', `drop table ${target.stage}`)
 }
 
 async function fillStage(load: TableLoad, context: Context): Promise<void> {
@@ -114,7 +115,7 @@ async function fillStage(load: TableLoad, context: Context): Promise<void> {
     context,
   )
   requireCount(changes, rows, changes.upserts + changes.deletes)
-  await connection.query('analyze a stage table', `analyze ${target.stage}`)
+  if (rows > FEW_ROWS) await connection.query('analyze a stage table', `analyze ${target.stage}`)
 }
 
 interface Copy {

@@ -29,12 +29,19 @@ const LOADER_WAIT_MS = 900_000
 /** How long a lock on a table is waited for. */
 const LOCK_WAIT_MS = 30_000
 
+/**
+ * A server that waits, or works, does not look whether we are still there: our locks would outlive us.
+ * From PostgreSQL 14 on it can be told to, where its system lets it.
+ */
+const noticeOurEnd = `select set_config('client_connection_check_interval', '1000', true)
+where current_setting('client_connection_check_interval', true) is not null and version() like '%linux%'`
+
 /** Begins the transaction, as one simple query. */
 export function beginLoading(access: 'read only' | 'read write'): string {
   const pinned = [...SETTINGS, ['lock_timeout', String(LOCK_WAIT_MS)] as const].map(
     ([name, value]) => setLocal(name, value),
   )
-  return [`begin isolation level read committed ${access}`, ...pinned].join('; ')
+  return [`begin isolation level read committed ${access}`, ...pinned, noticeOurEnd].join('; ')
 }
 
 /** Waits until no other loader of this pipeline is at work on this ledger; released at the end of the transaction. */

@@ -97,6 +97,11 @@ export const ERRORS = {
     retry: false,
     means: 'A model yields other values when the same rows come in another order.',
   },
+  TestInvalid: {
+    exit: 2,
+    retry: false,
+    means: 'A test of a model cannot be used as it is written.',
+  },
   ModelCycle: { exit: 2, retry: false, means: 'Models refer to each other in a circle.' },
   ModelEdited: {
     exit: 2,

@@ -12,6 +12,7 @@ import type { query } from '../inspect/query.ts'
 import type { roles } from '../inspect/roles.ts'
 import type { run } from '../pipeline/run.ts'
 import type { status } from '../inspect/status.ts'
+import type { test } from '../inspect/test.ts'
 
 export interface Pipeline {
   readonly openProject: typeof openProject
@@ -19,6 +20,7 @@ export interface Pipeline {
   readonly status: typeof status
   readonly query: typeof query
   readonly check: typeof check
+  readonly test: typeof test
   readonly init: typeof init
   readonly roles: typeof roles
   readonly list: typeof list
@@ -32,6 +34,7 @@ export const pipeline: Pipeline = {
   status: async (...given) => (await import('../inspect/status.ts')).status(...given),
   query: async (...given) => (await import('../inspect/query.ts')).query(...given),
   check: async (...given) => (await import('../inspect/check.ts')).check(...given),
+  test: async (...given) => (await import('../inspect/test.ts')).test(...given),
   init: async (...given) => (await import('../init/init.ts')).init(...given),
   roles: async (...given) => (await import('../inspect/roles.ts')).roles(...given),
   names: async (...given) => (await import('../inspect/names.ts')).names(...given),

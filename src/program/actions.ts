@@ -11,6 +11,7 @@ export function addActions(program: Command, act: Act): void {
   addInit(program, act)
   addRun(program, act)
   addCheck(program, act)
+  addTest(program, act)
 }
 
 function addInit(program: Command, act: Act): void {
@@ -67,6 +68,18 @@ function addCheck(program: Command, act: Act): void {
     .action((flags: CheckFlags, command: Command) =>
       act(command, async (invocation) =>
         (await import('../commands/check.ts')).commandCheck(invocation, flags),
+      ),
+    )
+}
+
+function addTest(program: Command, act: Act): void {
+  program
+    .command('test')
+    .description('run the tests of models: given rows, expected rows')
+    .argument('[model]', 'only the tests of this model')
+    .action((model: string | undefined, _: unknown, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../commands/test.ts')).commandTest(invocation, model),
       ),
     )
 }

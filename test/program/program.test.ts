@@ -31,6 +31,7 @@ describe('help', () => {
         init [options] [dir]   write a project from a database's catalogue
         run [options]          carry one batch from the sources to the warehouse
         check [options]        look for mistakes before a run
+        test [model]           run the tests of models: given rows, expected rows
         status                 how fresh every table is, and how the last runs went
         list                   sources, tables and models
         show [options] <name>  one table or model: columns, lineage, checks, SQL, rows

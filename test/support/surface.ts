@@ -70,6 +70,7 @@ export async function play(argv: readonly string[], options: Play = {}): Promise
       status: unused,
       query: unused,
       check: unused,
+      test: unused,
       init: unused,
       roles: unused,
       list: unused,

@@ -16,7 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ['storage', 'postgres', 'columns', 'vectors'],
   ['embedded', 'syntax', 'star'],
   ['sources', 'lake', 'models', 'warehouse', 'observability', 'orchestrator'],
-  ['project', 'evaluation', 'extraction'],
+  ['project', 'evaluation', 'extraction', 'cases'],
   ['pipeline', 'terminal'],
   ['inspect', 'init'],
   ['api'],

@@ -59,6 +59,12 @@ describe.each(await schemaNames())('%s', (name) => {
   let models: readonly MadeModel[]
   beforeAll(async () => {
     stranger = await openStranger(await schemaSql(name))
+    // Of 1,600 columns no model can be made, so there is nothing to compare; shapes.pg.test.ts carries them.
+    if (name === 'shapes')
+      await stranger.source.query(
+        `drop table wide; create table wide (id integer primary key, c1 integer, c1598 integer);
+         grant select on wide to ${stranger.reader}`,
+      )
   })
   afterAll(async () => stranger.close())
 

@@ -107,7 +107,14 @@ async function compare(
     await warehouse.copyIn('stage', `copy ${into} from stdin (format csv)`, chunks(rows))
     return `select * from ${into}`
   }
-  const given = await stage(source, { columns: from, relation: origin })
+  // A table that others inherit from is itself alone; their rows are theirs.
+  const [row] = await source.query(
+    'look',
+    'select relkind::text from pg_class where oid = $1::regclass',
+    [origin],
+  )
+  const alone = row?.['relkind'] === 'r' ? `only ${origin}` : origin
+  const given = await stage(source, { columns: from, relation: alone })
   const kept = await stage(warehouse, { columns: to, relation: `${target} ${CURRENT[kind] ?? ''}` })
   const count = async (sql: string): Promise<number> => {
     const [row] = await warehouse.query('compare', `select count(*)::text as n from (${sql}) as d`)

@@ -7,6 +7,7 @@ import type { Measured, Sizes } from './benchmark.ts'
 import { measureDemo, measureHelp, measureInstallAndDemo } from './commands.ts'
 import { judge } from './figures.ts'
 import { appendHistory, readCircumstances, readLoad, renderCircumstances } from './history.ts'
+import { measureExtract } from './extract.ts'
 import { measureFirstLoad } from './first-load.ts'
 import { measureLargeTable } from './large-table.ts'
 import { openPlace, type Place } from './place.ts'
@@ -15,7 +16,7 @@ import { measureTotesys } from './totesys.ts'
 
 const USAGE = `npm run bench -- [options]
 
-  --only NAME    one of commands, totesys, large, first; may be given several times
+  --only NAME    one of commands, totesys, large, first, extract; may be given several times
   --install      also npm ci && npm run demo, in a checkout without node_modules
   --rounds N     of what takes seconds (3); --pairs N of what does not (20)
   --rows N       of the larger table (1000000)
@@ -59,6 +60,7 @@ async function main(): Promise<number> {
     totesys: async (place) => measureTotesys(place, sizes),
     large: async (place) => measureLargeTable(place, sizes),
     first: async (place) => measureFirstLoad(place, sizes),
+    extract: async (place) => measureExtract(place, sizes),
   }
   const place = await openPlace(process.env['TEST_PG'])
   try {

@@ -4,6 +4,7 @@ import type { Measured, Sizes } from '../bench/benchmark.ts'
 import { judge, medianOf } from '../bench/figures.ts'
 import { measureHelp } from '../bench/commands.ts'
 import { compareRows } from '../bench/equal-rows.ts'
+import { measureExtract } from '../bench/extract.ts'
 import { measureLargeTable } from '../bench/large-table.ts'
 import { openPlace, type Place } from '../bench/place.ts'
 import { renderFigures, renderMarkdown } from '../bench/table.ts'
@@ -59,6 +60,22 @@ test('a larger table: each stage beside its limit; the rows equal their source',
   ])
   expect(measured.compared).toMatchObject([
     { table: 'fact_sales_order', source: { rows: 2000 }, warehouse: { rows: 2000 } },
+  ])
+})
+
+test('first loads, narrow and wide, and four times as large: lake and source are equal', async () => {
+  const measured = await measureExtract(place, sizes)
+  expect(names(measured)).toEqual([
+    'extract-narrow',
+    'extract-narrow-memory',
+    'extract-memory',
+    'extract-wide',
+    'extract-wide-memory',
+  ])
+  expect(measured.compared.map(({ table, warehouse }) => [table, warehouse.rows])).toEqual([
+    ['sales_order', 2000],
+    ['wide', 400],
+    ['sales_order', 8000],
   ])
 })
 

@@ -10,9 +10,26 @@ export interface TableProgress {
   readonly table: string
   readonly rows: number
   readonly bytes: number
+  /** About how many rows there are, where that is known. */
+  readonly expectedRows: number | undefined
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly lastAt: number
+  /** Rows that were there already at `startedAt`. */
+  readonly firstRows: number
+}
+
+/** Rows a second since the first that was told; undefined before there is something to go by. */
+export function rateOf({ rows, firstRows, startedAt, lastAt }: TableProgress): number | undefined {
+  const seconds = (lastAt - startedAt) / 1000
+  return seconds < 0.2 ? undefined : (rows - firstRows) / seconds
+}
+
+/** Milliseconds that a table still takes at the rate so far, where that can be said. */
+export function timeLeft(table: TableProgress): number | undefined {
+  const rate = rateOf(table)
+  const left = (table.expectedRows ?? 0) - table.rows
+  return rate === undefined || rate <= 0 || left <= 0 ? undefined : (left / rate) * 1000
 }
 
 export interface StageProgress {
@@ -65,15 +82,18 @@ export function createProgress(announced: readonly Stage[]): Progress {
           }))
         case 'table.progress':
           return change(event.stage, (before) => {
-            const { table, rows, bytes } = event
-            const startedAt = before.active.get(table)?.startedAt ?? at
+            const { table, rows, bytes, expectedRows } = event
+            const known = before.active.get(table)
+            const { startedAt, firstRows } = known ?? { startedAt: at, firstRows: rows }
             return {
               active: new Map(before.active).set(table, {
                 table,
                 rows,
                 bytes,
+                expectedRows,
                 startedAt,
                 lastAt: at,
+                firstRows,
               }),
             }
           })

@@ -8,6 +8,8 @@ import { counted, formatBytes, formatRate } from './number.ts'
 import {
   createProgress,
   describeStage,
+  rateOf,
+  timeLeft,
   type StageProgress,
   type TableProgress,
 } from './progress.ts'
@@ -125,12 +127,14 @@ function markOf(stage: StageProgress, style: Style): string {
   }
 }
 
-function describeTable({ table, rows, bytes, startedAt, lastAt }: TableProgress): string {
-  const seconds = (lastAt - startedAt) / 1000
-  const rate = seconds < 0.2 ? '' : formatRate(rows / seconds)
+function describeTable(progress: TableProgress): string {
+  const { table, rows, bytes } = progress
+  const [perSecond, left] = [rateOf(progress), timeLeft(progress)]
+  const rate = perSecond === undefined ? '' : formatRate(perSecond)
   const name = fitText(table, NAME_WIDTH).padEnd(NAME_WIDTH)
   const size = formatBytes(bytes).padStart(7)
-  return `    ${name}  ${counted(rows, 'row').padStart(16)}  ${size}  ${rate}`.trimEnd()
+  const rest = left === undefined ? '' : `  ${renderDuration(left)} left`
+  return `    ${name}  ${counted(rows, 'row').padStart(16)}  ${size}  ${rate}${rest}`.trimEnd()
 }
 
 /** One less than the terminal, where some would wrap. */

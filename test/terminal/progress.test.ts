@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { RunEvent } from '../../src/events.ts'
-import { createProgress, describeStage } from '../../src/terminal/progress.ts'
+import { createProgress, describeStage, rateOf, timeLeft } from '../../src/terminal/progress.ts'
 import { sampleEvents, sampleSummary } from '../support/run-events.ts'
 
 const stamp = (event: ReturnType<typeof sampleEvents>[number]): RunEvent => ({
@@ -68,4 +68,22 @@ test('nothing to do says what was looked at', () => {
     'transform waiting: ',
     'load nothing to do: nothing to do',
   ])
+})
+
+test('a table under way has a rate from what arrives now, and the time that its other rows take at it', () => {
+  const table = {
+    table: 'event',
+    bytes: 0,
+    startedAt: 1000,
+    lastAt: 3000,
+    firstRows: 4000,
+    rows: 5000,
+    expectedRows: 7000,
+  }
+  expect(rateOf(table)).toBe(500)
+  expect(timeLeft(table)).toBe(4000)
+  expect(timeLeft({ ...table, expectedRows: undefined })).toBeUndefined()
+  expect(timeLeft({ ...table, expectedRows: 4500 })).toBeUndefined()
+  expect(timeLeft({ ...table, lastAt: 1100 })).toBeUndefined()
+  expect(timeLeft({ ...table, rows: 4000 })).toBeUndefined()
 })

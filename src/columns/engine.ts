@@ -3,7 +3,7 @@
  * every machine (UTC, binary collation, nulls last). Imported only when rows must be looked at:
  * loading it costs more than an empty run.
  */
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import { ToteError } from '../errors.ts'
 import { quoteName } from './sql.ts'
@@ -147,6 +147,33 @@ function defaultMemory(threads = availableParallelism()): string {
   return `${Math.max(300, 150 * threads)}MB`
 }
 
+const MOST_MEMORY_MB = 4096
+
+/**
+ * What is sorted or joined spills to disk, but a table of a thousand columns has a buffer for each: the
+ * limit is doubled, up to half of the machine's memory. False when it cannot be.
+ */
+async function raiseMemory(connection: DuckDBConnection): Promise<boolean> {
+  try {
+    const reader = await connection.runAndReadAll("select current_setting('memory_limit') as text")
+    const limitMb = megabytes(String(reader.getRows()[0]?.[0]))
+    const most = Math.min(MOST_MEMORY_MB, Math.floor(totalmem() / 2 / 1_000_000))
+    if (!(limitMb < most)) return false
+    await connection.run(`set memory_limit = '${Math.min(2 * limitMb, most)}MB'`)
+    return true
+  } catch {
+    // A confined engine keeps what it has.
+    return false
+  }
+}
+
+/** Of `286.1 MiB`, as DuckDB says its limit. */
+function megabytes(text: string): number {
+  const [, number, unit] = /^([\d.]+) (Ki|Mi|Gi|Ti)B$/.exec(text) ?? []
+  const power = ['Ki', 'Mi', 'Gi', 'Ti'].indexOf(unit ?? '') + 1
+  return power === 0 ? Number.NaN : (Number(number) * 1024 ** power) / 1_000_000
+}
+
 /** The package would drop U+FEFF from the beginning of every text that it hands to JavaScript. */
 async function keepByteOrderMarks(): Promise<void> {
   const accessors = await import('@duckdb/node-api/lib/vectors/dataAccessors.js')
@@ -175,6 +202,9 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
     } catch (error) {
       signal?.throwIfAborted()
       const message = error instanceof Error ? error.message : String(error)
+      // A statement has effect whole or not at all, so it may be tried again.
+      if (/^Out of Memory Error/.test(message) && (await raiseMemory(connection)))
+        return await attempt(action)
       if (/^(FATAL|INTERNAL) Error/.test(message)) options.onFatal()
       throw diskFailure(message) ?? new EngineFailure(message)
     }

@@ -174,7 +174,7 @@ function renderInit(made: Initialized, { style, tote, warehouse, place }: Screen
     ...(left.length > SHOWN
       ? [`    and ${formatCount(left.length - SHOWN)} more: README.md has all`]
       : []),
-    `${done} ${counted(counts.models, 'model')}: ${[
+    `${done} ${counted(counts.models, 'model')}${counts.models === 0 ? '' : ': '}${[
       ...of(counts.dimensions, 'dimension'),
       ...of(counts.facts, 'fact'),
       ...of(counts.tables, 'table'),

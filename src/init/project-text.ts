@@ -33,6 +33,8 @@ export function projectFiles(project: NewProject): NewFile[] {
       path: `models/${model.name}.sql`,
       text: modelText(model, project.plan.source),
     })),
+    // The folder must be there, and git keeps no empty one.
+    ...(project.plan.models.length === 0 ? [{ path: 'models/.gitkeep', text: '' }] : []),
     { path: '.gitignore', text: 'node_modules/\n.tote/\n.env\n.env.local\n' },
     { path: '.env.example', text: envExample(project) },
     ...(env === '' ? [] : [{ path: '.env', text: env, secret: true }]),

@@ -169,6 +169,16 @@ test.skipIf(process.platform !== 'linux')(
   },
 )
 
+test('a table of very many columns gets the memory that its buffers need', async () => {
+  const small = await openEngine({ tempFolder: join(folder, 'tmp'), memoryLimit: '64MB' })
+  const columns = Array.from({ length: 1600 }, (_, n) => `'x' || (i + ${n}) as c${n}`).join(', ')
+  const path = join(folder, 'wide.parquet')
+  await small.run(`copy (select ${columns} from range(3) r(i)) to '${path}' (format parquet)`)
+  const [row] = await small.rows(`select count(*) as n, max(c1599) as last from '${path}'`)
+  expect(row).toEqual({ n: 3n, last: 'x1601' })
+  small.close()
+})
+
 test('P8: a leading U+FEFF stays, and an infinite date is infinite', async () => {
   const sql = `select chr(65279) || 'a' as short, chr(65279) || repeat('b', 20) as long,
     'infinity'::date as late, '-infinity'::date as early, interval '1 day' as span`

@@ -203,7 +203,7 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
       signal?.throwIfAborted()
       const message = error instanceof Error ? error.message : String(error)
       // A statement has effect whole or not at all, so it may be tried again.
-      if (/^Out of Memory Error/.test(message) && (await raiseMemory(connection)))
+      if (message.startsWith('Out of Memory Error') && (await raiseMemory(connection)))
         return await attempt(action)
       if (/^(FATAL|INTERNAL) Error/.test(message)) options.onFatal()
       throw diskFailure(message) ?? new EngineFailure(message)

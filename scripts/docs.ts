@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ERRORS, type ErrorName } from '../src/errors.ts'
+import { renderConfig } from './config-page.ts'
 import { renderTypes } from './types-page.ts'
 
 /** docs/errors.md from the table of errors. */
@@ -27,4 +28,5 @@ if (process.argv[1]?.endsWith('docs.ts') === true) {
   const folder = join(import.meta.dirname, '..', 'docs')
   writeFileSync(join(folder, 'errors.md'), renderErrors())
   writeFileSync(join(folder, 'types.md'), renderTypes())
+  writeFileSync(join(folder, 'config.md'), renderConfig())
 }

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { renderConfig, settingsOf } from '../scripts/config-page.ts'
 import { renderErrors } from '../scripts/docs.ts'
 import { renderTypes } from '../scripts/types-page.ts'
 import { loadProject } from '../src/config/load.ts'
@@ -117,12 +118,14 @@ test('every config in the docs loads', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tote-docs-'))
     folders.push(folder)
     await mkdir(join(folder, 'models'))
+    await mkdir(join(folder, 'seeds'))
     await writeFile(join(folder, 'tote.config.ts'), config)
     const project = await loadProject({
       cwd: folder,
       environment: {
         SHOP_URL: 'postgres://r:p@localhost/shop',
         WAREHOUSE_URL: 'postgres://r:p@localhost/warehouse',
+        MASK_SECRET: 'a secret of sixteen',
       },
     })
     expect(project.name).toBe('shop')
@@ -134,6 +137,49 @@ test('every model in README parses', () => {
   expect(models.length).toBe(1)
   for (const model of models)
     expect(parseModelText('dim_customer', 'models/dim_customer.sql', model).problems).toEqual([])
+})
+
+test('docs/config.md is as `npm run docs` writes it', () => {
+  expect(texts.get('docs/config.md')).toBe(renderConfig())
+})
+
+describe('every example of docs/config.md is understood', () => {
+  for (const { path, example } of settingsOf()) {
+    test(`${path.join('.')}: ${example}`, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'tote-docs-'))
+      folders.push(folder)
+      for (const name of ['models', 'seeds']) await mkdir(join(folder, name))
+      const keys =
+        path[0] === 'embedded()'
+          ? ['options', ...path.slice(1)]
+          : path.map((key, index) => (key === 'NAME' ? (index === 1 ? 'shop' : 'sale') : key))
+      await writeFile(
+        join(folder, 'tote.config.mjs'),
+        `import { embedded, env } from 'totedata'
+const options = { database: 'shop', owner: 'owner' }
+const config = {
+  name: 'shop', maskSecret: env('MASK_SECRET'),
+  sources: { shop: { type: 'postgres', url: embedded(options) } },
+  warehouse: { url: env('WAREHOUSE_URL') },
+}
+const keys = ${JSON.stringify(keys)}
+let at = keys[0] === 'options' ? { options } : config
+for (const key of keys.slice(0, -1)) at = at[key] ??= {}
+at[keys.at(-1)] = ${example}
+export default config
+`,
+      )
+      const variables = Object.fromEntries(
+        ['SHOP_URL', 'WAREHOUSE_URL'].map((name) => [name, 'postgres://u:p@localhost/d']),
+      )
+      await expect(
+        loadProject({
+          cwd: folder,
+          environment: { ...variables, MASK_SECRET: 'a secret of some length' },
+        }),
+      ).resolves.toHaveProperty('name', 'shop')
+    })
+  }
 })
 
 test('docs/errors.md and docs/types.md are as `npm run docs` writes them', () => {

@@ -33,14 +33,15 @@ type Overrides<T> = T extends readonly unknown[] | EnvReference | EmbeddedRefere
 type Issues = Pick<z.core.$RefinementCtx, 'addIssue' | 'issues'>
 
 const name = z.string().min(1, 'must not be empty').max(63, 'must have at most 63 characters')
-const folder = z.string().min(1, 'must not be empty')
+const folder = z.string().min(1, 'must not be empty').meta({ title: 'folder' })
 
-const embeddedOptions = settings({
+export const embeddedOptions = settings({
   database: name.describe('Name of the database; created when it is not there.'),
   owner: name.describe('The role that owns the database.'),
   reader: name.optional().describe('A role that may only SELECT, and as which Tote connects.'),
   setup: z
     .custom<(ownerUrl: string) => Promise<void> | void>(isFunction, 'must be a function')
+    .meta({ title: 'function' })
     .optional()
     .describe("Runs once, after the database was created, with its owner's URL."),
 })
@@ -193,6 +194,7 @@ export const projectSchema = settings({
   // Settings are judged an environment at a time, with what it changes already in them.
   environments: z
     .never()
+    .meta({ title: 'settings, by environment' })
     .optional()
     .describe('What each environment changes of the settings, by its name; chosen with -e.'),
 })
@@ -226,6 +228,7 @@ function duration(standard: Duration) {
       (value) => typeof value === 'string' || typeof value === 'number',
       'must be a duration such as "5s" or "30m"',
     )
+    .meta({ title: 'duration' })
     .transform((value, context): number => {
       const ms = parseDuration(value)
       // PostgreSQL keeps its timeouts as 32-bit milliseconds.
@@ -245,11 +248,13 @@ function pattern() {
       (text) => parseTableName(text) !== undefined,
       'must be "table" or "schema.table", where * stands for anything; odd names in quotes as in SQL',
     )
+    .meta({ title: 'table pattern' })
 }
 
 function maskSecret() {
   return z
     .custom<EnvReference>((value) => value instanceof Given, 'must be env(…): it is a secret')
+    .meta({ title: 'env()' })
     .transform((value: unknown, context): Secret => {
       if (!(value instanceof Given) || value.value === undefined) return z.NEVER
       if (value.isFallback || typeof value.value !== 'string')
@@ -266,6 +271,7 @@ function maskSecret() {
 function zone(standard: string) {
   return z
     .custom<string | EnvReference>(isText, 'must be a folder, or env() of one')
+    .meta({ title: 'folder, or env() of one' })
     .transform((value: unknown, context): string => {
       if (isUnset(value)) return z.NEVER
       const given = value instanceof Given ? value.value : value
@@ -285,6 +291,7 @@ function databaseUrl() {
       (value) => isText(value) || isEmbeddedReference(value),
       'must be env(…), embedded({ … }) or a URL',
     )
+    .meta({ title: 'database' })
     .transform((value: unknown, context): Database => {
       if (isUnset(value)) return z.NEVER
       const given = value instanceof Given ? value.value : value

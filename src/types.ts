@@ -32,6 +32,14 @@ export interface Column {
 
 export type ModelKind = 'dimension' | 'fact' | 'table'
 
+/** Facts, and dimensions whose model asks for it: the warehouse has a row for each version. */
+export function keepsVersions(table: {
+  readonly kind: ModelKind
+  readonly history?: boolean | undefined
+}): boolean {
+  return table.kind === 'fact' || (table.kind === 'dimension' && table.history === true)
+}
+
 /** A column that refers to the key of a model. */
 export interface Reference {
   readonly column: string

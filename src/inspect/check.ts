@@ -8,13 +8,14 @@ import { proveDeterminism } from '../evaluation/determinism.ts'
 import { ToteError, toToteError, type Problem } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { bindModels } from '../models/bind.ts'
+import { describePreview, previewEdits } from '../evaluation/preview.ts'
 import type { Model } from '../models/model.ts'
 import { readModels } from '../models/read-models.ts'
 import { continueColumns } from '../lake/column-ids.ts'
 import type { Column } from '../types.ts'
 import { checkStar } from '../pipeline/load-restated.ts'
 import { starOfModels } from '../pipeline/star.ts'
-import { editsOf, reached, type Edits } from '../project/edits.ts'
+import { editsOf, reached, whyEdited } from '../project/edits.ts'
 import { newestInputs } from '../project/inputs.ts'
 import type { Project } from '../project/project.ts'
 
@@ -86,11 +87,9 @@ export async function check(
     )
     if (!sourcesKnown)
       return `${texts.length} headers; their SQL is checked with --live, or after the first run`
-    const newest = await project.processed.chain(project.name).newest()
     const engine = await project.engine(context.signal)
     try {
       models = await bindModels(texts, engine, tables)
-      if (newest !== null) warnings.push(...editWarnings(editsOf(newest, models), models))
     } finally {
       engine.close()
     }
@@ -107,6 +106,8 @@ export async function check(
     const bound = models
     await attempt('data', async () => checkData(project, bound, context))
   }
+  if (models !== undefined && failures.length === 0)
+    warnings.push(...(await editWarnings(project, models, options.data === true, context)))
   throwTogether(failures)
   return {
     ...(project.environment === null ? {} : { environment: project.environment }),
@@ -127,23 +128,42 @@ async function checkData(
   return `${models.length} models yield the same whatever the order of rows`
 }
 
-/** What the next run will do about edited models. */
-function editWarnings(edits: Edits, models: readonly Model[]): Problem[] {
-  const replayed = reached(edits, models)
+/** What the next run will do about edited models; with `data`, to how many rows. */
+async function editWarnings(
+  project: Project,
+  models: readonly Model[],
+  data: boolean,
+  context: Context,
+): Promise<Problem[]> {
+  const newest = await project.processed.chain(project.name).newest()
+  if (newest === null) return []
+  const edits = editsOf(newest, models)
+  const edited = reached(edits, models)
+  const previews = new Map<string, string>()
+  const inputs = data && edited.size > 0 ? await newestInputs(project) : null
+  if (inputs !== null) {
+    const engine = await project.engine(context.signal)
+    try {
+      for (const preview of await previewEdits({
+        ...project,
+        engine,
+        newest,
+        inputs,
+        models,
+        edited,
+      }))
+        previews.set(preview.model, `: ${describePreview(preview)}`)
+    } finally {
+      engine.close()
+    }
+  }
   return [
     ...models
-      .filter(({ name }) => replayed.has(name))
-      .map(({ name, path }) => {
-        const why = edits.added.has(name)
-          ? 'is new'
-          : edits.changed.has(name)
-            ? 'was edited'
-            : 'reads an edited model'
-        return {
-          where: path,
-          message: `${why}: the next run restates it, or with --forward begins it now`,
-        }
-      }),
+      .filter(({ name }) => edited.has(name))
+      .map(({ name, path }) => ({
+        where: path,
+        message: `${whyEdited(name, edits)}${previews.get(name) ?? ''}; the next run restates it, or with --forward begins it now`,
+      })),
     ...[...edits.removed].map((name) => ({
       where: `${name}.sql`,
       message:

@@ -56,6 +56,8 @@ export interface InputMark {
 /** What loading needs to know of a model, as it was when its rows were written. */
 export interface ModelFacts {
   readonly kind: ModelKind
+  /** A dimension of which every version is kept. */
+  readonly history?: true
   readonly recordId: string | null
   readonly references: readonly Reference[]
   readonly comment: string | null

@@ -5,7 +5,7 @@
  */
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
-import type { Column } from '../types.ts'
+import { keepsVersions, type Column } from '../types.ts'
 import { notDriven, readDriven } from './driven.ts'
 import { headerFinding, invalid, meant, sqlFinding, type Finding } from './finding.ts'
 import {
@@ -297,7 +297,7 @@ function sameNames(texts: readonly ModelText[]): Finding[] {
 function viewNames(texts: readonly ModelText[]): Finding[] {
   return texts.flatMap((text) => {
     const fact = texts.find(
-      ({ kind, name }) => kind === 'fact' && sameName(`${name}_current`, text.name),
+      (other) => keepsVersions(other) && sameName(`${other.name}_current`, text.name),
     )
     return fact === undefined
       ? []

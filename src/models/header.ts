@@ -3,7 +3,7 @@
  * below them. Everything that is wrong with a header is found at once, with its line.
  */
 import { nearestName, type Problem } from '../errors.ts'
-import type { ModelKind, Reference } from '../types.ts'
+import { keepsVersions, type ModelKind, type Reference } from '../types.ts'
 import { meant } from './finding.ts'
 import type { Check, ModelText, TableName } from './model.ts'
 import { canonicalPostgresType, TYPE_NAMES } from './types.ts'
@@ -27,6 +27,7 @@ export const HEADER_NAMES = [
   'check warn',
   'comment',
   'driven by',
+  'history',
 ] as const
 
 type HeaderName = (typeof HEADER_NAMES)[number]
@@ -76,7 +77,7 @@ export function parseModelText(name: string, path: string, file: string): Parsed
   }
   const header = readHeader(entries, found)
   const view = `${name}_current`
-  if (header.kind === 'fact' && Buffer.byteLength(view) > MAX_NAME_BYTES) {
+  if (keepsVersions(header) && Buffer.byteLength(view) > MAX_NAME_BYTES) {
     found(
       null,
       `is a fact, and the view of its current rows, "${view}", would have a name longer than ${MAX_NAME_BYTES} bytes, PostgreSQL's limit`,
@@ -157,14 +158,19 @@ function readHeader(entries: readonly Entry[], found: Found): Header {
   if (kind === 'fact' && recordEntry === undefined) {
     found(null, 'needs a line "-- record id: …": the column that numbers the versions of a fact')
   }
-  if (kind !== undefined && kind !== 'fact' && recordEntry !== undefined) {
-    found(recordEntry.line, `"record id" is for facts; this is a ${kind}`)
+  const history = readHistory(one('history'), kind, found)
+  if (kind !== undefined && !keepsVersions({ kind, history }) && recordEntry !== undefined) {
+    found(
+      recordEntry.line,
+      `"record id" is for facts, and for dimensions with "history: true"; this is a ${kind}`,
+    )
   }
   if (recordEntry !== undefined && splitItems(recordEntry.value).length > 1) {
     found(recordEntry.line, '"record id" is one column')
   }
   return {
     kind: kind ?? 'table',
+    ...(history ? { history } : {}),
     key,
     recordId,
     nullable: readNullable(entries, lines, found),
@@ -175,6 +181,18 @@ function readHeader(entries: readonly Entry[], found: Found): Header {
     drivenBy: readDrivenBy(one('driven by'), found),
     lines,
   }
+}
+
+function readHistory(
+  entry: Entry | undefined,
+  kind: ModelKind | undefined,
+  found: Found,
+): true | undefined {
+  if (entry === undefined) return undefined
+  if (entry.value !== 'true') found(entry.line, '"history" is true, or the line is left out')
+  if (kind === 'fact') found(entry.line, 'a fact keeps its history always; leave the line out')
+  if (kind === 'table') found(entry.line, '"history" is for dimensions; this is a table')
+  return true
 }
 
 function readKind(entry: Entry | undefined, found: Found): ModelKind | undefined {

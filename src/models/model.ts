@@ -33,6 +33,8 @@ export interface TableName {
 export interface ModelText {
   readonly name: string
   readonly kind: ModelKind
+  /** A dimension of which every version is kept. */
+  readonly history?: true
   /** Relative to the project's folder. */
   readonly path: string
   /** The `select`, without the header, and the file's line on which it starts (1-based). */
@@ -78,9 +80,20 @@ export interface Driven {
  * sha256 of what decides a model's rows and its table: an edited comment or check restates nothing.
  */
 export function definitionOf(model: ModelText): string {
-  const { kind, key, recordId, nullable, references, types, sql } = model
+  const { kind, key, recordId, nullable, references, types, sql, history } = model
   return createHash('sha256')
-    .update(JSON.stringify([kind, key, recordId, nullable, references, types, sql.trim()]))
+    .update(
+      JSON.stringify([
+        kind,
+        key,
+        recordId,
+        nullable,
+        references,
+        types,
+        sql.trim(),
+        ...(history === true ? ['history'] : []),
+      ]),
+    )
     .digest('hex')
 }
 

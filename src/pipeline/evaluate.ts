@@ -326,6 +326,7 @@ async function writeModel(
 export function factsOf(model: Model, entry: TableEntry | null): ModelFacts {
   return {
     kind: model.kind,
+    ...(model.history === true ? { history: true as const } : {}),
     recordId: model.recordId,
     references: model.references,
     comment: model.comment,

@@ -8,7 +8,7 @@ import { latestRows, versionsOf } from '../star/versions.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
 import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
 import { changesIn, filesBetween } from '../lake/read.ts'
-import type { Instant } from '../types.ts'
+import { keepsVersions, type Instant } from '../types.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, RemadeTable, StarRestatement } from '../warehouse/warehouse.ts'
 import { batchManifests } from '../project/points.ts'
@@ -105,8 +105,9 @@ async function remadeTable(
     key: table.key,
     instants,
   }
-  const rows =
-    table.kind === 'fact' ? versionsOf(history) : latestRows(history, table.kind === 'dimension')
+  const rows = keepsVersions(table)
+    ? versionsOf(history)
+    : latestRows(history, table.kind === 'dimension')
   return {
     table,
     rowsInLake: entry.rows,

@@ -20,8 +20,9 @@ import {
 } from '../lake/manifest.ts'
 import { changesIn, filesBetween, filesOfBatch } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
+import { describePreview, previewEdits } from '../evaluation/preview.ts'
 import { definitionOf, type Model } from '../models/model.ts'
-import { reached, saysOtherwise, type Edits } from '../project/edits.ts'
+import { reached, saysOtherwise, whyEdited, type Edits } from '../project/edits.ts'
 import { batchManifests } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
 import { factsOf } from './evaluate.ts'
@@ -46,6 +47,7 @@ export async function restate(
   const generation = generationOf(newest) + 1
   const remade = remadeBy(work)
   const points = remade.size === 0 ? [] : await batchManifests(project.processed, newest, 0)
+  await sayBeforehand(project, { ...work, remade, batches: points.length }, context)
   const replayed = await replay(project, { ...work, points, remade }, context)
   const tables = tableEntries(Object.entries(newest.tables))
   let raised = false
@@ -105,9 +107,38 @@ function raise(model: Model, old: TableEntry, generation: number): Partial<Model
   const types = new Map(old.columns.map(({ name, type }) => [name, type]))
   const otherwise =
     old.model?.kind !== model.kind ||
+    old.model.history !== model.history ||
     old.model.recordId !== model.recordId ||
     model.columns.some(({ name, type }) => types.get(name) !== type)
   return otherwise ? { generation, remade: generation } : { generation }
+}
+
+/** How many rows will change, before anything is done: there is still time to stop. */
+async function sayBeforehand(
+  project: Project,
+  work: Restatement & { readonly remade: ReadonlySet<string>; readonly batches: number },
+  context: Context,
+): Promise<void> {
+  const { edits, forward, remade, batches } = work
+  const edited = new Set([...remade, ...forward])
+  if (edited.size === 0) return
+  const engine = await project.engine(context.signal)
+  try {
+    for (const preview of await previewEdits({ ...project, ...work, engine, edited })) {
+      const { model } = preview
+      if (!remade.has(model) && !edits.changed.has(model) && !edits.added.has(model)) continue
+      const how = remade.has(model)
+        ? `restated over ${batches} ${batches === 1 ? 'batch' : 'batches'}`
+        : 'begins with the next batch'
+      context.emit({
+        type: 'note',
+        level: 'info',
+        text: `${model} ${whyEdited(model, edits)}: ${describePreview(preview)}; ${how}`,
+      })
+    }
+  } finally {
+    engine.close()
+  }
 }
 
 /** Those that are replayed: edited ones that do not go on, and all that read them. */

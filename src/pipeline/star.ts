@@ -18,6 +18,7 @@ export function everyTable(manifest: CommittedManifest): StarTable[] {
   return Object.entries(manifest.tables).map(([name, table]) => ({
     name,
     kind: table.model?.kind ?? 'table',
+    ...(table.model?.history === true ? { history: true } : {}),
     columns: table.columns,
     key: table.key,
     recordId: table.model?.recordId ?? null,
@@ -28,9 +29,10 @@ export function everyTable(manifest: CommittedManifest): StarTable[] {
 
 /** The star that bound models describe, before anything is written. */
 export function starOfModels(models: readonly Model[]): StarTable[] {
-  return models.map(({ name, kind, columns, key, recordId, references, comment }) => ({
+  return models.map(({ name, kind, history, columns, key, recordId, references, comment }) => ({
     name,
     kind,
+    ...(history === true ? { history } : {}),
     columns,
     key,
     recordId,

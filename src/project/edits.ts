@@ -57,6 +57,12 @@ export function anyEdit(edits: Edits): boolean {
   return Object.values<ReadonlySet<string>>({ ...edits }).some(({ size }) => size > 0)
 }
 
+/** For a sentence that begins with the model's name. */
+export function whyEdited(model: string, edits: Edits): string {
+  if (edits.added.has(model)) return 'is new'
+  return edits.changed.has(model) ? 'was edited' : 'reads an edited model'
+}
+
 /** The models whose history an edit reaches: those that it is about, and all that read them. In their order. */
 export function reached(edits: Edits, models: readonly Model[]): ReadonlySet<string> {
   const found = new Set([...edits.added, ...edits.changed])
@@ -92,6 +98,7 @@ export function saysOtherwise(model: Model, { columns, model: facts }: TableEntr
     of.map(({ column, model: target }) => JSON.stringify([column, target])).toSorted()
   return (
     facts?.kind !== model.kind ||
+    facts.history !== model.history ||
     facts.recordId !== model.recordId ||
     facts.comment !== model.comment ||
     !sameList(references(facts.references), references(model.references)) ||

@@ -5,6 +5,7 @@
  */
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../postgres/identifiers.ts'
 import { AS_OF, allColumns, type Layout, type WarehouseColumn } from './layout.ts'
+import { keepsVersions } from '../types.ts'
 import type { StarTable } from './star-table.ts'
 
 export function createTable(schema: string, layout: Layout): string {
@@ -40,14 +41,17 @@ export function addForeignKeys(
 }
 
 /**
- * References to dimensions, whose rows are never removed. A row of a `table` can go while an old
+ * References to dimensions, whose rows are never removed; one with history has several rows for a key. A row of a `table` can go while an old
  * version of a fact still refers to it, so that reference is the checks' business alone.
  */
 export function foreignKeysOf(table: StarTable, star: readonly StarTable[]): readonly ForeignKey[] {
   return table.references.flatMap(({ column, model }) => {
     const target = star.find(({ name }) => name === model)
     const [key, ...more] = target?.key ?? []
-    return target?.kind === 'dimension' && key !== undefined && more.length === 0
+    return target?.kind === 'dimension' &&
+      !keepsVersions(target) &&
+      key !== undefined &&
+      more.length === 0
       ? [{ column, table: model, key }]
       : []
   })
@@ -101,9 +105,9 @@ export function viewColumns({ recordId, columns }: Layout): readonly string[] {
 /** What a table of ours says about itself; the user's words first. */
 export function tableComment({ table, view }: Layout): string {
   const own = table.comment === null ? [] : [table.comment]
-  if (table.kind === 'dimension')
+  if (table.kind === 'dimension' && !keepsVersions(table))
     own.push('Latest values; is_deleted marks rows that are gone from the lake.')
-  if (table.kind === 'fact')
+  if (keepsVersions(table))
     own.push(
       `Every version of every row. Current rows: ${view ?? ''}. As of an instant t: ${AS_OF}.`,
     )

@@ -2,11 +2,12 @@
  * What a star table looks like in the warehouse: the model's columns, and those that Tote adds.
  *
  *   fact       record id · model columns · valid_from · valid_to · is_deleted · batch
- *   dimension  model columns · is_deleted
+ *   dimension  model columns · is_deleted; with history, the same as a fact
  *   table      model columns: the latest rows and nothing else, a deleted row is really deleted
  */
 import { BATCH_COLUMN, OP_COLUMN } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
+import { keepsVersions } from '../types.ts'
 import type { StarTable } from './star-table.ts'
 
 /** Where the ledger stands, beside the star's own schema. */
@@ -91,7 +92,7 @@ export function reservedNames(table: StarTable): readonly string[] {
   return [
     ...own,
     ...systemColumns(table).map(({ name }) => name),
-    ...(table.kind === 'fact' ? [recordIdName(table)] : []),
+    ...(keepsVersions(table) ? [recordIdName(table)] : []),
   ]
 }
 
@@ -99,7 +100,7 @@ export function reservedNames(table: StarTable): readonly string[] {
 export const STAGE_NUMBER = '_tote_number'
 
 export function layoutOf(table: StarTable): Layout {
-  const recordId = table.kind === 'fact' ? recordIdColumn(table) : null
+  const recordId = keepsVersions(table) ? recordIdColumn(table) : null
   const columns = table.columns.map(({ name, type, notNull }) => {
     const required = notNull || (recordId === null && table.key.includes(name))
     return {
@@ -115,7 +116,7 @@ export function layoutOf(table: StarTable): Layout {
     columns,
     system: systemColumns(table),
     primaryKey: recordId === null ? table.key : [recordId.name],
-    view: table.kind === 'fact' ? `${table.name}_current` : null,
+    view: keepsVersions(table) ? `${table.name}_current` : null,
   }
 }
 
@@ -167,6 +168,6 @@ function recordIdColumn(table: StarTable): WarehouseColumn {
 }
 
 function systemColumns(table: StarTable): readonly WarehouseColumn[] {
-  if (table.kind === 'fact') return FACT_COLUMNS
+  if (keepsVersions(table)) return FACT_COLUMNS
   return table.kind === 'dimension' ? DIMENSION_COLUMNS : []
 }

@@ -4,6 +4,8 @@ import type { Column, ModelKind, Reference } from '../types.ts'
 export interface StarTable {
   readonly name: string
   readonly kind: ModelKind
+  /** Dimensions: every version is kept, as of a fact. */
+  readonly history?: boolean
   readonly columns: readonly Column[]
   readonly key: readonly string[]
   readonly recordId: string | null

@@ -11,6 +11,7 @@ import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import { keepsVersions } from '../types.ts'
 import { STAGE_NUMBER } from '../star/layout.ts'
 import {
   closeVersions,
@@ -86,7 +87,7 @@ export async function mergeTable(load: TableLoad, context: Context): Promise<voi
   await fillStage(load, context)
   const run = async (text: string): Promise<void> =>
     void (await connection.query(`load "${changes.table.name}"`, text))
-  if (changes.table.kind === 'fact') {
+  if (keepsVersions(changes.table)) {
     if (changes.deletes > 0) await run(closeVersions(target, 'd', stamp))
     if (changes.upserts > 0) {
       await run(closeVersions(target, 'u', stamp))

@@ -6,7 +6,7 @@
 import { naturalType, transferOf } from '../vectors/copy-types.ts'
 import { OP_COLUMN, quoteName, quoteNames, quoteText, sortNames } from '../columns/sql.ts'
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../postgres/identifiers.ts'
-import type { Instant } from '../types.ts'
+import { keepsVersions, type Instant } from '../types.ts'
 import { STAGE_NUMBER, type Layout } from '../star/layout.ts'
 
 /** A model column on its way: what DuckDB holds, what is sent, what the warehouse keeps. */
@@ -144,12 +144,10 @@ export function insertStaged(target: Target, stamp: BatchStamp): string {
 
 /** Current and all rows, as `current` and `total`. */
 export function countRows(schema: string, { table }: Layout): string {
-  const current = {
-    fact: 'count(*) filter (where valid_to is null)',
-    dimension: 'count(*) filter (where not is_deleted)',
-    table: 'count(*)',
-  }
-  return `select ${current[table.kind]} as current, count(*) as total from ${quoteQualified(schema, table.name)}`
+  const dimension = 'count(*) filter (where not is_deleted)'
+  const latest = table.kind === 'dimension' ? dimension : 'count(*)'
+  const current = keepsVersions(table) ? 'count(*) filter (where valid_to is null)' : latest
+  return `select ${current} as current, count(*) as total from ${quoteQualified(schema, table.name)}`
 }
 
 function staged(columns: readonly CarriedColumn[]): string {

@@ -32,6 +32,7 @@ import { layoutOf, loadOrder } from '../star/layout.ts'
 import { grantReaders, requireRights } from '../star/rights.ts'
 import { needsOf, relationNames, unknownTypes, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
+import { keepsVersions } from '../types.ts'
 import {
   countTable,
   createLedgerTable,
@@ -232,7 +233,7 @@ async function looseKeys(
   const keys = await readForeignKeys(connection, { schema, table: table.name, star: names })
   const wanted = foreignKeysOf(table, star)
   return keys.filter((key) =>
-    key.target === table.name && (rekey || table.kind !== 'dimension')
+    key.target === table.name && (rekey || table.kind !== 'dimension' || keepsVersions(table))
       ? true
       : key.table === table.name &&
         !wanted.some(({ column, table: target }) => column === key.column && target === key.target),

@@ -150,11 +150,16 @@ describe('edited models', () => {
     const told = await project.tote('check')
     expect(told.exit).toBe(0)
     for (const said of [
-      /models\/dim_staff.sql +was edited: the next run restates it/,
-      /models\/extra.sql +is new: the next run restates it/,
+      /models\/dim_staff.sql +was edited; the next run restates it/,
+      /models\/extra.sql +is new; the next run restates it/,
       /dim_payment_type.sql +is no longer there/,
     ])
       expect(told.stdout + told.stderr).toMatch(said)
+    const data = await project.tote('check', '--data')
+    expect(data.stdout + data.stderr).toMatch(
+      /was edited: 3 of 3 rows change; the next run restates it/,
+    )
+    expect(data.stdout + data.stderr).toMatch(/is new: 3 rows; the next run restates it/)
   })
   test('ModelEdited: old versions that the edited model cannot keep', async () => {
     await project.write(

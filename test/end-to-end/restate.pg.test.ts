@@ -49,7 +49,12 @@ async function expectRestated(): Promise<void> {
 
 test('P6, P7: a new column is in every version, as if it had always been there', async () => {
   await edit('fact_sale', ['units, unit_price', 'units, units * 2 as twice, unit_price'])
-  const summary = await project.good()
+  const { summary, events } = await project.run()
+  expect(events).toContainEqual({
+    type: 'note',
+    level: 'info',
+    text: 'fact_sale was edited: 0 of 6 rows change; new columns: twice; restated over 4 batches',
+  })
   expect(summary.batches.processed?.batch).toBe(4)
   expect(await sale('units, twice, valid_to is null as current')).toEqual([
     { units: '10', twice: '20', current: 'f' },
@@ -159,4 +164,44 @@ test('a comment reaches the table', async () => {
     "select obj_description('fact_sale'::regclass) as text",
   )
   expect(plain?.['text']).toMatch(/^Every version/)
+})
+
+test('P6, P7: a dimension with history keeps every version, from the first batch on, and facts refer to its current rows', async () => {
+  const links = async (): Promise<unknown> =>
+    project.warehouse.query(
+      "select pg_get_constraintdef(oid) as text from pg_constraint where conrelid = 'fact_sale'::regclass and contype = 'f' order by 1",
+    )
+  const before = await links()
+  await edit('dim_staff', [
+    '-- kind: dimension',
+    '-- kind: dimension\n-- history: true\n-- record id: staff_version',
+  ])
+  await project.good()
+  expect(await links()).toHaveLength(1)
+  await expectRestated()
+  await change("update staff set last_name = 'Qx7 later' where staff_id = 1")
+  const versions = await project.warehouse.query(
+    `select location, last_name, valid_from < coalesce(valid_to, 'infinity') as lasts, valid_to is null as current, is_deleted
+     from dim_staff where staff_id = 1 order by staff_version`,
+  )
+  const version = { last_name: "O'Keefe Qx7", lasts: 't', current: 'f', is_deleted: 'f' }
+  expect(versions).toEqual([
+    { ...version, location: 'Leeds Qx7' },
+    { ...version, location: 'Leeds 2 Qx7' },
+    { ...version, location: 'Leeds 2 Qx7', last_name: 'Qx7 later', current: 't' },
+  ])
+  expect(
+    await project.warehouse.query('select last_name from dim_staff_current where staff_id = 1'),
+  ).toEqual([{ last_name: 'Qx7 later' }])
+  await expectRestated()
+  // What refers to it is checked all the same, on its current rows.
+  await project.source.query(
+    'alter table sale drop constraint sale_staff_id_fkey; delete from staff where staff_id = 3',
+  )
+  expect((await project.run()).error).toMatchObject({ name: 'CheckFailed' })
+  await project.source.query("insert into staff values (3, 'None Qx7', 1)")
+  await edit('dim_staff')
+  await project.good()
+  expect(await links()).toEqual(before)
+  await expectRestated()
 })

@@ -150,7 +150,7 @@ describe('problems of a header', () => {
   test('an unknown name near to none', () => {
     expect(problemsOf('-- materialized: true')).toMatchInlineSnapshot(`
       [
-        "models/x.sql:3 "materialized" is not a header line. There is: kind, key, record id, nullable, references, types, unique, check, check warn, comment, driven by",
+        "models/x.sql:3 "materialized" is not a header line. There is: kind, key, record id, nullable, references, types, unique, check, check warn, comment, driven by, history",
       ]
     `)
   })
@@ -208,10 +208,32 @@ describe('problems of a header', () => {
       ]
     `)
   })
+  test('a history that is no word for it, or of what has one, or none', () => {
+    expect(problemsOf('-- history: versions')).toMatchInlineSnapshot(`
+      [
+        "models/x.sql:3 "history" is true, or the line is left out",
+      ]
+    `)
+    expect(problems('-- kind: fact\n-- key: id\n-- record id: a\n-- history: true\nselect 1'))
+      .toMatchInlineSnapshot(`
+      [
+        "models/x.sql:4 a fact keeps its history always; leave the line out",
+      ]
+    `)
+    expect(problems('-- kind: table\n-- key: id\n-- history: true\nselect 1'))
+      .toMatchInlineSnapshot(`
+      [
+        "models/x.sql:3 "history" is for dimensions; this is a table",
+      ]
+    `)
+    expect(
+      problems('-- kind: dimension\n-- key: id\n-- history: true\n-- record id: a\nselect 1'),
+    ).toEqual([])
+  })
   test('a record id of a dimension, or of two columns', () => {
     expect(problemsOf('-- record id: a')).toMatchInlineSnapshot(`
       [
-        "models/x.sql:3 "record id" is for facts; this is a dimension",
+        "models/x.sql:3 "record id" is for facts, and for dimensions with "history: true"; this is a dimension",
       ]
     `)
     expect(problems('-- kind: fact\n-- key: id\n-- record id: a, b\nselect 1'))

@@ -42,7 +42,10 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
     entry = entryOf(project, edited, context)
   }
   const after = entry?.batch ?? 0
-  if (newest.batch === after) return { batches, tables: [...tables.values()], last: entry }
+  if (newest.batch === after) {
+    if (batches === 0) await project.warehouse.keepReaders(starOf(newest))
+    return { batches, tables: [...tables.values()], last: entry }
+  }
   // What the last of several batches needs must be known before the first is loaded.
   if (newest.batch > after + 1) await project.warehouse.check(starOf(newest))
   const engine = await project.engine(context.signal)

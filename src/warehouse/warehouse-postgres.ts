@@ -8,7 +8,7 @@ import { applyBatch, type Site, type Surveyed } from './apply.ts'
 import { readCatalogue, readEmptyTables, readTypes } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
 import { ledgerIn, parseEntry } from './ledger.ts'
-import { readRights, requireReaders, requireRights } from '../star/rights.ts'
+import { grantReaders, readRights, requireReaders, requireRights } from '../star/rights.ts'
 import { applyRestatement, tryAlterations } from './restate.ts'
 import { beginLoading } from './session.ts'
 import {
@@ -108,6 +108,16 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
         )
         await connection.query('roll back', 'rollback')
       }),
+    keepReaders: async (star) => {
+      if (readers.length === 0) return
+      await use(async ({ connection }) => {
+        await connection.query('begin', beginLoading('read write'))
+        await requireReaders(connection, readers)
+        const relations = relationNames(star)
+        await grantReaders(connection, { schema, ledger: ledger.schema, readers, relations })
+        await connection.query('commit', 'commit')
+      })
+    },
     close,
   }
 }

@@ -91,5 +91,7 @@ export interface Warehouse {
   }>
   /** Whether the rights that loading needs are there; for `tote check --live`. */
   probe(): Promise<void>
+  /** Gives configured readers what they lack, where no batch does: a reader may be new, or its right taken away. */
+  keepReaders(star: readonly StarTable[]): Promise<void>
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createProject, withPassword, type TestProject } from '../support/project.ts'
 import { SECRET } from '../support/project-shop.ts'
+import { expectRefusal } from '../support/refusal.ts'
 
 const ID = randomBytes(6).toString('hex')
 /** Names that must be quoted everywhere. */
@@ -120,6 +121,36 @@ test('readers may read the star and the ledger, tables and views that come later
   await project.source.query('update sale set units = 2 where sale_id = 8800101')
   await project.good()
   expect(await can('select', '"The Star".fact_sale_current')).toBe('true')
+})
+
+test('a reader that the config names later reads after a run with nothing to do; one that is not there is refused', async () => {
+  const later = `later_${ID}`
+  const configure = async (reader: string): Promise<void> =>
+    project.configure({
+      source: `tables: { include: ['*', '"Odd Schema".*'], exclude: ['secrets'] },`,
+      warehouse: `schema: 'The Star', readers: [${JSON.stringify(ROLES.bi)}, '${reader}'],`,
+    })
+  await configure('nobody_here')
+  for (const args of [['check', '--live'], ['run']])
+    await expectRefusal(project, {
+      name: 'ConfigInvalid',
+      args,
+      says: ['the warehouse has no role "nobody_here"', 'create role "nobody_here"'],
+    })
+  await project.warehouse.query(`create role ${later}`)
+  // As the script for the role says: the loader does not own the schemas, so an administrator lets readers in.
+  await configure(later)
+  await project.warehouse.query(await printed('--warehouse'))
+  expect((await project.good()).outcome).toBe('nothing to do')
+  const [row] = await project.warehouse.query(
+    `select has_table_privilege('${later}', '"The Star".fact_sale_current', 'select')::text as may`,
+  )
+  expect(row?.['may']).toBe('true')
+  await project.warehouse.query(`drop owned by ${later}; drop role ${later}`)
+  await project.configure({
+    source: `tables: { include: ['*', '"Odd Schema".*'], exclude: ['secrets'] },`,
+    warehouse: `schema: 'The Star', readers: [${JSON.stringify(ROLES.bi)}],`,
+  })
 })
 
 test('the script does what it does twice as well, and nothing in another database', async () => {

@@ -67,6 +67,11 @@ export const ERRORS = {
     retry: false,
     means: 'A table of the source has a shape that cannot be carried as it is.',
   },
+  RowTooLarge: {
+    exit: 1,
+    retry: false,
+    means: 'A row, or the rows beside it, are too large for the memory of a run.',
+  },
   SeedInvalid: { exit: 2, retry: false, means: 'A seed file cannot be used as it is.' },
   ValueNotCarried: {
     exit: 1,

@@ -206,7 +206,7 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
       if (message.startsWith('Out of Memory Error') && (await raiseMemory(connection)))
         return await attempt(action)
       if (/^(FATAL|INTERNAL) Error/.test(message)) options.onFatal()
-      throw diskFailure(message) ?? new EngineFailure(message)
+      throw diskFailure(message) ?? memoryFailure(message) ?? new EngineFailure(message)
     }
   }
   return {
@@ -239,6 +239,23 @@ function diskFailure(message: string): ToteError | undefined {
       fix: full ? 'free some disk space, then run again' : 'check the folder and its rights',
     },
   )
+}
+
+/** DuckDB works on some two thousand rows at once, whatever their size, and needs them all in memory. */
+function memoryFailure(message: string): ToteError | undefined {
+  if (!message.startsWith('Out of Memory Error')) return undefined
+  return new ToteError('RowTooLarge', 'Rows are too large for the memory that DuckDB may use.', {
+    why: 'it holds about 2,000 rows at once; docs/tables.md says how large they may be',
+    fix: "memory: '2GB' in tote.config.ts, or leave the large column out: table: { …: { columns: { exclude: […] } } }",
+    terminal: message.split('\n').slice(0, 1),
+  })
+}
+
+/** The same failure, with the place where the rows were; anything else as it is. */
+export function placeFailure(error: unknown, where: string): unknown {
+  if (!(error instanceof ToteError) || error.name !== 'RowTooLarge') return error
+  const message = `Rows of ${where} are too large for the memory that DuckDB may use.`
+  return new ToteError('RowTooLarge', message, { ...error.facts, where })
 }
 
 // Files of the lake never change, so what their ends say need not be read again.

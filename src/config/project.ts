@@ -35,6 +35,8 @@ export interface Project {
   readonly sources: readonly SourceSettings[]
   /** Folder of the .csv files that are the source "seeds", or null when there is none. */
   readonly seeds: string | null
+  /** DuckDB's memory limit, for example `2GB`. */
+  readonly memory?: string | undefined
   /** Folder of the .sql models. */
   readonly models: string
   /** The key of masking hashes, or null when nothing is hashed. */

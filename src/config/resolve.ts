@@ -125,6 +125,7 @@ function projectOf(config: CheckedConfig, written: Written): Project {
     ),
     seeds: hasFolder(seeds) ? seeds : null,
     models: resolve(folder, config.models),
+    ...(config.memory === undefined ? {} : { memory: config.memory }),
     maskSecret: config.maskSecret ?? null,
     lake: {
       ...config.lake,

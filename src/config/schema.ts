@@ -150,6 +150,11 @@ export const projectSchema = settings({
     .optional()
     .describe('A folder of .csv files, read as a source named "seeds"; `seeds/` when it exists.'),
   models: folder.default('models').describe('The folder of .sql models.'),
+  memory: z
+    .string()
+    .regex(/^[1-9]\d*(MB|GB)$/, 'must be a size such as "500MB" or "2GB"')
+    .optional()
+    .describe('How much memory DuckDB may use; 150 MB a core, 300 MB at least, when not given.'),
   maskSecret: maskSecret()
     .optional()
     .describe('The key of the hashes of `mask`, 16 characters at least; env() only.'),

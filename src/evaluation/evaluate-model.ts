@@ -9,7 +9,7 @@
  */
 import { isAmong, type Among } from '../columns/current.ts'
 import { countChanges, differenceTable, insertTable, KIND_COLUMN } from '../columns/difference.ts'
-import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
 import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Way } from '../events.ts'
@@ -215,7 +215,7 @@ async function makeRows(engine: Engine, model: Model, sql: string): Promise<void
   try {
     await engine.run(sql)
   } catch (error) {
-    if (!(error instanceof EngineFailure)) throw error
+    if (!(error instanceof EngineFailure)) throw placeFailure(error, `model "${model.name}"`)
     throw modelFailed(model, error)
   }
 }

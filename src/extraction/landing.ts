@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { csvRelation } from '../columns/csv.ts'
-import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
 import { XMIN_COLUMN, XMIN_TYPE } from './pairs.ts'
 import type { PieceGroup } from '../columns/pieces.ts'
 import { OP_COLUMN, quoteName, quoteNames, quoteText, ROW_COLUMN } from '../columns/sql.ts'
@@ -114,7 +114,7 @@ export function openLanding(
     try {
       return await write(engine, rows, draft)
     } catch (error) {
-      if (!(error instanceof EngineFailure)) throw error
+      if (!(error instanceof EngineFailure)) throw placeFailure(error, `table "${table.name}"`)
       const read = columnsInPieces(table, columns)
       const files = await rows.files()
       const { longestRow } = rows

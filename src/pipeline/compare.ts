@@ -9,7 +9,7 @@ import {
   differenceTable,
   insertTable,
 } from '../columns/difference.ts'
-import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
@@ -89,7 +89,7 @@ async function comparePieces(
   try {
     await makeDifference(zone, engine, work, { columns, files, longestRow })
   } catch (error) {
-    if (!(error instanceof EngineFailure)) throw error
+    if (!(error instanceof EngineFailure)) throw placeFailure(error, `table "${table.name}"`)
     const inPieces = columnsInPieces(table, columns)
     const failed = { table: table.name, columns: inPieces, files, longestRow, cause: error }
     columns = columnsInLake(await carryAsText(engine, failed, context))

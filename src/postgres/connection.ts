@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import type { Client, ClientConfig, QueryConfig } from 'pg'
-import { CallerFailure, copyIn, copyOut, type CopySink } from './copy.ts'
+import { CallerFailure, copyIn, copyOut, type CopySink, type RowLimit } from './copy.ts'
 import { ToteError } from '../errors.ts'
 import { formatAddress, parseAddress, type Address } from './address.ts'
 import { translateFailure, type Peer, type Side } from './failure.ts'
@@ -28,7 +28,7 @@ export interface Connection {
   /** At most `limit` rows of a query, for a person, with the names and types of its columns. */
   read(doing: string, text: string, limit: number): Promise<TextTable>
   /** `copy … to stdout`: hands each row to `sink`; returns the number of rows the server says it sent. */
-  copyOut(doing: string, text: string, sink: CopySink): Promise<number>
+  copyOut(doing: string, text: string, sink: CopySink, limit?: RowLimit): Promise<number>
   /** `copy … from stdin`: sends `chunks`; returns the number of rows the server took. A throw from `chunks` cancels it and is thrown on. */
   copyIn(doing: string, text: string, chunks: AsyncIterable<Uint8Array>): Promise<number>
   /** Ends the connection; an open transaction is rolled back by the server. Safe to call twice. */
@@ -94,7 +94,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
         return (last?.rows ?? []) as TextRow[]
       }),
     read: async (doing, text, limit) => attempt(doing, async () => readTable(client, text, limit)),
-    copyOut: async (doing, text, sink) => attempt(doing, async () => copyOut(client, text, sink)),
+    copyOut: async (doing, text, sink, limit) =>
+      attempt(doing, async () => copyOut(client, text, sink, limit)),
     copyIn: async (doing, text, chunks) => attempt(doing, async () => copyIn(client, text, chunks)),
     close: async () => {
       closed ??= (async () => {

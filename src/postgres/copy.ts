@@ -21,6 +21,9 @@ interface Socket {
   resume(): void
   readonly writableNeedDrain: boolean
   readonly destroyed: boolean
+  destroy(): void
+  on(event: 'data', listener: (chunk: Uint8Array) => void): void
+  off(event: 'data', listener: (chunk: Uint8Array) => void): void
   once(event: 'drain' | 'close' | 'error', listener: () => void): void
   off(event: 'drain' | 'close' | 'error', listener: () => void): void
 }
@@ -35,18 +38,52 @@ interface ProtocolConnection {
   sync(): void
 }
 
+/** How long a row may be: the driver keeps a row until it is whole, so it must be stopped before. */
+export interface RowLimit {
+  readonly bytes: number
+  /** What a longer one is thrown as; the connection is gone then. */
+  readonly error: () => Error
+}
+
+/** What may arrive beside a row: the ends of its neighbours in the socket's chunks. */
+const BESIDE_BYTES = 1 << 20
+
 /** Runs `copy … to stdout` and returns the row count of the server's command tag. */
-export async function copyOut(client: Client, text: string, sink: CopySink): Promise<number> {
+export async function copyOut(
+  client: Client,
+  text: string,
+  sink: CopySink,
+  limit?: RowLimit,
+): Promise<number> {
   return new Promise<number>((resolve, reject) => {
     let rows = 0
     let received = 0
     let failure: unknown
     let waiting: Promise<void> | undefined
+    let unfinished = 0
+    let socket: Socket | undefined
+    const giveUp = (): void => {
+      failure ??= limit?.error()
+      socket?.destroy()
+    }
+    const watch = (chunk: Uint8Array): void => {
+      unfinished += chunk.length
+      if (limit !== undefined && unfinished > limit.bytes + BESIDE_BYTES) giveUp()
+    }
     submit(client, {
-      submit: (connection) => connection.query(text),
+      submit: (connection) => {
+        socket = connection.stream
+        if (limit !== undefined) socket.on('data', watch)
+        connection.query(text)
+      },
       handleCopyData: (message, connection) => {
         received += 1
+        unfinished = 0
         if (failure !== undefined) return
+        if (limit !== undefined && message.chunk.length > limit.bytes) {
+          giveUp()
+          return
+        }
         try {
           sink.row(message.chunk)
           const wait = waiting === undefined ? sink.ready() : undefined
@@ -69,6 +106,7 @@ export async function copyOut(client: Client, text: string, sink: CopySink): Pro
       },
       handleError: (error) => reject(failure === undefined ? error : callerFailure(failure)),
       handleReadyForQuery: () => {
+        socket?.off('data', watch)
         const settle = (): void => {
           if (failure !== undefined) reject(callerFailure(failure))
           // A tag that disagrees with what arrived would be a truncated stream taken for a whole one.

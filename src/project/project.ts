@@ -72,7 +72,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
   const urls = openDatabaseUrls(settings.homeFolder, options.log ?? (() => undefined))
   const temp = await openTempFolder(join(settings.stateFolder, 'tmp'))
   const tempFolder = temp.path
-  const engines = openEngineHome({ tempFolder })
+  const engines = openEngineHome({ tempFolder, memoryLimit: settings.memory })
   const postgres = settings.sources.map((source): ProjectSource => ({
     shrinkLimit: source.shrinkLimit,
     defaultSchema: source.defaultSchema,

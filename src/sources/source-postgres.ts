@@ -6,6 +6,7 @@
  * older snapshot and its read would look empty. The catalogue is read after the lock, too, so what
  * it says holds until the end.
  */
+import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { describeRelations, identifyServer } from '../postgres/catalogue.ts'
 import { connect, openReaders, type Connection } from '../postgres/connection.ts'
@@ -135,6 +136,7 @@ async function takeSnapshot(
             `read table "${table.name}"`,
             copyStatement(read, reading),
             hashing(read, reading, options.maskSecret, sink),
+            { bytes: MAX_ROW_BYTES, error: () => rowTooLarge(table.name) },
           ),
         )
       },
@@ -149,6 +151,17 @@ async function takeSnapshot(
 
 const UNCHECKED =
   'the database does not check the encoding of its text (SQL_ASCII): text that is not UTF-8 will stop a batch, and must be corrected or its column left out (columns.exclude)'
+
+/** Of a row's text; what a run needs for one is a multiple of it (docs/tables.md). */
+const MAX_ROW_BYTES = 64_000_000
+
+function rowTooLarge(table: string): ToteError {
+  return new ToteError('RowTooLarge', `Table "${table}" has a row of more than 64 MB of text.`, {
+    where: table,
+    why: 'a row is held in memory several times over on its way; nothing was committed',
+    fix: 'leave the large column out: table: { …: { columns: { exclude: […] } } }, or filter the row out with where',
+  })
+}
 
 interface ReadTable extends PostgresTable, Pick<Reading, 'expressions' | 'hashed' | 'where'> {}
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openEngine, openEngineHome, type Engine } from '../../src/columns/engine.ts'
+import { openEngine, openEngineHome, placeFailure, type Engine } from '../../src/columns/engine.ts'
 import { ToteError } from '../../src/errors.ts'
 
 let folder: string
@@ -186,4 +186,21 @@ test('P8: a leading U+FEFF stays, and an infinite date is infinite', async () =>
   const [row] = await engine.rows(sql)
   expect(Object.values(row ?? {})).toEqual(expected)
   expect((await engine.read(sql, 1)).rows).toEqual([expected])
+})
+
+test('rows that do not fit in memory are RowTooLarge, and whoever asked says of what', async () => {
+  const home = openEngineHome({ tempFolder: folder, memoryLimit: '20MB', threads: 1 })
+  const small = await home.engine(new AbortController().signal)
+  const error: unknown = await small
+    .run(`create table t as select repeat('x', 1000000) || i as text from range(100) r(i)`)
+    .catch((thrown: unknown) => thrown)
+  small.close()
+  await home.close()
+  expect(error).toMatchObject({ name: 'RowTooLarge' })
+  expect(placeFailure(error, 'table "t"')).toMatchObject({
+    name: 'RowTooLarge',
+    message: 'Rows of table "t" are too large for the memory that DuckDB may use.',
+    facts: { where: 'table "t"', fix: expect.stringContaining("memory: '2GB'") as string },
+  })
+  expect(placeFailure(small, 'table "t"')).toBe(small)
 })

@@ -276,7 +276,7 @@ test('settings that are missing, unknown, or of another kind', () => {
       "seeds: seeds must be a string, not null",
       "models: models must not be empty",
       "lake: lake must be an object { … }, not a string",
-      "pipeline: "pipeline" is not a setting of the project. There is: name, sources, seeds, models, maskSecret, lake, warehouse, environments",
+      "pipeline: "pipeline" is not a setting of the project. There is: name, sources, seeds, models, memory, maskSecret, lake, warehouse, environments",
     ]
   `)
   expect(
@@ -471,7 +471,15 @@ test('an editor knows the settings', () => {
   >()
   expectTypeOf<'5 parsecs'>().not.toExtend<ProjectConfig['sources'][string]['lockTimeout']>()
   expectTypeOf<keyof ProjectConfig>().toEqualTypeOf<
-    'name' | 'sources' | 'seeds' | 'models' | 'maskSecret' | 'lake' | 'warehouse' | 'environments'
+    | 'name'
+    | 'sources'
+    | 'seeds'
+    | 'models'
+    | 'maskSecret'
+    | 'memory'
+    | 'lake'
+    | 'warehouse'
+    | 'environments'
   >()
 })
 
@@ -709,5 +717,13 @@ test('two environments never share a zone; a star never lies with a ledger', () 
   ])
   expect(problems({ ...CONFIG, warehouse: { url: URL, schema: 'tote' } })).toEqual([
     'warehouse.schema: warehouse.schema must not be "tote", where the ledger lies',
+  ])
+})
+
+test("DuckDB's memory is a size, and left to Tote when it is not given", () => {
+  expect(project({ ...CONFIG, memory: '2GB' })).toMatchObject({ memory: '2GB' })
+  expect(project(CONFIG)).not.toHaveProperty('memory')
+  expect(problems({ ...CONFIG, memory: 'much' })).toEqual([
+    'memory: memory must be a size such as "500MB" or "2GB"',
   ])
 })

@@ -220,3 +220,21 @@ test('P2: the partitions of a table belong to what the source is, so that one sw
   await database.query('create table parted_1_2 partition of parted_1 for values in (2)')
   expect(await identity()).not.toEqual(before)
 })
+
+test('a row of more than 64 MB is refused while it arrives, by the name of its table; others can still be read', async () => {
+  await database.query(`
+    create table large (id int primary key, body text);
+    insert into large values (1, 'small'), (2, repeat('0123456789', 6500000)), (3, 'small')`)
+  await expect(
+    withSnapshot(source(['large']), async (snapshot) => rowsOf(snapshot, 'large')),
+  ).rejects.toMatchObject({
+    name: 'RowTooLarge',
+    message: 'Table "large" has a row of more than 64 MB of text.',
+    facts: { where: 'large' },
+  })
+  await database.query(`update large set body = repeat('0123456789', 6000000) where id = 2`)
+  await withSnapshot(source(['large']), async (snapshot) => {
+    const rows = await rowsOf(snapshot, 'large')
+    expect(rows.map((row) => row.length)).toEqual([8, 60_000_003, 8])
+  })
+})

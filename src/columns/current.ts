@@ -3,7 +3,7 @@
  */
 import type { FileColumn, WrittenFile } from './file.ts'
 import { readFiles } from './files.ts'
-import { BATCH_COLUMN, OP_COLUMN, quoteName, quoteNames, sortNames } from './sql.ts'
+import { BATCH_COLUMN, isFloat, OP_COLUMN, quoteName, quoteNames, sortNames } from './sql.ts'
 
 export interface VersionedFiles {
   readonly columns: readonly FileColumn[]
@@ -33,8 +33,7 @@ export function currentRows(
     among === null ? ['', ''] : [` where ${isAmong(among)}`, ` and ${isAmong(among)}`]
   if (since.length === 0) return `select ${names} from ${readFiles(bulk, columns)}${where}`
   const newest =
-    `select * from ${readFiles(since, columns)}${where}` +
-    ` qualify row_number() over (partition by ${sortNames(key, columns)} order by ${quoteName(BATCH_COLUMN)} desc) = 1`
+    `select * from ${readFiles(since, columns)}${where}` + ` qualify ${isNewest(columns, key)}`
   const same = key.map((name) => `s.${quoteName(name)} = b.${quoteName(name)}`).join(' and ')
   return (
     `with since as materialized (${newest}) ` +
@@ -56,7 +55,16 @@ export function newestChanges(
   files: readonly WrittenFile[],
 ): string {
   const changes = `select ${quoteNames([OP_COLUMN, ...columns.map((column) => column.name)])} from ${readFiles(files, columns)}`
-  return `${changes} qualify row_number() over (partition by ${quoteNames(key)} order by ${quoteName(BATCH_COLUMN)} desc) = 1`
+  return `${changes} qualify ${isNewest(columns, key)}`
+}
+
+/** A condition: no later batch has a change of the row's key. */
+function isNewest(columns: readonly FileColumn[], key: readonly string[]): string {
+  const [batch, partition] = [quoteName(BATCH_COLUMN), `partition by ${sortNames(key, columns)}`]
+  // The faster one becomes `arg_max`, which gives floats back without the sign of their zeros.
+  return columns.some(({ carried }) => isFloat(carried))
+    ? `${batch} = max(${batch}) over (${partition})`
+    : `row_number() over (${partition} order by ${batch} desc) = 1`
 }
 
 /** A `select` of the changes in files: `_tote_op`, `_tote_batch`, then the columns. */

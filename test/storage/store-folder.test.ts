@@ -256,3 +256,14 @@ test('a bucket is refused for now, by name; a folder is not', async () => {
   expect(openStore(folder).url).toBe(folder)
   expect((await stat(folder)).isDirectory()).toBe(true)
 })
+
+test('P3: a file that could not be written to its end leaves nothing behind', async () => {
+  const broken = new Error('the disk is full')
+  const store = openFolderStore(folder)
+  const failing = store.writeFile('shop/half.parquet', async (path) => {
+    await writeFile(path, 'half of')
+    throw broken
+  })
+  await expect(failing).rejects.toBe(broken)
+  expect(await store.has('shop/half.parquet')).toBe(false)
+})

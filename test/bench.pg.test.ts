@@ -5,6 +5,7 @@ import { judge, medianOf } from '../bench/figures.ts'
 import { measureHelp } from '../bench/commands.ts'
 import { compareRows } from '../bench/equal-rows.ts'
 import { measureExtract } from '../bench/extract.ts'
+import { measureInit } from '../bench/init.ts'
 import { measureLargeTable } from '../bench/large-table.ts'
 import { openPlace, type Place } from '../bench/place.ts'
 import { renderFigures, renderMarkdown } from '../bench/table.ts'
@@ -77,6 +78,13 @@ test('first loads, narrow and wide, and four times as large: lake and source are
     ['wide', 400],
     ['sales_order', 8000],
   ])
+})
+
+test('init, check and run on a stranger: every table equals its source', async () => {
+  const { figures, compared } = await measureInit(place, { tables: 6, rows: 50, rounds: 1 })
+  expect(figures).toMatchObject([{ name: 'init-6', unit: 's', goal: { bound: 60 } }])
+  expect(compared).toHaveLength(6)
+  for (const { source, warehouse } of compared) expect(warehouse).toEqual(source)
 })
 
 test('the table has a line for every figure', async () => {

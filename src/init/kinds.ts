@@ -29,13 +29,13 @@ export function kindsOf({ tables }: Pick<Found, 'tables'>): ReadonlyMap<string, 
 
 function kindOf(table: FoundTable, referring: number): ModelKind {
   const { columns, foreignKeys, origin } = table
-  if (!hasOwnKey(table) || columns.length >= MOST_COLUMNS) return 'table'
+  if (!hasOwnKey(table)) return 'table'
   const others = foreignKeys.filter(({ target }) => target !== origin)
   const isFact =
     (others.length >= 2 && others.length > referring) ||
     (others.length === 1 && referring === 0 && !isExtension(table) && hasMeasure(table))
   if (!isFact) return 'dimension'
-  return columns.length + FACT_COLUMNS > MOST_COLUMNS ? 'table' : 'fact'
+  return columns.length + FACT_COLUMNS > MOST_COLUMNS ? 'dimension' : 'fact'
 }
 
 /** Whether the key is made of columns that the database has. */

@@ -89,12 +89,15 @@ describe('the kind of a table', () => {
     const self = { columns: [column('id'), column('up'), moment], foreignKeys: [to('x', 'up')] }
     expect(kinds(table('x', self))).toEqual({ x: 'dimension' })
   })
-  test('without a key of its own, or without room for more columns: a table', () => {
+  test('without a key of its own: a table; without room for the columns of a fact: a dimension', () => {
     const row = column('_tote_row', { type: 'text', carried: 'VARCHAR' })
     const wide = Array.from({ length: 1600 }, (_, index) => column(`c${index}`))
     const [keyless] = plan(table('log', { columns: [moment, row], key: ['_tote_row'] }))
     expect(keyless).toMatchObject({ name: 'table_log', kind: 'table', key: ['row_id'] })
-    expect(kinds(table('wide', { columns: wide, key: ['c0'] }))).toEqual({ wide: 'table' })
+    const links = [to('a', 'c1'), to('a', 'c2')]
+    expect(
+      kinds(table('a'), table('wide', { columns: wide, key: ['c0'], foreignKeys: links })),
+    ).toEqual({ a: 'dimension', wide: 'dimension' })
   })
 })
 

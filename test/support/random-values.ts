@@ -69,10 +69,13 @@ const free = literal(
 const floats = (values: fc.Arbitrary<number>): Expression =>
   literal(values.map((value) => (Object.is(value, -0) ? '-0' : String(value))))
 
-/** PostgreSQL's first and last day, and the last day of a timestamp, since 2000-01-01. */
+/**
+ * PostgreSQL's first and last day, and the last but one of a timestamp, since 2000-01-01: it rounds the last
+ * moment of all to the year 294277, which it cannot read again itself.
+ */
 const FIRST_DAY = -2_451_545
 const LAST_DAY = 2_145_031_948
-const LAST_MOMENT = 106_751_982
+const LAST_MOMENT = 106_751_981
 const day = (last: number): Expression =>
   fc
     .oneof(

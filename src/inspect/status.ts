@@ -1,7 +1,7 @@
 /** Where everything stands: batches and rows of every table in the lake, and how far the warehouse is. */
 import type { Context } from '../events.ts'
 import { ToteError, toToteError } from '../errors.ts'
-import type { CommittedManifest } from '../lake/manifest.ts'
+import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
 import type { ModelKind } from '../types.ts'
 import type { LedgerEntry } from '../warehouse/warehouse.ts'
 import { refuseForeignLedger } from '../pipeline/load.ts'
@@ -11,6 +11,8 @@ export interface StatusTable {
   readonly chain: string
   readonly table: string
   readonly kind: 'source' | ModelKind
+  /** Its model was removed: the rows stay as they were. */
+  readonly modelIsGone?: true
   /** The newest batch of the table's chain, up to whose instant the table is complete. */
   readonly batch: number
   readonly instant: string
@@ -64,7 +66,7 @@ export async function status(project: Project, _context: Context): Promise<Statu
       ledger === null
         ? null
         : { pipeline: ledger.pipeline, batch: ledger.batch, instant: ledger.instant },
-    pending: (processed?.batch ?? 0) - (ledger?.batch ?? 0),
+    pending: pendingBatches(processed, ledger),
     warehouse: null,
   }
 }
@@ -80,6 +82,15 @@ async function foreignLedger(
   } catch (error) {
     return toToteError(error)
   }
+}
+
+/** A restatement of edited models is one batch to load, whether it adds one or not. */
+function pendingBatches(processed: CommittedManifest | null, ledger: LedgerEntry | null): number {
+  if (processed === null) return 0
+  const batches = processed.batch - (ledger?.batch ?? 0)
+  return ledger !== null && generationOf(processed) > ledger.generation
+    ? Math.max(1, batches)
+    : batches
 }
 
 async function countUntransformed(
@@ -101,6 +112,7 @@ function tablesOf(chain: string, manifest: CommittedManifest | null): StatusTabl
     chain,
     table,
     kind: entry.model?.kind ?? 'source',
+    ...(entry.model?.retired === true ? { modelIsGone: true as const } : {}),
     batch,
     instant,
     rows: entry.rows,

@@ -136,7 +136,20 @@ async function restateEdited(
   if (!anyEdit(edits)) return newest
   const forward = new Set(options.forward ?? [])
   await refuseMisfits(project, models)
-  return restate(project, { newest, models, inputs, edits, forward }, context)
+  const edited = await restate(project, { newest, models, inputs, edits, forward }, context)
+  const engine = await project.engine(context.signal)
+  try {
+    // A history of many batches is one file for each as yet.
+    return await writeDueBases(
+      project.processed,
+      engine,
+      edited,
+      project.settings.lake.baseAfter,
+      context,
+    )
+  } finally {
+    engine.close()
+  }
 }
 
 /** A name that was given and is no model's was mistyped. */

@@ -67,14 +67,16 @@ function renderStatus(
   const { runs } = found
   const indent = { indent: 2, title: style.dim }
   const runRows = runs.map((record) => runRow(record, style, now))
-  const tableRows = found.tables.map(({ chain, table, kind, batch, freshTo: moment, rows }) => [
-    kind === 'source' ? `${chain}.${table}` : table,
-    kind,
-    formatCount(batch),
-    renderMoment(moment, now),
-    renderDuration(Math.max(0, now.getTime() - Date.parse(moment))),
-    formatCount(rows),
-  ])
+  const tableRows = found.tables.map(
+    ({ chain, table, kind, modelIsGone, batch, freshTo: moment, rows }) => [
+      kind === 'source' ? `${chain}.${table}` : table,
+      modelIsGone === true ? `${kind}, no model` : kind,
+      formatCount(batch),
+      renderMoment(moment, now),
+      renderDuration(Math.max(0, now.getTime() - Date.parse(moment))),
+      formatCount(rows),
+    ],
+  )
   return [
     style.bold(projectTitle(found)),
     ...(runs.length === 0 ? [] : ['', ...renderTable(RUN_COLUMNS, runRows, indent)]),

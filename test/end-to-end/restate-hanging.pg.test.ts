@@ -174,6 +174,7 @@ describe('models that go', () => {
       level: 'warn',
       text: 'extra has no model any more; its rows stay in lake and warehouse as they are',
     })
+    expect((await project.tote('status')).stdout).toMatch(/extra +fact, no model/)
     await change('update payment set amount = amount + 1')
     expect(await project.warehouse.query('select amount from extra')).toEqual([{ amount: '21.00' }])
     await expectRebuilt(['extra', 'extra_current'])

@@ -166,6 +166,56 @@ test('a comment reaches the table', async () => {
   expect(plain?.['text']).toMatch(/^Every version/)
 })
 
+test('P7: a new model sees what changed since the newest batch, too, with its own instant', async () => {
+  // No customer lives there: no model changes a row, and no batch is added.
+  await project.source.query("update address set city = 'Qx7 late' where address_id = 2")
+  const { batches } = await project.good()
+  await project.write(
+    'models/fact_address.sql',
+    '-- kind: fact\n-- key: address_id\n-- record id: address_version\nselect address_id, city from shop.address',
+  )
+  const summary = await project.good()
+  expect(summary.batches.processed?.batch).toBe((batches.processed?.batch ?? 0) + 1)
+  expect(
+    await project.warehouse.query(
+      'select city, batch from fact_address where address_id = 2 order by address_version',
+    ),
+  ).toEqual([
+    { city: "Qx7 'Pyongyang'", batch: '1' },
+    { city: 'Qx7 late', batch: String(summary.batches.processed?.batch) },
+  ])
+  await expectRestated()
+})
+
+test('older batches at which the edited model fails are passed over, the newest is not', async () => {
+  await edit(
+    'fact_sale',
+    ['-- check: units >= 0', '-- check: units <> 11'],
+    ['units, unit_price', 'units, -units as less, unit_price'],
+  )
+  const { error, events } = await project.run()
+  expect(error).toBeUndefined()
+  expect(events).toContainEqual(
+    expect.objectContaining({
+      level: 'warn',
+      text: expect.stringMatching(/^1 of \d+ batches were passed over/),
+    }),
+  )
+  expect((await sale('units')) as { units: string }[]).not.toContainEqual({ units: '11' })
+  expect(await rebuilt(project), 'P7: rebuild').toEqual(await wholeStar(project.warehouse))
+  const before = await project.standing()
+  await edit(
+    'fact_sale',
+    ['-- check: units >= 0', '-- check: units > 100'],
+    ['units, unit_price', 'units, -units as fewer, unit_price'],
+  )
+  expect((await project.run()).error).toMatchObject({ name: 'CheckFailed' })
+  expect(await project.standing()).toEqual(before)
+  await edit('fact_sale')
+  await project.good()
+  await expectRestated()
+})
+
 test('P6, P7: a dimension with history keeps every version, from the first batch on, and facts refer to its current rows', async () => {
   const links = async (): Promise<unknown> =>
     project.warehouse.query(

@@ -21,7 +21,8 @@ const USAGE = `npm run bench -- [options]
   --only NAME    one of commands, totesys, large, first, init; may be given several times
   --install      also npm ci && npm run demo, in a checkout without node_modules
   --rounds N     of what takes seconds (3); --pairs N of what does not (20)
-  --rows N       of the larger table (1000000)
+  --rows N       of the larger table (5000000)
+  --scales N,…   of totesys (1,10,100)
   --markdown     the table as Markdown
   --no-history   keep no record
 `
@@ -30,7 +31,8 @@ const OPTIONS = {
   install: { type: 'boolean', default: false },
   rounds: { type: 'string', default: '3' },
   pairs: { type: 'string', default: '20' },
-  rows: { type: 'string', default: '1000000' },
+  rows: { type: 'string', default: '5000000' },
+  scales: { type: 'string', default: '1,10,100' },
   markdown: { type: 'boolean', default: false },
   history: { type: 'boolean', default: true },
   help: { type: 'boolean', default: false },
@@ -46,7 +48,7 @@ async function main(): Promise<number> {
     pairs: Number(values.pairs),
     rounds: Number(values.rounds),
     years: 2,
-    scales: [1, 10],
+    scales: values.scales.split(',').map(Number),
     days: 5,
     rows: Number(values.rows),
   }

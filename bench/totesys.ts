@@ -8,7 +8,7 @@ import { inFreshProcess, startChild, type Answer } from './child.ts'
 import { compareRows, type Comparison } from './equal-rows.ts'
 import type { Figure } from './figures.ts'
 import { installTotesys, type Installation } from './installation.ts'
-import type { BenchDatabase, Place } from './place.ts'
+import { execute, type BenchDatabase, type Place } from './place.ts'
 import { timeProcess } from './timed-process.ts'
 import { FACTS } from './totesys-tables.ts'
 
@@ -27,6 +27,7 @@ export async function measureTotesys(place: Place, sizes: Sizes): Promise<Measur
     compared.push(...(await compareFacts(first.installation)))
     if (scale !== 1) continue
     figures.push(...(await measureNothing(first.installation, sizes)))
+    figures.push(await measureChanges(first.installation, sizes))
     figures.push(await measureDays(first.installation, sizes))
     compared.push(...(await compareFacts(first.installation)))
   }
@@ -58,12 +59,14 @@ async function measureFirstRuns(
         what: `  the same, source rows through all stages`,
         unit: 'rows/s',
         samples: answers.map((each) => rows / each.seconds),
+        ...(scale === 100 ? { goal: { of: 'figure', is: 'at least', bound: 150_000 } } : {}),
       },
       {
         name: `first-run-${scale}-memory`,
         what: `  the same, peak memory of our process`,
         unit: 'MB',
         samples: answers.map((each) => each.peakMb),
+        ...(scale === 100 ? { goal: { of: 'figure', is: 'at most', bound: 600 } } : {}),
       },
     ],
   }
@@ -138,6 +141,54 @@ async function measureNothing(
 function nothingDone({ seconds, summary }: Answer): number {
   if (summary?.outcome !== 'nothing to do') throw new Error(`the run was ${summary?.outcome}`)
   return seconds
+}
+
+/** A thousand changed rows, or a few more: every row of the small tables, and some of the large. */
+const CHANGES = [
+  'update address set phone = reverse(phone)',
+  'update counterparty set commercial_contact = reverse(commercial_contact)',
+  "update currency set last_updated = last_updated + interval '1 s'",
+  'update department set manager = reverse(manager)',
+  'update staff set first_name = reverse(first_name)',
+  "update payment_type set last_updated = last_updated + interval '1 s'",
+  ...(
+    [
+      ['design', 120],
+      ['sales_order', 220],
+      ['purchase_order', 220],
+      ['payment', 220],
+      ['transaction', 150],
+    ] as const
+  ).map(
+    ([table, rows]) =>
+      `update ${table} set last_updated = last_updated + interval '1 s' where ${table}_id in (select ${table}_id from ${table} order by random() limit ${rows})`,
+  ),
+].join(';\n')
+
+async function measureChanges(
+  { folder: cwd, env, source }: Installation,
+  { days }: Sizes,
+): Promise<Figure> {
+  const samples: number[] = []
+  const child = startChild(env)
+  try {
+    // The first two warm the process up.
+    for (let round = -2; round < 2 * days; round++) {
+      await execute(source.ownerUrl, CHANGES)
+      const { seconds, summary } = await child.ask({ task: 'run', cwd, options: {} })
+      if (summary?.outcome !== 'succeeded') throw new Error(`the run was ${summary?.outcome}`)
+      if (round >= 0) samples.push(seconds)
+    }
+  } finally {
+    await child.end()
+  }
+  return {
+    name: 'warm-change',
+    what: 'a run after 1,000 changed rows in 11 tables, project open, warm process',
+    unit: 's',
+    samples,
+    goal: { of: 'figure', is: 'at most', bound: 0.3 },
+  }
 }
 
 async function measureDays(

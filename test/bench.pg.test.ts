@@ -6,8 +6,10 @@ import { measureHelp } from '../bench/commands.ts'
 import { compareRows } from '../bench/equal-rows.ts'
 import { measureExtract } from '../bench/extract.ts'
 import { measureInit } from '../bench/init.ts'
+import { measureFirstLoad } from '../bench/first-load.ts'
 import { measureLargeTable } from '../bench/large-table.ts'
 import { openPlace, type Place } from '../bench/place.ts'
+import { hasPsql } from '../bench/psql.ts'
 import { renderFigures, renderMarkdown } from '../bench/table.ts'
 import { measureTotesys } from '../bench/totesys.ts'
 import { buildWhenStale } from '../scripts/build.js'
@@ -41,6 +43,7 @@ test('totesys: first runs, runs with nothing to do (which load no DuckDB), a day
     'nothing-warm-opened',
     'nothing-command',
     'nothing-memory',
+    'warm-change',
     'one-day',
   ])
   // Three facts after each first run, and once more after the day.
@@ -85,6 +88,20 @@ test('init, check and run on a stranger: every table equals its source', async (
   expect(figures).toMatchObject([{ name: 'init-6', unit: 's', goal: { bound: 60 } }])
   expect(compared).toHaveLength(6)
   for (const { source, warehouse } of compared) expect(warehouse).toEqual(source)
+})
+
+test('a first load: alone and end to end beside psql; the rows equal their source', async (ctx) => {
+  if (!hasPsql()) return ctx.skip('no psql on this machine: the limit cannot be measured')
+  const measured = await measureFirstLoad(place, sizes)
+  expect(names(measured)).toEqual([
+    'load-new-table',
+    'load-new-table-memory',
+    'first-load',
+    'first-load-memory',
+  ])
+  expect(measured.compared).toMatchObject([
+    { table: 'fact_sales_order', source: { rows: 2000 }, warehouse: { rows: 2000 } },
+  ])
 })
 
 test('the table has a line for every figure', async () => {

@@ -37,6 +37,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   'sources.NAME.partSize': `128`,
   seeds: `'seeds'`,
   models: `'models'`,
+  memory: `'2GB'`,
   maskSecret: `env('MASK_SECRET')`,
   'lake.ingestion': `env('LAKE', '/srv/lake/ingestion')`,
   'lake.processed': `'/srv/lake/processed'`,

@@ -9,6 +9,7 @@ import { renderTypes } from '../scripts/types-page.ts'
 import { loadProject } from '../src/config/load.ts'
 import { ToteError } from '../src/errors.ts'
 import { parseModelText } from '../src/models/header.ts'
+import { commandLines } from './support/doc-commands.ts'
 import { play } from './support/surface.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -42,18 +43,10 @@ function blocks(page: string, language: string): string[] {
   return [...(texts.get(page) ?? '').matchAll(fence)].map((match) => match[1] ?? '')
 }
 
-/** Every `tote …` command line, fenced or in a line of code. */
-function commands(page: string): string[] {
-  const text = texts.get(page) ?? ''
-  const fenced = [...text.matchAll(/^(?:.*&& )?npx (tote [^#\n>]*)/gm)].map(
-    (match) => match[1] ?? '',
-  )
-  const inline = [...text.matchAll(/`(tote [^`]+)`/g)].map((match) => match[1] ?? '')
-  return [...fenced, ...inline].map((command) => command.trim())
-}
-
 describe('every command line in the docs is understood', () => {
-  const all = pages.flatMap((page) => commands(page).map((command) => [page, command] as const))
+  const all = pages.flatMap((page) =>
+    commandLines(texts.get(page) ?? '').map((command) => [page, command] as const),
+  )
   test('there are some', () => expect(all.length).toBeGreaterThan(10))
   for (const [page, command] of all) {
     test(`${page}: ${command}`, async () => {

@@ -174,7 +174,7 @@ A hash is HMAC-SHA-256 of the text that PostgreSQL prints, keyed with \`maskSecr
 (\`encode(hmac(value, secret, 'sha256'), 'hex')\` in pgcrypto); NULL stays NULL. Equal texts have equal hashes under one secret: a masked
 key still joins, also across tables and sources, and who holds the secret can try values. The lake keeps a fingerprint of the secret,
 not the secret; under another one every hash is another value. A mask works from the next batch on: earlier batches, and the
-history of facts, keep what they have. Begin a new lake where that must not be. The name of a column and the number of its rows stay visible.
+history of facts, keep what they have. The run warns of it; begin a new lake where that must not be. The name of a column and the number of its rows stay visible.
 
 **Key.** It must be unique and never NULL among the rows that are carried, or the batch is refused (\`SourceKeyInvalid\`).`,
     prefix: 'sources.NAME.table.NAME.',

@@ -11,7 +11,7 @@ import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import type { Source, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
 import type { Landed, Landing, PartLanding } from './landing.ts'
 import { resumePart } from './resume.ts'
-import { refuseChangedShapes } from './shapes.ts'
+import { lateMasks, refuseChangedShapes } from './shapes.ts'
 import type { EngineTurns } from './turns.ts'
 
 export interface ReadTable {
@@ -58,7 +58,11 @@ export async function readTables(
   try {
     if (parent?.source !== undefined)
       mayFollow(source, snapshot, parent.source, options.acceptSource)
-    if (parent !== null) refuseChangedShapes(source.name, snapshot.tables, parent)
+    if (parent !== null) {
+      refuseChangedShapes(source.name, snapshot.tables, parent)
+      for (const text of lateMasks(snapshot.tables, parent))
+        context.emit({ type: 'note', level: 'warn', text })
+    }
     const land = await options.land(snapshot)
     const trusted = !options.fullRefresh && sameIdentity(parent, snapshot)
     for (const table of snapshot.tables) {

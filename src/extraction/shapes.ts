@@ -71,3 +71,15 @@ function leaveOut(source: string, fresh: ReadonlyMap<string, readonly string[]>)
   })
   return [`leave new columns out for now, in sources.${source}: table: { ${tables.join(', ')} }`]
 }
+
+/** What is said of masks that begin where earlier batches hold the values as they were. */
+export function lateMasks(tables: readonly SourceTable[], parent: CommittedManifest): string[] {
+  return tables.flatMap(({ name, masks }) => {
+    const before = parent.tables[name]?.shape.split('; ')
+    const late = (masks ?? []).filter((mask) => before?.includes(mask) === false)
+    return late.map(
+      (mask) =>
+        `table "${name}": ${mask} holds from this batch on; earlier batches, and the history of facts, keep what they have. Begin a new lake where that must not be`,
+    )
+  })
+}

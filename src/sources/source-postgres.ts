@@ -175,7 +175,7 @@ function describeReadings(
   return describeTables(options, locked, details).map((table, index): ReadTable => {
     const reading = readings.get(locked.tables[index]?.oid ?? '')
     if (reading === undefined) throw new RangeError(`table "${table.name}" was not described`)
-    const { expressions, hashed, where, keyGiven, omitted, shape } = reading
+    const { expressions, hashed, where, keyGiven, omitted, masks, shape } = reading
     return {
       ...table,
       expressions,
@@ -183,6 +183,7 @@ function describeReadings(
       where,
       ...(keyGiven ? { keyGiven } : {}),
       ...(omitted.size > 0 ? { omitted } : {}),
+      ...(masks.length > 0 ? { masks } : {}),
       shape: [table.shape, ...(shape === '' ? [] : [shape])].join('; '),
     }
   })

@@ -31,6 +31,8 @@ export interface SourceTable {
   readonly key: readonly string[]
   /** The key is the config's, not the catalogue's: it must be verified before it is believed. */
   readonly keyGiven?: boolean | undefined
+  /** Columns whose values the config masks, each as it stands in the shape: `hash "email"`. */
+  readonly masks?: readonly string[] | undefined
   /** Columns that the config leaves out, each with the setting that does. */
   readonly omitted?: ReadonlyMap<string, string> | undefined
   /** Everything that, when it differs, means that rows may have changed unseen. Compared as text. */

@@ -33,6 +33,8 @@ export interface Reading {
   readonly keyGiven: boolean
   /** Columns of the relation that are not carried, each with the setting that leaves it out. */
   readonly omitted: ReadonlyMap<string, string>
+  /** Masked columns, each as it stands in the shape: `hash "email"`. */
+  readonly masks: readonly string[]
   /** All of this as a text that changes when rows may read differently; '' without settings. */
   readonly shape: string
 }
@@ -98,6 +100,7 @@ function plain(detail: RelationDetail): Reading {
     where: null,
     keyGiven: false,
     omitted: new Map(),
+    masks: [],
     shape: '',
   }
 }
@@ -137,6 +140,7 @@ function readingOf(
     where: settings.where === null ? null : { sql: settings.where, place: settings.place('where') },
     keyGiven: settings.key !== null,
     omitted,
+    masks: masksOf(settings, columns),
     shape: shapeOf(settings, columns, secret),
   }
 }
@@ -186,16 +190,20 @@ function shapeOf(
   columns: readonly RelationColumn[],
   secret: Secret | null,
 ): string {
-  const masks = columns.flatMap(({ name }) => {
-    const mask = settings.mask[name]
-    return mask === undefined ? [] : [`${mask} ${JSON.stringify(name)}`]
-  })
+  const masks = masksOf(settings, columns)
   const hashes = masks.some((mask) => mask.startsWith('hash'))
   return [
     ...(settings.where === null ? [] : [`where ${sha256(settings.where)}`]),
     ...masks,
     ...(hashes && secret !== null ? [`secret ${fingerprint(secret)}`] : []),
   ].join('; ')
+}
+
+function masksOf(settings: TableSettings, columns: readonly RelationColumn[]): string[] {
+  return columns.flatMap(({ name }) => {
+    const mask = settings.mask[name]
+    return mask === undefined ? [] : [`${mask} ${JSON.stringify(name)}`]
+  })
 }
 
 /** What tells a secret from another, without giving it away. */

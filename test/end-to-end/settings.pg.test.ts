@@ -208,6 +208,25 @@ test('another filter, another mask or another secret is an ordinary difference',
   await project.good()
 })
 
+test('a mask that comes late is warned of, once: earlier batches keep what they have', async () => {
+  const warned = async (): Promise<string[]> => {
+    const { events } = await project.run()
+    return events.flatMap((event) =>
+      event.type === 'note' && event.level === 'warn' ? [event.text] : [],
+    )
+  }
+  await project.configure({
+    source: TABLE.replace('mask: { email', "mask: { legal_name: 'hash', email"),
+    project: PROJECT,
+  })
+  expect(await warned()).toEqual([
+    expect.stringContaining('table "customer": hash "legal_name" holds from this batch on'),
+  ])
+  expect(await warned()).toEqual([])
+  await project.configure({ source: TABLE, project: PROJECT })
+  await project.good()
+})
+
 test('a column that is in the lake already cannot just be left out', async () => {
   await project.configure({
     project: PROJECT,

@@ -87,6 +87,7 @@ test('without a setting a table is read as it is, and its shape is as ever', () 
     where: null,
     keyGiven: false,
     omitted: new Map(),
+    masks: [],
     shape: '',
   })
 })

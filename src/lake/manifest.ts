@@ -21,7 +21,7 @@ export interface DataFile {
   readonly deletes: number
   readonly bytes: number
   readonly sha256: string
-  /** The first and the last row's key, in key order. */
+  /** The first and the last row's key, in key order; of a long text its first 200 characters, so `greatest` then stands for all that begin so. */
   readonly least: readonly string[]
   readonly greatest: readonly string[]
   /** CSV and JSON Lines: bytes of the longest row at most, where it is a long one. */

@@ -1,6 +1,6 @@
 /** Writing a versioned table's files: they exist only once a manifest names them. */
 import { randomBytes } from 'node:crypto'
-import type { Engine } from '../columns/engine.ts'
+import type { Engine, EngineValue } from '../columns/engine.ts'
 import type { FileFormat } from '../columns/file.ts'
 import { readFiles, writeFile } from '../columns/files.ts'
 import { longestRow } from '../columns/file-text.ts'
@@ -76,10 +76,18 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
     batch,
     ...found,
     ...stored,
-    least: key.map((_, index) => String(seen?.[`min_${index}`] ?? '')),
-    greatest: key.map((_, index) => String(seen?.[`max_${index}`] ?? '')),
+    least: key.map((_, index) => shortened(seen?.[`min_${index}`])),
+    greatest: key.map((_, index) => shortened(seen?.[`max_${index}`])),
     ...(longest > 0 ? { longest } : {}),
   }
+}
+
+/** Manifests stay small whatever a key holds. */
+const MAX_KEY_TEXT = 200
+
+function shortened(value: EngineValue | undefined): string {
+  const text = String(value ?? '')
+  return text.length <= MAX_KEY_TEXT ? text : Array.from(text).slice(0, MAX_KEY_TEXT).join('')
 }
 
 /** Shorter rows need not be announced to whoever reads the file. */

@@ -264,6 +264,26 @@ test('P3, P6: current rows, rows as of every batch and the changes of every span
   expect(spans).toBeGreaterThan(100)
 }, 120_000)
 
+test('a manifest stays small whatever a key holds: long ones are cut', async () => {
+  const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
+  const { least, greatest } = await writeRows(zone, engine, {
+    chain: 'shop',
+    table: 't',
+    relation: `(select 'u' as "_tote_op", i::integer as "id", repeat('🐘', 100000) || i as "the ""part""", null::varchar as "env" from range(2) r(i))`,
+    columns: COLUMNS,
+    key: KEY,
+    batch: 1,
+    instant: fromMicros(4n),
+    base: true,
+    rows: 2,
+    deletes: 0,
+  })
+  expect([least, greatest]).toEqual([
+    ['0', '🐘'.repeat(200)],
+    ['1', '🐘'.repeat(200)],
+  ])
+})
+
 test('a file has field ids, is sorted by key, and its entry says what is in it', async () => {
   const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
   const count = 300_000

@@ -188,19 +188,12 @@ test('P8: a leading U+FEFF stays, and an infinite date is infinite', async () =>
   expect((await engine.read(sql, 1)).rows).toEqual([expected])
 })
 
-test('rows that do not fit in memory are RowTooLarge, and whoever asked says of what', async () => {
-  const home = openEngineHome({ tempFolder: folder, memoryLimit: '20MB', threads: 1 })
-  const small = await home.engine(new AbortController().signal)
-  const error: unknown = await small
-    .run(`create table t as select repeat('x', 1000000) || i as text from range(100) r(i)`)
-    .catch((thrown: unknown) => thrown)
-  small.close()
-  await home.close()
-  expect(error).toMatchObject({ name: 'RowTooLarge' })
+test('of rows that do not fit in memory whoever asked says where they are; other failures stay as they are', () => {
+  const error = new ToteError('RowTooLarge', 'too large', { fix: 'more memory' })
   expect(placeFailure(error, 'table "t"')).toMatchObject({
     name: 'RowTooLarge',
     message: 'Rows of table "t" are too large for the memory that DuckDB may use.',
-    facts: { where: 'table "t"', fix: expect.stringContaining("memory: '2GB'") as string },
+    facts: { where: 'table "t"', fix: 'more memory' },
   })
-  expect(placeFailure(small, 'table "t"')).toBe(small)
+  expect(placeFailure(folder, 'table "t"')).toBe(folder)
 })

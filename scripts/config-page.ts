@@ -38,7 +38,6 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   seeds: `'seeds'`,
   models: `'models'`,
   memory: `'2GB'`,
-  memory: `'2GB'`,
   maskSecret: `env('MASK_SECRET')`,
   'lake.ingestion': `env('LAKE', '/srv/lake/ingestion')`,
   'lake.processed': `'/srv/lake/processed'`,

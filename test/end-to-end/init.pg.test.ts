@@ -1,6 +1,9 @@
-/** `tote init` on databases that were written to be awkward: from nothing to a checked warehouse, untouched. */
+/**
+ * `tote init` on databases that were written to be awkward: from nothing to a checked warehouse,
+ * untouched, in each format that the ingestion zone may have.
+ */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -11,13 +14,19 @@ import { testServer, type TestDatabase } from '../support/postgres.ts'
 
 const SECRET = 'hush-4f1e'
 
+/** The first is what init writes; the others are one line in the config. */
+const FORMATS = ['parquet', 'csv', 'json'] as const
+type Format = (typeof FORMATS)[number]
+
 interface Stranger {
   readonly folder: string
   readonly source: TestDatabase
-  readonly warehouse: TestDatabase
+  readonly warehouses: Readonly<Record<Format, TestDatabase>>
   readonly reader: string
   readonly url: string
-  tote(args: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Told>
+  tote(args: readonly string[]): Promise<Told>
+  /** Copies of the project that was made, one a format, each with a lake and a warehouse of its own. */
+  copy(): Promise<void>
   close(): Promise<void>
 }
 
@@ -26,7 +35,11 @@ async function openStranger(sql: string): Promise<Stranger> {
   if (!buildWhenStale()) throw new Error('dist/ is not built: see above')
   const server = await testServer()
   const source = await server.createDatabase('init_source')
-  const warehouse = await server.createDatabase('init_warehouse')
+  const warehouses = {
+    parquet: await server.createDatabase('init_warehouse'),
+    csv: await server.createDatabase('init_csv'),
+    json: await server.createDatabase('init_json'),
+  }
   const reader = `stranger_${randomBytes(6).toString('hex')}`
   await source.query(sql)
   await source.query(
@@ -35,19 +48,39 @@ async function openStranger(sql: string): Promise<Stranger> {
   )
   const above = await mkdtemp(join(tmpdir(), 'tote-stranger-'))
   return {
-    folder: join(above, 'made'),
+    folder: join(above, 'parquet'),
     source,
-    warehouse,
+    warehouses,
     reader,
     url: withPassword(source.roleUrl(reader), SECRET),
-    tote: async (args, environment) => {
-      const told = await startCli(above, args, environment).ended
+    tote: async (args) => {
+      const told = await startCli(above, args).ended
       expect(told.stdout + told.stderr, 'a secret').not.toContain(SECRET)
       return told
     },
+    copy: async () => {
+      for (const format of FORMATS.slice(1)) {
+        const folder = join(above, format)
+        await cp(join(above, 'parquet'), folder, { recursive: true })
+        const rewrite = async (file: string, before: string, after: string): Promise<void> => {
+          const text = await readFile(join(folder, file), 'utf8')
+          expect(text.split(before).length, `${before} in ${file}`).toBe(2)
+          await writeFile(
+            join(folder, file),
+            text.replace(before, () => after),
+          )
+        }
+        await rewrite(
+          'tote.config.ts',
+          '  warehouse: {',
+          `  lake: { format: '${format}' },\n  warehouse: {`,
+        )
+        await rewrite('.env', warehouses.parquet.name, warehouses[format].name)
+      }
+    },
     close: async () => {
       await rm(above, { recursive: true, force: true })
-      await warehouse.drop()
+      for (const format of FORMATS) await warehouses[format].drop()
       await source.query(`drop owned by ${reader}; drop role ${reader}`)
       await source.drop()
     },
@@ -68,33 +101,39 @@ describe.each(await schemaNames())('%s', (name) => {
   })
   afterAll(async () => stranger.close())
 
-  const good = async (...args: string[]): Promise<Told> => {
-    const told = await stranger.tote(['-C', 'made', ...args])
-    expect({ ...told, stdout: '' }).toMatchObject({
-      exit: 0,
-      stderr: expect.not.stringContaining('✖'),
-    })
-    return told
-  }
+  /** The same command line in every format's project, at the same time: what each printed. */
+  const good = async (...args: string[]): Promise<string[]> =>
+    Promise.all(
+      FORMATS.map(async (format) => {
+        const told = await stranger.tote(['-C', format, ...args])
+        expect({ format, ...told, stdout: '' }).toMatchObject({
+          exit: 0,
+          stderr: expect.not.stringContaining('✖'),
+        })
+        return told.stdout
+      }),
+    )
   const equal = async (): Promise<void> => {
-    const compared = await compareAll(models, {
-      source: stranger.source.url,
-      warehouse: stranger.warehouse.url,
-    })
-    const wrong = compared.filter((one) => one.missing + one.extra + one.types.length > 0)
-    expect(wrong).toEqual([])
-    expect(compared.length).toBe(models.length)
-    expect(compared.reduce((rows, one) => rows + one.rows, 0)).toBeGreaterThan(20)
+    for (const format of FORMATS) {
+      const compared = await compareAll(models, {
+        source: stranger.source.url,
+        warehouse: stranger.warehouses[format].url,
+      })
+      const wrong = compared.filter((one) => one.missing + one.extra + one.types.length > 0)
+      expect([format, wrong]).toEqual([format, []])
+      expect(compared.length).toBe(models.length)
+      expect(compared.reduce((rows, one) => rows + one.rows, 0)).toBeGreaterThan(20)
+    }
   }
 
   test('P11: a role that may only read is enough; what is written adds up', async () => {
     const { exit, stdout, stderr } = await stranger.tote([
       'init',
-      'made',
+      'parquet',
       '--source',
       stranger.url,
       '--warehouse',
-      stranger.warehouse.url,
+      stranger.warehouses.parquet.url,
       '--json',
     ])
     expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' })
@@ -124,24 +163,34 @@ describe.each(await schemaNames())('%s', (name) => {
     const modified = async (): Promise<number> =>
       (await stat(join(stranger.folder, 'tote.config.ts'))).mtimeMs
     const before = await modified()
-    const told = await stranger.tote(['init', 'made', '--source', stranger.url])
+    const told = await stranger.tote(['init', 'parquet', '--source', stranger.url])
     expect(told.exit).toBe(2)
     expect(told.stderr).toMatch(/is there already; nothing was written/)
     expect(told.stderr).toContain('tote.config.ts')
     expect(await modified()).toBe(before)
   })
   test('check, and check --live, find nothing wrong', async () => {
-    expect((await good('check')).stdout).toContain('Nothing is wrong')
-    expect((await good('check', '--live')).stdout).toContain('Nothing is wrong. Next:')
+    await stranger.copy()
+    for (const stdout of await good('check')) expect(stdout).toContain('Nothing is wrong')
+    for (const stdout of await good('check', '--live'))
+      expect(stdout).toContain('Nothing is wrong. Next:')
   })
-  test('P8: the first run carries every table, value by value, in its type', async () => {
+  test('P8: the first run carries every table, value by value, in its type, through every format', async () => {
     await good('run')
     await equal()
+    const endings = { parquet: '.parquet', csv: '.csv.gz', json: '.jsonl.gz' }
+    for (const format of FORMATS) {
+      const lake = join(stranger.folder, '..', format, '.tote', 'lake', 'ingestion')
+      const files = await readdir(lake, { recursive: true, withFileTypes: true })
+      const data = files.filter((file) => file.isFile() && !file.name.endsWith('.json'))
+      expect(data.length).toBeGreaterThan(5)
+      expect(data.filter((file) => !file.name.endsWith(endings[format]))).toEqual([])
+    }
   })
   test('P7: changes of every kind arrive with the next run', async () => {
     await stranger.source.query(await schemaSql(`${name}-changes`))
     await good('run')
     await equal()
-    expect((await good('run')).stdout).toContain('nothing to do')
+    for (const stdout of await good('run')) expect(stdout).toContain('nothing to do')
   })
 })

@@ -223,3 +223,32 @@ test('names of the warehouse may be as awkward: files, keys, references, checks 
   expect(await rows()).toEqual(await expected())
   await good('status')
 })
+
+test.each(['csv', 'json'])('P8: 1,600 columns go through %s as well', async (format) => {
+  const [setup] = /do \$\$ begin\s+execute [^$]*\$\$;\s+insert into wide [^;]*;/.exec(
+    await sql('shapes'),
+  ) ?? ['']
+  const narrow = await createProject({
+    setup,
+    models: {
+      t: '-- kind: table\n-- key: id\n-- nullable: all\nselect * exclude (c5) from shop.wide\n',
+    },
+    lake: `format: '${format}'`,
+  })
+  try {
+    const same = async (): Promise<void> => {
+      await narrow.good()
+      const rows = "select (to_jsonb(t) - 'c5')::text as row from only "
+      expect(await narrow.warehouse.query(`${rows} t order by id`)).toEqual(
+        await narrow.source.query(`${rows} wide t order by id`),
+      )
+    }
+    await same()
+    await narrow.source.query(
+      'update wide set c1 = 7, c1598 = 8 where id = 1; delete from wide where id = 3',
+    )
+    await same()
+  } finally {
+    await narrow.close()
+  }
+})

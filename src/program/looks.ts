@@ -1,11 +1,12 @@
 /** The commands that only look: their flags and help. Their code is imported when they are called. */
 import type { Command } from 'commander'
-import { readLimit } from '../cli/flags.ts'
+import { readDuration, readLimit } from '../cli/flags.ts'
 import type { LogsFlags } from '../reports/logs.ts'
 import type { QueryFlags } from '../reports/query.ts'
 import type { RolesFlags } from '../reports/roles.ts'
 import type { RunsFlags } from '../reports/runs.ts'
 import type { ShowFlags } from '../reports/show.ts'
+import type { StatusFlags } from '../reports/status.ts'
 import type { Act } from './act.ts'
 import { addCompletion } from './completion.ts'
 
@@ -25,9 +26,15 @@ function addStatus(program: Command, act: Act): void {
   program
     .command('status')
     .description('how fresh every table is, and how the last runs went')
-    .action((_: unknown, command: Command) =>
+    .option('--check', 'exit 5 when a table is late, or the last run failed')
+    .option(
+      '--max-age <duration>',
+      'how late is late, for --check; 1h when not given',
+      readDuration,
+    )
+    .action((flags: StatusFlags, command: Command) =>
       act(command, async (invocation) =>
-        (await import('../reports/status.ts')).commandStatus(invocation),
+        (await import('../reports/status.ts')).commandStatus(invocation, flags),
       ),
     )
 }

@@ -1,4 +1,7 @@
-/** `tote status`: the last runs, how fresh each table is, and what the warehouse has not loaded yet. */
+/**
+ * `tote status`: the last runs, how fresh each table is, and what the warehouse has not loaded yet. With
+ * `--check` also whether all of that is as it should be, for whoever watches it from outside.
+ */
 import { join } from 'node:path'
 import { formatChange, formatCount } from '../terminal/number.ts'
 import { changedRows } from '../terminal/progress.ts'
@@ -16,7 +19,20 @@ const SHOWN_RUNS = 5
 /** Enough to find the last good run after an evening of failures. */
 const READ_RUNS = 50
 
-export async function commandStatus(invocation: Invocation): Promise<number> {
+export interface StatusFlags {
+  readonly check?: boolean
+  /** Milliseconds; says that it is to be checked. */
+  readonly maxAge?: number
+}
+
+/** How far behind a table may be when nobody says. */
+const MAX_AGE = 3_600_000
+
+/** Returns the exit code: 5 when a check was asked for and finds something. */
+export async function commandStatus(
+  invocation: Invocation,
+  { maxAge, check = maxAge !== undefined }: StatusFlags,
+): Promise<number> {
   const { surface, pipeline, flags } = invocation
   const { context, warnings } = openReading(invocation)
   const { found, history } = await withProject(
@@ -29,13 +45,82 @@ export async function commandStatus(invocation: Invocation): Promise<number> {
   )
   const tables = found.tables.map((table) => ({ ...table, freshTo: freshTo(table, history) }))
   const runs = history.slice(0, SHOWN_RUNS)
+  const shown: Shown = { ...found, tables, runs }
+  const now = surface.now()
+  const limits = { now, maxAge: maxAge ?? MAX_AGE }
+  const findings = check ? findAmiss(shown, history, limits) : []
   const tote = toteFrom(surface.env, flags)
   answer(invocation, {
-    data: { ...found, tables, runs },
-    lines: (style) => renderStatus({ ...found, tables, runs }, { style, now: surface.now(), tote }),
+    data: { ...shown, ...(check ? { check: { maxAgeMs: limits.maxAge, findings } } : {}) },
+    lines: (style) => [
+      ...renderStatus(shown, { style, now, tote }),
+      ...(check ? renderFindings(findings, limits, style) : []),
+    ],
     warnings,
   })
-  return 0
+  return findings.length === 0 ? 0 : FOUND
+}
+
+/** The exit code of every difference that was found. */
+const FOUND = 5
+
+interface Amiss {
+  readonly what: 'run' | 'table' | 'warehouse'
+  readonly where: string
+  readonly message: string
+}
+
+/** The last run that ended went wrong, the warehouse cannot be asked, nothing is there, or a table is late. Pure. */
+function findAmiss(
+  { project, tables, warehouse }: Shown,
+  history: readonly RunRecord[],
+  { now, maxAge }: { readonly now: Date; readonly maxAge: number },
+): Amiss[] {
+  // One that only found another under way says nothing.
+  const last = history.find(
+    ({ summary }) => summary !== undefined && summary.error?.name !== 'RunLocked',
+  )
+  const outcome = last?.summary?.outcome
+  const error = last?.summary?.error
+  const failed = outcome === 'failed' || outcome === 'cancelled'
+  const late = tables.filter((table) => now.getTime() - Date.parse(table.freshTo) > maxAge)
+  return [
+    ...(last !== undefined && failed
+      ? [
+          {
+            what: 'run' as const,
+            where: last.run,
+            message: error === undefined ? outcome : `${outcome}: ${error.name}`,
+          },
+        ]
+      : []),
+    ...(warehouse === null
+      ? []
+      : [{ what: 'warehouse' as const, where: project, message: warehouse.name }]),
+    ...(tables.length === 0
+      ? [{ what: 'table' as const, where: project, message: 'nothing carried yet' }]
+      : []),
+    ...late.map(({ chain, table, kind, freshTo: moment }) => ({
+      what: 'table' as const,
+      where: kind === 'source' ? `${chain}.${table}` : table,
+      message: `${renderDuration(now.getTime() - Date.parse(moment))} behind`,
+    })),
+  ]
+}
+
+function renderFindings(
+  findings: readonly Amiss[],
+  { maxAge }: { readonly maxAge: number },
+  style: Style,
+): string[] {
+  const limit = `at most ${renderDuration(maxAge)} behind`
+  if (findings.length === 0) return [`  ${style.green(MARKS.done)} every table is ${limit}`]
+  return [
+    `  ${style.red(MARKS.failed)} not as it should be (tables ${limit})`,
+    ...findings.map(
+      ({ what, where, message }) => `    ${what} ${printable(where)}: ${printable(message)}`,
+    ),
+  ]
 }
 
 interface Shown extends Status {

@@ -32,7 +32,7 @@ describe('help', () => {
         run [options]          carry one batch from the sources to the warehouse
         check [options]        look for mistakes before a run
         test [model]           run the tests of models: given rows, expected rows
-        status                 how fresh every table is, and how the last runs went
+        status [options]       how fresh every table is, and how the last runs went
         list                   sources, tables and models
         show [options] <name>  one table or model: columns, lineage, checks, SQL, rows
         query [options] <sql>  ask the lake or the warehouse, read-only

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { ToteError } from '../../src/errors.ts'
 import type { Context, RunSummary } from '../../src/events.ts'
 import type { Status } from '../../src/inspect/status.ts'
@@ -183,4 +183,87 @@ test('--json has the same as one object', async () => {
     'failed',
     'succeeded',
   ])
+})
+
+describe('--check', () => {
+  const at = (text: string) => ({ surface: { now: () => new Date(text) } })
+  const ran = async (moment: string, changes: Partial<RunSummary> = {}) =>
+    play(['run'], {
+      ...at(moment),
+      stateFolder,
+      pipeline: { run: async (_p, _o, context) => playRun(context, changes) },
+    })
+  const watch = async (moment: string, args: readonly string[], status: Status = found) => {
+    const played = await play(['status', ...args], {
+      ...at(moment),
+      stateFolder,
+      pipeline: { status: async () => status },
+    })
+    const said = played.stdout
+      .split('\n')
+      .filter((line) => /behind$|^ {4}(run|warehouse)/.test(line))
+    return { exit: played.exit, said: said.map((line) => line.trim()) }
+  }
+  const error = new ToteError('SourceUnreachable', 'gone').toJSON()
+
+  test('every table fresh, the last run good: exit 0', async () => {
+    await ran('2026-11-20T11:06:00.000Z')
+    expect(await watch('2026-11-20T12:05:59.000Z', ['--check'])).toEqual({
+      exit: 0,
+      said: ['✔ every table is at most 1h behind'],
+    })
+  })
+  test('--max-age says how late is late, and that it is to be checked: exit 5, each late table named', async () => {
+    await ran('2026-11-20T11:06:00.000Z')
+    expect(await watch('2026-11-20T11:21:00.000Z', ['--max-age', '15m'])).toMatchObject({ exit: 0 })
+    expect(await watch('2026-11-20T11:21:01.000Z', ['--max-age', '15m'])).toEqual({
+      exit: 5,
+      said: ['table totesys.staff: 15m 1s behind', 'table fact_sales_order: 15m 1s behind'],
+    })
+    expect((await watch('2026-11-20T11:21:01.000Z', [])).exit).toBe(0)
+  })
+  test('the last run failed: exit 5, until one goes well; a run that found another under way says nothing', async () => {
+    await ran('2026-11-20T11:05:00.000Z')
+    await ran('2026-11-20T11:06:00.000Z', { outcome: 'failed', error })
+    const found5 = {
+      exit: 5,
+      said: [expect.stringMatching(/^run \w{14}: failed: SourceUnreachable$/)],
+    }
+    const watched = async () => watch('2026-11-20T11:10:00.000Z', ['--check'])
+    const only = ({ exit, said }: Awaited<ReturnType<typeof watched>>) => ({
+      exit,
+      said: said.filter((line) => line.startsWith('run')),
+    })
+    expect(only(await watched())).toEqual(found5)
+    const locked = new ToteError('RunLocked', 'another').toJSON()
+    await ran('2026-11-20T11:07:00.000Z', { outcome: 'failed', error: locked })
+    expect(only(await watched())).toEqual(found5)
+    await ran('2026-11-20T11:08:00.000Z')
+    expect(only(await watched())).toEqual({ exit: 0, said: [] })
+  })
+  test('a warehouse that does not answer, and a project that has carried nothing: exit 5', async () => {
+    await ran('2026-11-20T11:06:00.000Z')
+    const warehouse = new ToteError('WarehouseUnreachable', 'The warehouse did not answer')
+    expect(
+      await watch('2026-11-20T11:07:00.000Z', ['--check'], { ...found, warehouse, pending: null }),
+    ).toEqual({ exit: 5, said: ['warehouse shop: WarehouseUnreachable'] })
+    expect(
+      (await watch('2026-11-20T11:07:00.000Z', ['--check'], { ...found, tables: [] })).exit,
+    ).toBe(5)
+  })
+  test('--json has the findings, and the same exit code', async () => {
+    const { exit, stdout } = await play(['status', '--check', '--json'], {
+      ...at('2026-11-21T11:06:00.000Z'),
+      stateFolder,
+      pipeline: { status: async () => found },
+    })
+    expect(exit).toBe(5)
+    expect(JSON.parse(stdout).data.check).toEqual({
+      maxAgeMs: 3_600_000,
+      findings: [
+        { what: 'table', where: 'totesys.staff', message: '1d behind' },
+        { what: 'table', where: 'fact_sales_order', message: '2d 1h behind' },
+      ],
+    })
+  })
 })

@@ -33,6 +33,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   'sources.NAME.lockTimeout': `'10s'`,
   'sources.NAME.statementTimeout': `'2h'`,
   'sources.NAME.giveWayAfter': `'1s'`,
+  'sources.NAME.rateLimit': `'20MB/s'`,
   'sources.NAME.readers': `2`,
   'sources.NAME.partSize': `128`,
   seeds: `'seeds'`,

@@ -59,6 +59,8 @@ export interface SourceSettings {
   readonly lockTimeoutMs: number
   readonly statementTimeoutMs: number
   readonly giveWayAfterMs: number
+  /** Bytes of rows a second, or null for no limit. */
+  readonly rateLimit: number | null
   /** Connections that read one table together. */
   readonly readers: number
   /** Megabytes of a table that are read at once. */

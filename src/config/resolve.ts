@@ -148,7 +148,15 @@ function sourceOf(
   source: CheckedSource,
   place: (path: Path) => string,
 ): SourceSettings {
-  const { url, strategy: _, lockTimeout, statementTimeout, giveWayAfter, ...rest } = source
+  const {
+    url,
+    strategy: _,
+    lockTimeout,
+    statementTimeout,
+    giveWayAfter,
+    rateLimit,
+    ...rest
+  } = source
   const qualified = (pattern: string): string => withSchema(pattern, source.defaultSchema)
   return {
     ...rest,
@@ -172,6 +180,7 @@ function sourceOf(
     lockTimeoutMs: lockTimeout,
     statementTimeoutMs: statementTimeout,
     giveWayAfterMs: giveWayAfter,
+    rateLimit: rateLimit ?? null,
   }
 }
 

@@ -3,7 +3,7 @@
  * default. It judges settings one by one, after `giveValues`; its messages go on from the setting's name.
  */
 import { z } from 'zod'
-import { parseDuration, type Duration } from './duration.ts'
+import { parseDuration, parseRate, type Duration, type Rate } from './duration.ts'
 import { Given } from './environment.ts'
 import {
   isEmbeddedReference,
@@ -119,6 +119,9 @@ const sourceSchema = settings({
   giveWayAfter: duration('3s').describe(
     'A batch ends when another session has waited this long for its locks.',
   ),
+  rateLimit: rate()
+    .optional()
+    .describe('How many bytes of rows a second to read at most; no limit when not given.'),
   readers: z
     .int()
     .min(1, 'must be at least 1')
@@ -246,6 +249,20 @@ function duration(standard: Duration) {
       )
     })
     .prefault(standard)
+}
+
+function rate() {
+  return z
+    .custom<Rate>((value) => typeof value === 'string', 'must be a rate such as "20MB/s"')
+    .meta({ title: 'rate' })
+    .transform((value, context): number => {
+      const bytes = parseRate(value)
+      if (bytes !== undefined) return bytes
+      return invalid(
+        context,
+        `must be a rate such as "500kB/s" or "20MB/s", 1 kB/s at least, not ${redactText(JSON.stringify(value))}`,
+      )
+    })
 }
 
 function pattern() {

@@ -29,7 +29,7 @@ export interface ReadTable {
   readonly ms: number
 }
 
-export type ReadSnapshot = Pick<SourceSnapshot, 'identity' | 'position' | 'instant'>
+export type ReadSnapshot = Pick<SourceSnapshot, 'identity' | 'position' | 'reach' | 'instant'>
 
 export interface ReadOptions {
   readonly acceptSource: boolean
@@ -332,8 +332,8 @@ function mayFollow(
   try {
     source.follow(snapshot, memory)
   } catch (error) {
-    if (!(acceptSource && error instanceof ToteError && error.name === 'SourceReplaced'))
-      throw error
+    const name = error instanceof ToteError ? error.name : ''
+    if (!(acceptSource && ['SourceReplaced', 'SourceBehind'].includes(name))) throw error
   }
 }
 

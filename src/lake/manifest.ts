@@ -116,6 +116,8 @@ export interface Manifest {
   readonly source?: {
     readonly identity: Readonly<Record<string, Json>>
     readonly position: string | null
+    /** How far the source's log went at most. */
+    readonly reached?: string
   }
   /** Processed chains: the ingestion batch of every source that this batch stands for. */
   readonly inputs?: Readonly<Record<string, InputMark>>

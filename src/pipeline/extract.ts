@@ -6,6 +6,7 @@
  * new snapshot and computes again. Dying anywhere before the commit leaves files that do not exist.
  */
 import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import type { Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
@@ -26,6 +27,7 @@ import {
   type TableEntry,
 } from '../lake/manifest.ts'
 import { writeRows } from '../lake/write.ts'
+import { TRIES, waitBeforeNext } from '../pace/back-off.ts'
 import { compareTable, NO_CHANGES, type Compared } from './compare.ts'
 import type { Zone } from '../lake/zone.ts'
 import type { Project, ProjectSource } from '../project/project.ts'
@@ -50,9 +52,22 @@ export async function extract(
   options: ExtractOptions,
   context: Context,
 ): Promise<Extracted> {
-  return untilCommitted(from.source.name, context, async () =>
-    extractOnce(project, from, options, context),
-  )
+  const { name } = from.source
+  const commit = async (): Promise<Extracted> =>
+    untilCommitted(name, context, async () => extractOnce(project, from, options, context))
+  for (let tried = 1; ; tried++) {
+    try {
+      return await commit()
+    } catch (error) {
+      const wait = error instanceof ToteError ? waitBeforeNext(error, tried) : null
+      if (wait === null) throw error
+      const text = `source "${name}" sent us away (${(error as ToteError).name}); try ${tried + 1} of ${TRIES} in ${wait / 1000} s`
+      context.emit({ type: 'note', level: 'warn', text })
+      await setTimeout(wait, undefined, { signal: context.signal }).catch(() =>
+        context.signal.throwIfAborted(),
+      )
+    }
+  }
 }
 
 async function extractOnce(
@@ -117,7 +132,11 @@ async function extractOnce(
         instant: changed ? instant : (parent?.instant ?? instant),
         run: context.run,
         writer: WRITER,
-        source: { identity: snapshot.identity, position: snapshot.position },
+        source: {
+          identity: snapshot.identity,
+          position: snapshot.position,
+          ...(snapshot.reach ? { reached: snapshot.reach.most } : {}),
+        },
         tables,
       },
       parent,

@@ -1,4 +1,5 @@
 /** What the server's catalogue says of tables and of itself. Read with `search_path` empty, so types are qualified. */
+import { ToteError } from '../errors.ts'
 import type { Connection } from './connection.ts'
 
 export interface Relation {
@@ -175,10 +176,51 @@ export async function describeRelations(
   return details
 }
 
+/** Where the server's log (WAL) stands, and which server says so. */
+export interface LogPosition {
+  readonly started: string
+  /** On a primary what has been written, on a standby what has been replayed; null where the server does not tell. */
+  readonly lsn: string | null
+  /** Known on a primary only. */
+  readonly timeline: string | null
+}
+
+/**
+ * Asks inside a savepoint: some servers that speak PostgreSQL know these functions and refuse them, which must
+ * not end the open transaction. Whatever commits a snapshot shows lie before the position read after it; on a standby
+ * all that lie before the position read before it are shown.
+ */
+export async function readLogPosition(connection: Connection): Promise<LogPosition> {
+  const doing = 'read the position of the log'
+  const started = 'pg_postmaster_start_time()::text as started'
+  try {
+    const [row] = await connection.query(
+      doing,
+      `savepoint tote_log; select ${started},
+         (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end)::text as lsn,
+         case when not pg_is_in_recovery()
+           then ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int::text end as timeline`,
+    )
+    return {
+      started: row?.['started'] ?? '',
+      lsn: row?.['lsn'] ?? null,
+      timeline: row?.['timeline'] ?? null,
+    }
+  } catch (error) {
+    // Not supported, not there, not allowed.
+    const sqlstate = error instanceof ToteError ? error.facts.sqlstate : undefined
+    if (sqlstate === undefined || !/^(0A|42|55000)/.test(sqlstate)) throw error
+    const [row] = await connection.query(doing, `rollback to savepoint tote_log; select ${started}`)
+    return { started: row?.['started'] ?? '', lsn: null, timeline: null }
+  }
+}
+
 /** Who the server is, what a snapshot taken now sees, and its clock right after. */
 export async function identifyServer(connection: Connection): Promise<{
   identity: ServerIdentity
   position: string
+  /** Read after the snapshot. */
+  log: LogPosition
   instant: string
   standby: boolean
   pid: number
@@ -187,12 +229,14 @@ export async function identifyServer(connection: Connection): Promise<{
 }> {
   const [rights] = await connection.query(
     'identify the server',
-    `select has_function_privilege('pg_catalog.pg_control_system()', 'execute')
-        and has_function_privilege('pg_catalog.pg_control_checkpoint()', 'execute') as allowed`,
+    `select bool_and(has_function_privilege('pg_catalog.' || name, 'execute')) as allowed
+       from unnest('{pg_control_system(),pg_control_checkpoint(),pg_control_recovery()}'::text[]) as name`,
   )
   const control =
     rights?.['allowed'] === 't'
-      ? ', (select system_identifier from pg_control_system())::text as system, (select timeline_id from pg_control_checkpoint())::text as timeline'
+      ? `, (select system_identifier from pg_control_system())::text as system,
+           greatest((select timeline_id from pg_control_checkpoint()),
+             (select min_recovery_end_timeline from pg_control_recovery()))::text as timeline`
       : ', null as system, null as timeline'
   const [row] = await connection.query(
     'identify the server',
@@ -202,16 +246,19 @@ export async function identifyServer(connection: Connection): Promise<{
        (select oid from pg_catalog.pg_database where datname = current_database())::text as database_oid,
        current_setting('server_version') as version, current_setting('server_encoding') as encoding, pg_is_in_recovery() as standby ${control}`,
   )
+  const log = await readLogPosition(connection)
   return {
     identity: {
       system: row?.['system'] ?? null,
-      timeline: row?.['timeline'] ?? null,
+      // The control file learns of a promotion only with the next checkpoint.
+      timeline: log.timeline ?? row?.['timeline'] ?? null,
       started: row?.['started'] ?? '',
       database: row?.['database'] ?? '',
       databaseOid: row?.['database_oid'] ?? '',
       version: row?.['version'] ?? '',
     },
     position: row?.['position'] ?? '',
+    log,
     instant: row?.['instant'] ?? '',
     standby: row?.['standby'] === 't',
     encoding: row?.['encoding'] ?? '',

@@ -62,6 +62,27 @@ export function pairsMeanTheSame(later: string, earlier: string): boolean {
   return apart < COMPARABLE_IDS && seesAtLeast(later, earlier)
 }
 
+/** What a page of the log begins with; that of a file's first page is longer. A file is a power of two, 1 MB at least. */
+const LOG_PAGE = 8192n
+const [PAGE_HEADER, FILE_HEADER] = [24n, 40n]
+
+/**
+ * Whether a log position (`pg_lsn`, such as `16/B374D848`) is not before another. A primary counts the header of a page that
+ * it has not begun, and a standby that has replayed everything does not. Throws RangeError on another spelling.
+ */
+export function reachesAtLeast(later: string, earlier: string): boolean {
+  return parseLogPosition(later) >= parseLogPosition(earlier)
+}
+
+function parseLogPosition(text: string): bigint {
+  const match = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text)
+  if (match === null) throw new RangeError(`not a position of the log: ${text}`)
+  const at = (BigInt(`0x${match[1]}`) << 32n) + BigInt(`0x${match[2]}`)
+  const page = at - (at % LOG_PAGE)
+  const header = page % (1n << 20n) === 0n ? FILE_HEADER : PAGE_HEADER
+  return at - page <= header ? page : at
+}
+
 interface Snapshot {
   /** Transactions at or above were not yet complete. */
   readonly xmax: bigint

@@ -42,7 +42,10 @@ function addRun(program: Command, act: Act): void {
     )
     .option('--full-refresh', 'compare every table in full; history is kept')
     .option('--accept-shrink <table...>', 'let a batch delete most of these tables, once')
-    .option('--accept-source', 'take the database that answers now for the source')
+    .option(
+      '--accept-source',
+      'take the database that answers now for the source, also in an older state',
+    )
     .option('--forward <model...>', 'let edited models keep their old versions and begin now')
     .option('--no-wait', 'exit 4 when another run is under way')
     .option('--timeout <duration>', 'stop after 30s, 5m, 2h', readDuration)

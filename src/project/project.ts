@@ -84,6 +84,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       maskSecret: settings.maskSecret,
       limits: source,
       giveWayAfterMs: source.giveWayAfterMs,
+      rateLimit: source.rateLimit,
       readers: source.readers,
       // A page has 8 kB, unless the server was built otherwise.
       partPages: 128 * source.partSize,

@@ -1,6 +1,12 @@
 /** The locks under which a batch reads: taken before its snapshot, on exactly the tables that it carries. */
 import { ToteError } from '../errors.ts'
-import { listRelations, serverVersion, type Relation } from '../postgres/catalogue.ts'
+import {
+  listRelations,
+  readLogPosition,
+  serverVersion,
+  type LogPosition,
+  type Relation,
+} from '../postgres/catalogue.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { beginReading, type SessionLimits } from '../postgres/session.ts'
 import { chooseRelations, nameRelation, type RelationChoice } from './tables-postgres.ts'
@@ -13,6 +19,8 @@ export interface LockedTables {
   readonly tables: readonly Relation[]
   /** Every relation that the snapshot shows, chosen or not. */
   readonly all: readonly Relation[]
+  /** Where the log stood before the snapshot was taken. */
+  readonly logBefore: LogPosition
 }
 
 /** Less than any server's `deadlock_timeout`: whoever holds one of our tables and waits for another must not be its victim. */
@@ -30,14 +38,16 @@ export async function lockTables(
   connection: Connection,
 ): Promise<LockedTables> {
   const { lockTimeoutMs } = options.limits
-  const choose = (all: readonly Relation[]): LockedTables => ({
+  const choose = (all: readonly Relation[], logBefore: LogPosition): LockedTables => ({
     tables: chooseRelations(options, connection.peer.address, all),
     all,
+    logBefore,
   })
   for (let changes = 0, waitedMs = 0; ;) {
     await connection.query('begin', beginReading('read committed', options.limits))
     const version = await serverVersion(connection)
-    const listed = choose(await listRelations(connection))
+    const logBefore = await readLogPosition(connection)
+    const listed = choose(await listRelations(connection), logBefore)
     await connection.query('commit', 'commit')
     const tryMs = Math.min(LOCK_TRY_MS, lockTimeoutMs - waitedMs)
     await connection.query(
@@ -47,7 +57,7 @@ export async function lockTables(
     if (listed.tables.length === 0) return listed
     try {
       await lockNow(connection, listed.tables)
-      const again = choose(await listRelations(connection))
+      const again = choose(await listRelations(connection), logBefore)
       const isLocked = signature(again) === signature(listed)
       if (isLocked && (await lockLate(connection, again.tables))) return again
       changes += 1

@@ -8,6 +8,8 @@
  */
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
+import { openBucket } from '../pace/bucket.ts'
+import { paceRows } from '../pace/paced-rows.ts'
 import { describeRelations, identifyServer } from '../postgres/catalogue.ts'
 import { connect, openReaders, type Connection } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
@@ -19,7 +21,7 @@ import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
 import { lockTables, type LockedTables } from './locks-postgres.ts'
 import { atPlaces, dividePages, inPart, type PagePart } from './parts.ts'
 import type { TableChoice } from './patterns.ts'
-import { followDatabase } from './identity-postgres.ts'
+import { followDatabase, reachOf } from './identity-postgres.ts'
 import type { RowSink, Source, SourceReading, SourceSnapshot, SourceTable } from './source.ts'
 import { checkFilters, whereClause } from './filter-postgres.ts'
 import { maskRows } from './masking.ts'
@@ -34,6 +36,8 @@ export interface PostgresSourceOptions extends SettingsOf {
   readonly limits: SessionLimits
   /** How long another session may wait for one of our locks. */
   readonly giveWayAfterMs: number
+  /** Bytes of rows a second, for all connections together; no limit when null or not given. */
+  readonly rateLimit?: number | null | undefined
   /** Connections that read one table together; 1 when not given. */
   readonly readers?: number | undefined
   /** Pages of a table that are read at once; 64 MB when not given. */
@@ -59,6 +63,8 @@ async function takeSnapshot(
   const target = { side: 'source', name: options.name, url } as const
   const signal = AbortSignal.any([context.signal, busy.signal])
   const connection = await connect({ ...target, signal })
+  const { rateLimit } = options
+  const bucket = typeof rateLimit === 'number' ? openBucket(rateLimit) : null
   let watch: WaitWatch | undefined
   const readers = openReaders(connection, options.readers ?? 1)
   const close = async (): Promise<void> => {
@@ -66,7 +72,7 @@ async function takeSnapshot(
     await readers.close()
   }
   try {
-    const { tables, all } = await lockTables(options, connection)
+    const { tables, all, logBefore } = await lockTables(options, connection)
     const server = await identifyServer(connection)
     watch = watchWaiting(
       { ...target, pid: server.pid, afterMs: options.giveWayAfterMs },
@@ -85,7 +91,7 @@ async function takeSnapshot(
       tables.map((table) => table.oid),
     )
     const readings = readingsOf(options, tables, details)
-    const described = describeReadings(options, { tables, all }, readings)
+    const described = describeReadings(options, { tables, all, logBefore }, readings)
     await checkFilters(connection, described)
     const sizes = await measureTables(
       connection,
@@ -119,6 +125,8 @@ async function takeSnapshot(
         ),
       },
       position: server.position,
+      reach: reachOf(logBefore, server.log),
+      standby: server.standby,
       instant: server.instant,
       warnings: server.encoding === 'SQL_ASCII' ? [UNCHECKED] : [],
       tables: described.map((table, index) => ({
@@ -135,7 +143,7 @@ async function takeSnapshot(
           reader.copyOut(
             `read table "${table.name}"`,
             copyStatement(read, reading),
-            hashing(read, reading, options.maskSecret, sink),
+            paceRows(hashing(read, reading, options.maskSecret, sink), bucket, signal),
             { bytes: MAX_ROW_BYTES, error: () => rowTooLarge(table.name) },
           ),
         )

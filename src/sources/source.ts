@@ -77,6 +77,13 @@ export interface SourceSnapshot {
   readonly identity: SourceIdentity
   /** The source's own name for what this snapshot sees, to tell an older one (PostgreSQL: `pg_current_snapshot`). */
   readonly position: string | null
+  /**
+   * The same in the source's log, where that is known: all up to `least` is seen, nothing after `most`
+   * (PostgreSQL: `pg_lsn`).
+   */
+  readonly reach?: { readonly least: string; readonly most: string } | null | undefined
+  /** It follows another server, and may lag behind it. */
+  readonly standby?: boolean
   /** The source's clock right after the snapshot was taken. */
   readonly instant: Instant
   readonly tables: readonly SourceTable[]
@@ -99,6 +106,8 @@ export interface SourceSnapshot {
 export interface SourceMemory {
   readonly identity: SourceIdentity
   readonly position: string | null
+  /** `most` of its reach. */
+  readonly reached?: string | undefined
 }
 
 export interface Source {

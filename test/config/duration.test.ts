@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { parseDuration } from '../../src/config/duration.ts'
+import { parseDuration, parseRate } from '../../src/config/duration.ts'
 
 const MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
@@ -51,4 +51,28 @@ test('any whole number of any unit is read exactly, decimals to the nearest mill
       },
     ),
   )
+})
+
+test.each([
+  ['20MB/s', 20_000_000],
+  ['500kB/s', 500_000],
+  ['1kB/s', 1000],
+  ['1.5GB/s', 1_500_000_000],
+])('%s is a rate', (written, bytes) => {
+  expect(parseRate(written)).toBe(bytes)
+})
+
+test.each([
+  '20MB',
+  '20 MB/s',
+  'MB/s',
+  '-1MB/s',
+  '0MB/s',
+  '0.9kB/s',
+  '20mb/s',
+  '1e3kB/s',
+  '9999999999GB/s',
+  '',
+])('%o is not a rate', (written) => {
+  expect(parseRate(written)).toBeUndefined()
 })

@@ -75,6 +75,7 @@ test('a small config is a whole project: defaults are filled in, paths are absol
           "lockTimeoutMs": 5000,
           "name": "shop",
           "partSize": 64,
+          "rateLimit": null,
           "readers": 1,
           "shrinkLimit": {
             "fromRows": 1000,
@@ -127,6 +128,7 @@ test('every setting can be written', () => {
         lockTimeout: '500ms',
         statementTimeout: 90_000,
         giveWayAfter: '1.5s',
+        rateLimit: '1.5MB/s',
       },
     },
     seeds: 'data/seeds',
@@ -173,6 +175,7 @@ test('every setting can be written', () => {
           "lockTimeoutMs": 500,
           "name": "totesys",
           "partSize": 64,
+          "rateLimit": 1500000,
           "readers": 1,
           "shrinkLimit": {
             "fromRows": 5,
@@ -327,21 +330,23 @@ test('values out of bounds', () => {
     lockTimeout: '5 parsecs',
     statementTimeout: '30d',
     giveWayAfter: 0,
+    rateLimit: '20 MB',
     tables: { include: [] },
   }
   expect(problems({ ...CONFIG, sources: { shop: source }, lake: { baseAfter: { files: 0.5 } } }))
     .toMatchInlineSnapshot(`
-    [
-      "sources.shop.tables.include: sources.shop.tables.include must name at least one table",
-      "sources.shop.strategy: sources.shop.strategy cannot be "cursr". Did you mean "cursor"?",
-      "sources.shop.shrinkLimit.share: sources.shop.shrinkLimit.share must be between 0 and 1",
-      "sources.shop.shrinkLimit.fromRows: sources.shop.shrinkLimit.fromRows must not be below 0",
-      "sources.shop.lockTimeout: sources.shop.lockTimeout must be a duration such as "5s" or "30m", above zero and below 25 days, not "5 parsecs"",
-      "sources.shop.statementTimeout: sources.shop.statementTimeout must be a duration such as "5s" or "30m", above zero and below 25 days, not "30d"",
-      "sources.shop.giveWayAfter: sources.shop.giveWayAfter must be a duration such as "5s" or "30m", above zero and below 25 days, not 0",
-      "lake.baseAfter.files: lake.baseAfter.files must be a whole number, not 0.5",
-    ]
-  `)
+      [
+        "sources.shop.tables.include: sources.shop.tables.include must name at least one table",
+        "sources.shop.strategy: sources.shop.strategy cannot be "cursr". Did you mean "cursor"?",
+        "sources.shop.shrinkLimit.share: sources.shop.shrinkLimit.share must be between 0 and 1",
+        "sources.shop.shrinkLimit.fromRows: sources.shop.shrinkLimit.fromRows must not be below 0",
+        "sources.shop.lockTimeout: sources.shop.lockTimeout must be a duration such as "5s" or "30m", above zero and below 25 days, not "5 parsecs"",
+        "sources.shop.statementTimeout: sources.shop.statementTimeout must be a duration such as "5s" or "30m", above zero and below 25 days, not "30d"",
+        "sources.shop.giveWayAfter: sources.shop.giveWayAfter must be a duration such as "5s" or "30m", above zero and below 25 days, not 0",
+        "sources.shop.rateLimit: sources.shop.rateLimit must be a rate such as "500kB/s" or "20MB/s", 1 kB/s at least, not "20 MB"",
+        "lake.baseAfter.files: lake.baseAfter.files must be a whole number, not 0.5",
+      ]
+    `)
 })
 
 test('names of sources that SQL could not say, or that are taken', () => {

@@ -247,10 +247,14 @@ test('the identity names system, database and every table; another database cann
   expect(() => follow({ position: '1:9007199254740993:' })).toThrow(
     expect.objectContaining({ name: 'SourceBehind', retry: true }) as Error,
   )
-  // After a failover to another timeline ids cannot be compared; the digest is void then, and all is read.
+  // After a failover to a later timeline ids cannot be compared; digests are void then, and all is read.
   expect(() =>
-    follow({ identity: { timeline: '99' }, position: '1:9007199254740993:' }),
+    follow({ identity: { timeline: '0.5' }, position: '1:9007199254740993:' }),
   ).not.toThrow()
+  // An earlier timeline is a server that was left behind.
+  expect(() => follow({ identity: { timeline: '99' } })).toThrow(
+    expect.objectContaining({ name: 'SourceBehind' }) as Error,
+  )
 })
 
 test('P8: the instant is the source’s clock, UTC to the microsecond', async () => {

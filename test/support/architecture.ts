@@ -13,7 +13,7 @@ const layers: readonly (readonly string[])[] = [
   ['types.ts', 'errors.ts', 'events.ts'],
   ['secrets'],
   ['config'],
-  ['storage', 'postgres', 'columns', 'vectors'],
+  ['storage', 'postgres', 'columns', 'vectors', 'pace'],
   ['embedded', 'syntax', 'star'],
   ['sources', 'lake', 'models', 'warehouse', 'observability', 'orchestrator'],
   ['project', 'evaluation', 'extraction', 'cases'],

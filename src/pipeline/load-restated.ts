@@ -4,15 +4,13 @@
  * rows that batch after batch would have come to; of the others, the batches that are missing.
  */
 import type { Engine } from '../columns/engine.ts'
-import { latestRows, versionsOf } from '../star/versions.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
 import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
-import { changesIn, filesBetween } from '../lake/read.ts'
-import { keepsVersions, type Instant } from '../types.ts'
 import type { StarTable } from '../star/star-table.ts'
-import type { LedgerEntry, RemadeTable, StarRestatement } from '../warehouse/warehouse.ts'
+import type { LedgerEntry, StarRestatement } from '../warehouse/warehouse.ts'
 import { batchManifests } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
+import { pastOf, remadeTable } from './history.ts'
 import { entryOf, everyTable, starOf, tableChanges } from './star.ts'
 
 /** The manifest with which the newest generation began. */
@@ -44,7 +42,7 @@ export async function loadRestatement(
   const remade = new Set(
     star.map(({ name }) => name).filter((name) => remadeIn(edited, name) > since),
   )
-  const instants = await instantsOf(project, edited)
+  const { instants } = await pastOf(project, edited, context)
   const engine = await project.engine(context.signal)
   try {
     const restatement: StarRestatement = {
@@ -81,46 +79,6 @@ async function liveStar(project: Project, last: LedgerEntry | null): Promise<rea
 /** The generation in which a table's history was last made anew. */
 function remadeIn({ tables }: CommittedManifest, name: string): number {
   return tables[name]?.model?.remade ?? 1
-}
-
-async function remadeTable(
-  project: Project,
-  engine: Engine,
-  {
-    manifest,
-    table,
-    instants,
-  }: {
-    readonly manifest: CommittedManifest
-    readonly table: StarTable
-    readonly instants: ReadonlyMap<number, Instant>
-  },
-): Promise<RemadeTable> {
-  const entry = manifest.tables[table.name]
-  if (entry === undefined) throw new RangeError(`no table "${table.name}"`)
-  const files = await filesBetween(project.processed, manifest, table.name, 0, manifest.batch)
-  const history = {
-    changes: await changesIn(project.processed, entry, files),
-    columns: table.columns.map(({ name }) => name),
-    key: table.key,
-    instants,
-  }
-  const rows = keepsVersions(table)
-    ? versionsOf(history)
-    : latestRows(history, table.kind === 'dimension')
-  return {
-    table,
-    rowsInLake: entry.rows,
-    rows: { chunks: (select) => engine.chunks(select(`(${rows})`, null)) },
-  }
-}
-
-async function instantsOf(
-  project: Project,
-  manifest: CommittedManifest,
-): Promise<ReadonlyMap<number, Instant>> {
-  const manifests = await batchManifests(project.processed, manifest, 0)
-  return new Map(manifests.map(({ batch, instant }) => [batch, instant]))
 }
 
 async function missingBatches(

@@ -9,6 +9,7 @@ import type { LedgerEntry, StarChanges } from '../warehouse/warehouse.ts'
 import type { Engine } from '../columns/engine.ts'
 import { batchMarks } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
+import { wholeStar } from './history.ts'
 import { firstOfGeneration, loadRestatement } from './load-restated.ts'
 import { entryOf, starOf, tableChanges } from './star.ts'
 
@@ -25,6 +26,11 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
   const newest = await project.processed.chain(project.name).newest()
   await refuseForeignLedger(project, newest, last)
   if (newest === null) return { batches: 0, tables: [], last }
+  if (last === null && (newest.batch > 1 || generationOf(newest) > 1)) {
+    const begun = await begin(project, newest, context)
+    // Another run loaded meanwhile.
+    return begun ?? load(project, context)
+  }
   const tables = new Map<string, WarehouseTableSummary>()
   let entry: LedgerEntry | null = last
   let batches = 0
@@ -63,6 +69,22 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
     engine.close()
   }
   return { batches, tables: [...tables.values()], last: entry }
+}
+
+/** An empty warehouse gets all batches at once; null when it is not empty any more. */
+async function begin(
+  project: Project,
+  newest: CommittedManifest,
+  context: Context,
+): Promise<Loaded | null> {
+  const engine = await project.engine(context.signal)
+  try {
+    const whole = await wholeStar(project, engine, { newest, star: starOf(newest) }, context)
+    const { status, tables } = await project.warehouse.begin(whole, context)
+    return status === 'stale' ? null : { batches: newest.batch, tables, last: whole.entry }
+  } finally {
+    engine.close()
+  }
 }
 
 interface Applied {

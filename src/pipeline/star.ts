@@ -43,7 +43,7 @@ export function starOfModels(models: readonly Model[]): StarTable[] {
 
 /** One batch's changes of a table; `rowsInLake` is as of `manifest`. */
 export async function tableChanges(
-  project: Project,
+  project: Pick<Project, 'processed'>,
   engine: Engine,
   of: {
     readonly newest: CommittedManifest
@@ -70,7 +70,7 @@ export async function tableChanges(
 }
 
 export function entryOf(
-  project: Project,
+  project: Pick<Project, 'name'>,
   manifest: CommittedManifest,
   context: Context,
 ): LedgerEntry {

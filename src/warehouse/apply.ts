@@ -144,12 +144,25 @@ export async function readLedger(
 ): Promise<LedgerState> {
   const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
   if ((found?.['oid'] ?? null) === null) return { exists: false, last: null, recorded: null }
+  if ((found?.['outdated'] ?? null) !== null) await bringUpToDate({ connection, ledger })
   const [last] = await connection.query('read the ledger', ledger.selectLast, [entry.pipeline])
   const [recorded] = await connection.query('read the ledger', ledger.selectBatch, [
     entry.pipeline,
     String(entry.batch),
   ])
   return { exists: true, last: parseEntry(last), recorded: parseEntry(recorded) }
+}
+
+/** A ledger of an earlier version gets the key of this one; another pipeline may do it at the same time. */
+async function bringUpToDate({
+  connection,
+  ledger,
+}: Pick<Site, 'connection' | 'ledger'>): Promise<void> {
+  await connection.query('wait for another loader', lockLedger)
+  const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
+  const key = found?.['outdated'] ?? null
+  if (key !== null)
+    await connection.query('give the ledger the key of this version', ledger.migrate(key))
 }
 
 /** Rows that no ledger knows of, or a ledger whose rows are gone: someone else's tables, or a dropped one. */
@@ -273,7 +286,7 @@ export function targetOf(
 export async function countTable(
   connection: Connection,
   schema: string,
-  { table, upserts, deletes, rowsInLake }: StarChanges,
+  { table, upserts, deletes, rowsInLake }: Omit<StarChanges, 'rows'>,
 ): Promise<WarehouseTableSummary> {
   const [row] = await connection.query(`count "${table.name}"`, countRows(schema, layoutOf(table)))
   const [current, total] = [Number(row?.['current']), Number(row?.['total'])]

@@ -15,13 +15,17 @@ export interface Ledger {
   readonly createSchema: string
   readonly create: string
   readonly comment: string
-  /** Parameter: the schema. */
+  /** Parameter: the schema. Yields `oid`, and as `outdated` the name of the key that an earlier version made. */
   readonly find: string
   /** Parameter: the pipeline. */
   readonly selectLast: string
   /** Parameters: the pipeline, the batch. */
   readonly selectBatch: string
   readonly insert: string
+  /** Parameter: a JSON array of entries; those that are there stay as they are. */
+  readonly insertMany: string
+  /** Gives an earlier version's ledger, whose key knew no generations, the key of this one. */
+  readonly migrate: (key: string) => string
 }
 
 const COLUMNS = `pipeline, chain, generation, batch, manifest, manifest_sha256, run,
@@ -50,13 +54,19 @@ export function ledgerIn(schema: string): Ledger {
     // Whether there is a ledger, as `oid`; asking for a table that is not there would break the
     // transaction. From the catalogue's own rows: `to_regclass` answers from a cache, which does not
     // know of a ledger that another loader created while we waited for its lock.
-    find: `select c.oid::text as oid
+    find: `select c.oid::text as oid, (select k.conname from pg_catalog.pg_constraint as k
+  where k.conrelid = c.oid and k.contype = 'p' and cardinality(k.conkey) = 2) as outdated
 from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = $1 and c.relname = '${LEDGER_TABLE}'`,
     selectLast: `select ${COLUMNS} from ${ledger} where pipeline = $1 order by generation desc, batch desc limit 1`,
     selectBatch: `select ${COLUMNS} from ${ledger} where pipeline = $1 and batch = $2::bigint order by generation desc limit 1`,
     insert: `insert into ${ledger} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
 values ($1, $2, $3::bigint, $4::bigint, $5, $6::timestamptz, $7, $8::jsonb, $9::integer)`,
+    insertMany: `insert into ${ledger} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
+select e->>0, e->>1, (e->>2)::bigint, (e->>3)::bigint, e->>4, (e->>5)::timestamptz, e->>6, (e->>7)::jsonb, (e->>8)::integer
+from pg_catalog.jsonb_array_elements($1::jsonb) as e on conflict (pipeline, generation, batch) do nothing`,
+    migrate: (key) =>
+      `alter table ${ledger} drop constraint ${quoteIdentifier(key)}, add primary key (pipeline, generation, batch)`,
   }
 }
 

@@ -25,7 +25,6 @@ import {
   upsertRows,
   type BatchStamp,
   type CarriedColumn,
-  type SelectRows,
   type Target,
 } from './merge.ts'
 import type { StarChanges } from './warehouse.ts'
@@ -70,11 +69,12 @@ export async function fillTable(load: TableLoad, context: Context): Promise<void
           { name: 'batch', duckdbType: 'BIGINT', postgresType: 'bigint' },
         ]
   const rows = await copyRows(
-    load,
+    connection,
     {
+      table: changes.table.name,
       into: quoteQualified(target.schema, changes.table.name),
       columns,
-      select: selectNewRows(target, stamp),
+      chunks: changes.rows.chunks(selectNewRows(target, stamp)),
     },
     context,
   )
@@ -111,29 +111,38 @@ async function fillStage(load: TableLoad, context: Context): Promise<void> {
     ...target.columns.map(binaryColumn),
   ]
   const rows = await copyRows(
-    load,
-    { into: target.stage, columns, select: selectChanges(target) },
+    connection,
+    {
+      table: changes.table.name,
+      into: target.stage,
+      columns,
+      chunks: changes.rows.chunks(selectChanges(target)),
+    },
     context,
   )
   requireCount(changes, rows, changes.upserts + changes.deletes)
   if (rows > FEW_ROWS) await connection.query('analyze a stage table', `analyze ${target.stage}`)
 }
 
-interface Copy {
+export interface RowsToCopy {
+  /** For messages and progress. */
+  readonly table: string
   readonly into: string
   readonly columns: readonly BinaryColumn[]
-  readonly select: SelectRows
+  readonly chunks: AsyncIterable<DuckDBDataChunk>
+  /** Every snapshot sees the rows once they are committed: for a table that this transaction made. */
+  readonly freeze?: boolean
 }
 
-async function copyRows(
-  { connection, changes }: TableLoad,
-  { into, columns, select }: Copy,
+/** Sends rows as they come; returns how many the server took. */
+export async function copyRows(
+  connection: Connection,
+  { table, into, columns, chunks, freeze }: RowsToCopy,
   context: Context,
 ): Promise<number> {
-  const table = changes.table.name
   const names = columns.map(({ name }) => quoteIdentifier(name)).join(', ')
   let rows = 0
-  const counted = countRows(changes.rows.chunks(select), (count) => {
+  const counted = countRows(chunks, (count) => {
     rows += count
   })
   const bytes = reportProgress(encodeBinary({ table, columns, chunks: counted }), (sent) => {
@@ -142,7 +151,7 @@ async function copyRows(
   })
   return connection.copyIn(
     `load "${table}"`,
-    `copy ${into} (${names}) from stdin (format binary)`,
+    `copy ${into} (${names}) from stdin (format binary${freeze === true ? ', freeze true' : ''})`,
     bytes,
   )
 }
@@ -185,6 +194,6 @@ function requireCount({ table }: StarChanges, sent: number, announced: number): 
   )
 }
 
-function binaryColumn({ name, duckdbType, sentAs }: CarriedColumn): BinaryColumn {
+export function binaryColumn({ name, duckdbType, sentAs }: CarriedColumn): BinaryColumn {
   return { name, duckdbType, postgresType: sentAs }
 }

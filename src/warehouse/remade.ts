@@ -2,16 +2,17 @@
  * The rows of a table whose history was made anew, inside the restatement's transaction: sent whole to
  * a stage table, and compared there with what is kept, so that only rows that differ are written.
  */
-import { encodeBinary } from '../vectors/copy-binary.ts'
 import type { BinaryColumn } from '../vectors/copy-encoders.ts'
 import { NUMBER_COLUMN, VERSION_COLUMNS } from '../star/versions.ts'
-import { quoteName } from '../columns/sql.ts'
+import { BATCH_COLUMN, quoteName } from '../columns/sql.ts'
 import type { Context } from '../events.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import type { Catalogue } from '../star/catalogue.ts'
 import { dependents, isNeeded } from '../star/dependents.ts'
 import { layoutOf, type Layout } from '../star/layout.ts'
+import type { Column } from '../types.ts'
 import type { Site } from './apply.ts'
+import { binaryColumn, copyRows } from './load.ts'
 import { carriedColumn, type CarriedColumn } from './merge.ts'
 import type { RemadeTable } from './warehouse.ts'
 
@@ -29,34 +30,53 @@ const SYSTEM: Readonly<Record<string, readonly [duckdb: string, postgres: string
   batch: ['BIGINT', 'bigint'],
 }
 
-/** Sends the whole history; `types` are the spellings of the star as the warehouse prints them. */
+interface SystemColumn extends BinaryColumn {
+  readonly name: (typeof VERSION_COLUMNS)[number]
+}
+
+/** Those of Tote's own columns that the rows of a table bring along, after its own. */
+export function systemColumns(layout: Layout): SystemColumn[] {
+  return VERSION_COLUMNS.filter((name) => layout.system.some((column) => column.name === name)).map(
+    (name) => {
+      const [duckdbType = '', postgresType = ''] = SYSTEM[name] ?? []
+      return { name, duckdbType, postgresType }
+    },
+  )
+}
+
+export interface RowsToStage {
+  readonly remade: RemadeTable
+  readonly index: number
+  /** A column's type in the warehouse, as `format_type` prints it. */
+  readonly keptAs: (column: Column) => string
+}
+
+/** Sends the whole history. */
 export async function stageRows(
-  { connection }: Site,
-  of: {
-    readonly remade: RemadeTable
-    readonly index: number
-    readonly types: ReadonlyMap<string, string | null>
-  },
+  { connection }: Pick<Site, 'connection'>,
+  { remade, index, keptAs }: RowsToStage,
   context: Context,
 ): Promise<Remade> {
-  const { table, rows } = of.remade
+  const { table, rows } = remade
   const layout = layoutOf(table)
-  const stage = `pg_temp.tote_remade_${of.index}`
-  const own = table.columns.map(({ name, type, carried }) =>
-    carriedColumn(name, carried, of.types.get(type) ?? type),
+  const stage = `pg_temp.tote_remade_${index}`
+  const own = table.columns.map((column) =>
+    carriedColumn(column.name, column.carried, keptAs(column)),
   )
-  const system = VERSION_COLUMNS.filter((name) =>
-    layout.system.some((column) => column.name === name),
-  )
+  const system = systemColumns(layout)
+  const key = own.filter(({ name }) => table.key.includes(name))
+  // 1.0 and 1.00 are two texts in the lake, and one key here.
+  const respelt =
+    table.kind === 'dimension' &&
+    layout.recordId === null &&
+    key.some(({ castTo }) => castTo !== null)
   const columns: BinaryColumn[] = [
     ...(layout.recordId === null
       ? []
       : [{ name: NUMBER_COLUMN, duckdbType: 'BIGINT', postgresType: 'bigint' }]),
-    ...own.map(({ name, duckdbType, sentAs }) => ({ name, duckdbType, postgresType: sentAs })),
-    ...system.map((name) => {
-      const [duckdbType = '', postgresType = ''] = SYSTEM[name] ?? []
-      return { name, duckdbType, postgresType }
-    }),
+    ...own.map(binaryColumn),
+    ...system,
+    ...(respelt ? [{ name: BATCH_COLUMN, duckdbType: 'BIGINT', postgresType: 'bigint' }] : []),
   ]
   await connection.query(
     'create a stage table',
@@ -64,21 +84,20 @@ export async function stageRows(
       .map(({ name, postgresType }) => `${quoteIdentifier(name)} ${postgresType}`)
       .join(', ')}) on commit drop`,
   )
-  const list = columns.map(({ name }) => name)
-  await connection.copyIn(
-    `load "${table.name}"`,
-    `copy ${stage} (${list.map(quoteIdentifier).join(', ')}) from stdin (format binary)`,
-    progress(
-      encodeBinary({
-        table: table.name,
-        columns,
-        chunks: rows.chunks(
-          (relation) => `select ${list.map(quoteName).join(', ')} from ${relation}`,
-        ),
-      }),
-      () => context.signal.throwIfAborted(),
-    ),
-  )
+  const list = columns.map(({ name }) => quoteName(name)).join(', ')
+  const chunks = rows.chunks((relation) => `select ${list} from ${relation}`)
+  await copyRows(connection, { table: table.name, into: stage, columns, chunks }, context)
+  if (respelt) {
+    const same = key.map(
+      (column) =>
+        `o.${quoteIdentifier(column.name)}::${column.castTo ?? column.sentAs} = ${valueOf(column)}`,
+    )
+    const batch = quoteIdentifier(BATCH_COLUMN)
+    await connection.query(
+      `load "${table.name}"`,
+      `delete from ${stage} as s using ${stage} as o where ${same.join(' and ')} and o.${batch} > s.${batch}`,
+    )
+  }
   await connection.query('analyze a stage table', `analyze ${stage}`)
   const staged = (name: string): string => `s.${quoteIdentifier(name)}`
   return {
@@ -89,7 +108,7 @@ export async function stageRows(
         ? []
         : [{ name: layout.recordId.name, value: staged(NUMBER_COLUMN) }]),
       ...own.map((column) => ({ name: column.name, value: valueOf(column) })),
-      ...system.map((name) => ({ name, value: staged(name) })),
+      ...system.map(({ name }) => ({ name, value: staged(name) })),
     ],
   }
 }
@@ -172,14 +191,4 @@ function asKept({ layout, values }: Remade, kept: Catalogue): string {
 
 function valueOf({ name, castTo }: CarriedColumn): string {
   return `s.${quoteIdentifier(name)}${castTo === null ? '' : `::${castTo}`}`
-}
-
-async function* progress(
-  buffers: AsyncIterable<Uint8Array>,
-  each: () => void,
-): AsyncIterable<Uint8Array> {
-  for await (const buffer of buffers) {
-    each()
-    yield buffer
-  }
 }

@@ -79,7 +79,14 @@ export async function applyRestatement(
   )
   const staged = new Map<string, Remade>()
   for (const [index, remade] of restatement.remade.entries())
-    staged.set(remade.table.name, await stageRows(site, { remade, index, types }, context))
+    staged.set(
+      remade.table.name,
+      await stageRows(
+        site,
+        { remade, index, keptAs: ({ type }) => types.get(type) ?? type },
+        context,
+      ),
+    )
   const altered = await alterStar(site, { star, live: restatement.live, types })
   const first = ledger.last === null
   const { rights, plans, empty } = await site.survey(star, 'all')

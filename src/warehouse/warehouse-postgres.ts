@@ -20,6 +20,7 @@ import {
 } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { Warehouse } from './warehouse.ts'
+import { beginStar } from './whole.ts'
 
 export interface PostgresWarehouseOptions {
   /** The URL, or how to get it when a connection is first needed (an embedded server starts then). */
@@ -96,6 +97,7 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
       }),
     restate: async (restatement, context) =>
       use(async (site) => applyRestatement(site, restatement, context)),
+    begin: async (whole, context) => use(async (site) => beginStar(site, whole, context)),
     apply: async (batch, context) => use(async (site) => applyBatch(site, batch, context)),
     probe: async () =>
       use(async ({ connection }) => {

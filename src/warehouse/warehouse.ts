@@ -40,7 +40,8 @@ export interface RemadeTable {
   readonly rowsInLake: number
   /**
    * All the rows that the warehouse is to hold. Facts: `_tote_number`, the columns, `valid_from`,
-   * `valid_to`, `is_deleted`, `batch`; dimensions: the columns, `is_deleted`; tables: the columns.
+   * `valid_to`, `is_deleted`, `batch`; dimensions: the columns, `is_deleted`, and as `_tote_batch` a number by
+   * which the newest of several spellings of one key is known; tables: the columns.
    */
   readonly rows: RowReader
 }
@@ -61,6 +62,15 @@ export interface StarRestatement {
   }[]
 }
 
+/** A star with its whole history. */
+export interface WholeStar {
+  /** Where the ledger will stand. */
+  readonly entry: LedgerEntry
+  /** One for every batch, and for every generation's beginning, oldest first; `entry` is the last. */
+  readonly entries: readonly LedgerEntry[]
+  readonly tables: readonly RemadeTable[]
+}
+
 export interface Warehouse {
   /** The ledger's last entry for a pipeline, or null when it has none (or there is no ledger yet). */
   last(pipeline: string): Promise<LedgerEntry | null>
@@ -78,6 +88,14 @@ export interface Warehouse {
     batch: StarBatch,
     context: Context,
   ): Promise<{ status: 'applied' | 'already'; tables: readonly WarehouseTableSummary[] }>
+  /**
+   * One transaction into an empty warehouse: what applying every batch, one after the other, would have
+   * come to. `stale` when the ledger has an entry by now.
+   */
+  begin(
+    whole: WholeStar,
+    context: Context,
+  ): Promise<{ status: 'applied' | 'stale'; tables: readonly WarehouseTableSummary[] }>
   /**
    * One transaction, as `apply`: alters tables whose models were edited, gives them their new history,
    * and keeps what hangs on them. `stale` when the ledger is not at `after` any more.

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { SelectRows } from '../../src/warehouse/merge.ts'
 import type { Warehouse } from '../../src/warehouse/warehouse.ts'
 import { openPostgresWarehouse } from '../../src/warehouse/warehouse-postgres.ts'
+import { withPassword } from '../support/project.ts'
 import { testServer, type TestDatabase } from '../support/postgres.ts'
 import {
   columns,
@@ -395,6 +396,31 @@ describe('later batches', () => {
 })
 
 describe('exactly once', () => {
+  test('the ledger of an earlier version gets the key of this one; who may not do that is told', async () => {
+    await warehouse.apply(await lake.batch(first), testContext())
+    const older =
+      'alter table tote.ledger drop constraint ledger_pkey, add primary key (pipeline, batch)'
+    await database.query(`${older}; create role older_loader login password 'x';
+      grant usage, create on schema public, tote to older_loader;
+      grant all on all tables in schema public, tote to older_loader`)
+    try {
+      const other = await open(withPassword(database.roleUrl('older_loader'), 'x'))
+      const second = { stock: { upserts: [["'A1'", '6']] } }
+      await expect(other.apply(await lake.batch(second), testContext())).rejects.toThrow(
+        'give the ledger the key of this version',
+      )
+      expect((await warehouse.last('star'))?.batch).toBe(1)
+      await warehouse.apply(await lake.batch(second, { batch: 2 }), testContext())
+      expect(
+        await database.query(
+          "select pg_get_constraintdef(oid) as key from pg_constraint where conrelid = 'tote.ledger'::regclass and contype = 'p'",
+        ),
+      ).toEqual([{ key: 'PRIMARY KEY (pipeline, generation, batch)' }])
+    } finally {
+      await database.query('drop owned by older_loader; drop role older_loader')
+    }
+  })
+
   test('P4: the same batch applied again is recognised and changes nothing', async () => {
     await warehouse.apply(await lake.batch(first), testContext())
     const again = await warehouse.apply(

@@ -1,0 +1,192 @@
+/**
+ * A whole star at once, its history included: the rows that batch after batch would have come to, into
+ * an empty warehouse, as one transaction (P4, P5). Tables that are made here get their keys after their rows.
+ */
+import type { Context, WarehouseTableSummary } from '../events.ts'
+import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import { quoteName } from '../columns/sql.ts'
+import { readCatalogue, type Catalogue } from '../star/catalogue.ts'
+import { loadOrder } from '../star/layout.ts'
+import { grantReaders, requireRights } from '../star/rights.ts'
+import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
+import { NUMBER_COLUMN } from '../star/versions.ts'
+import type { BinaryColumn } from '../vectors/copy-encoders.ts'
+import {
+  countTable,
+  createLedgerTable,
+  finishTables,
+  prepareTable,
+  readLedger,
+  targetOf,
+  type Applied,
+  type Run,
+  type Site,
+} from './apply.ts'
+import { entryValues, refuseRows } from './ledger.ts'
+import { binaryColumn, copyRows } from './load.ts'
+import { putRows, stageRows, systemColumns } from './remade.ts'
+import { beginLoading, lockPipeline } from './session.ts'
+import type { RemadeTable, WholeStar } from './warehouse.ts'
+
+/** `stale` when the ledger has an entry by now: then what is to be done is another thing. */
+export async function beginStar(
+  site: Site,
+  whole: WholeStar,
+  context: Context,
+): Promise<Omit<Applied, 'status'> & { readonly status: 'applied' | 'stale' }> {
+  const { connection, schema } = site
+  const { entry } = whole
+  await connection.query('begin', beginLoading('read write'))
+  await connection.query(
+    `wait for another loader of "${entry.pipeline}"`,
+    lockPipeline(entry.pipeline, site.ledger.schema),
+  )
+  const ledger = await readLedger(site, entry)
+  if (ledger.last !== null) {
+    await connection.query('roll back', 'rollback')
+    return { status: 'stale', tables: [] }
+  }
+  const star = loadOrder(whole.tables.map(({ table }) => table))
+  const { rights, plans, empty } = await site.survey(star, 'all')
+  requireRights(rights, needsOf(schema, plans), connection.peer.address)
+  for (const { layout, action } of plans)
+    if (action !== 'create' && !empty.has(layout.table.name))
+      refuseRows(entry, layout.table.name, 'rows without a ledger')
+  const run = runIn(site, context)
+  if (!ledger.exists) await createLedgerTable(site, rights)
+  if (!rights.schemaExists)
+    await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
+  const built = await buildStar(site, { plans, whole }, context)
+  await grantReaders(connection, {
+    schema,
+    ledger: site.ledger.schema,
+    readers: site.readers,
+    relations: relationNames(star),
+  })
+  await recordAll(site, whole, built.tables)
+  context.signal.throwIfAborted()
+  await connection.query('commit', 'commit')
+  sayLoaded(whole, built, context)
+  return { status: 'applied', tables: built.tables }
+}
+
+function runIn({ connection }: Pick<Site, 'connection'>, { signal }: Context): Run {
+  return async (doing, text) => {
+    signal.throwIfAborted()
+    if (text !== undefined) await connection.query(doing, text)
+  }
+}
+
+interface Built {
+  readonly tables: readonly WarehouseTableSummary[]
+  /** Of each table. */
+  readonly ms: readonly number[]
+}
+
+/** Makes the tables, fills them, gives them their keys and counts them. `freeze`: older snapshots will see them, too. */
+async function buildStar(
+  site: Site,
+  of: {
+    readonly plans: readonly TablePlan[]
+    readonly whole: WholeStar
+    readonly freeze?: boolean
+  },
+  context: Context,
+): Promise<Built> {
+  const { connection, schema } = site
+  const { plans, whole, freeze = false } = of
+  const run = runIn(site, context)
+  const star = plans.map(({ layout }) => layout.table)
+  for (const plan of plans) await prepareTable(site, plan, run)
+  const kept = await readCatalogue(connection, schema, relationNames(star))
+  const rows: number[] = []
+  const ms: number[] = []
+  for (const [index, plan] of plans.entries()) {
+    const started = performance.now()
+    const remade = whole.tables.find(({ table }) => table.name === plan.layout.table.name)
+    if (remade === undefined) throw new RangeError(`no rows for "${plan.layout.table.name}"`)
+    const created = plan.action === 'create'
+    rows.push(
+      await fillWhole(site, { remade, plan, kept, index, freeze: freeze && created }, context),
+    )
+    ms.push(performance.now() - started)
+  }
+  await finishTables(site, { plans, star, run })
+  const tables: WarehouseTableSummary[] = []
+  for (const [index, { layout }] of plans.entries()) {
+    const remade = whole.tables.find(({ table }) => table.name === layout.table.name)
+    const rowsInLake = remade?.rowsInLake ?? 0
+    const counted = { table: layout.table, upserts: rows[index] ?? 0, deletes: 0, rowsInLake }
+    tables.push(await countTable(connection, schema, counted))
+  }
+  return { tables, ms }
+}
+
+interface TableToFill {
+  readonly remade: RemadeTable
+  readonly plan: TablePlan
+  readonly kept: Catalogue
+  readonly index: number
+  readonly freeze: boolean
+}
+
+/** Straight into the table; by way of a stage where values must be cast. Returns how many rows that were. */
+async function fillWhole(
+  site: Site,
+  { remade, plan, kept, index, freeze }: TableToFill,
+  context: Context,
+): Promise<number> {
+  const { connection, schema } = site
+  const { layout } = plan
+  const { name } = layout.table
+  const target = targetOf(schema, { plan, kept, index })
+  if (target.columns.some(({ castTo }) => castTo !== null)) {
+    const types = new Map(kept.get(name)?.columns.map((column) => [column.name, column.type]))
+    const keptAs = (column: { name: string; type: string }): string =>
+      types.get(column.name) ?? column.type
+    const staged = await stageRows(
+      site,
+      { remade: { ...remade, table: layout.table }, index, keptAs },
+      context,
+    )
+    return putRows(site, staged, { kept, empty: true })
+  }
+  const { recordId } = layout
+  const own = [...target.columns.map(binaryColumn), ...systemColumns(layout)]
+  const list = own.map((column) => quoteName(column.name))
+  if (recordId !== null) list.unshift(`cast(${quoteName(NUMBER_COLUMN)} as ${target.recordIdType})`)
+  const columns: readonly BinaryColumn[] =
+    recordId === null
+      ? own
+      : [
+          {
+            name: recordId.name,
+            duckdbType: target.recordIdType.toUpperCase(),
+            postgresType: target.recordIdType,
+          },
+          ...own,
+        ]
+  const chunks = remade.rows.chunks((relation) => `select ${list.join(', ')} from ${relation}`)
+  const into = quoteQualified(schema, name)
+  return copyRows(connection, { table: name, into, columns, chunks, freeze }, context)
+}
+
+/** The ledger's rows of every batch; those that it has already stay. The last one tells the counts. */
+async function recordAll(
+  { connection, ledger }: Site,
+  { entries, entry }: WholeStar,
+  tables: readonly WarehouseTableSummary[],
+): Promise<void> {
+  const rows = entries.map((one) => entryValues(one, one.manifest === entry.manifest ? tables : []))
+  await connection.query('write the ledger', ledger.insertMany, [JSON.stringify(rows)])
+}
+
+function sayLoaded({ entry }: WholeStar, { tables, ms }: Built, context: Context): void {
+  for (const [index, summary] of tables.entries())
+    context.emit({
+      type: 'table.loaded',
+      batch: entry.batch,
+      ms: Math.round(ms[index] ?? 0),
+      ...summary,
+    })
+}

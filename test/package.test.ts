@@ -127,34 +127,40 @@ describe('the packed package', () => {
     ])
     expect(stdout).toContain(manifest.version)
   })
-  test('types the programs of docs/api.md in a strict project of its own', async () => {
-    const consumer = path.join(folder, 'consumer')
-    mkdirSync(path.join(consumer, 'node_modules/@types'), { recursive: true })
-    symlinkSync(path.join(folder, 'package'), path.join(consumer, 'node_modules/totedata'))
-    symlinkSync(
-      path.join(root, 'node_modules/@types/node'),
-      path.join(consumer, 'node_modules/@types/node'),
-    )
-    const programs = [
-      ...readFileSync(path.join(root, 'docs/api.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm),
-    ].map((match) => match[1] ?? '')
-    expect(programs.length).toBeGreaterThan(1)
-    const names = programs.map((_, index) => `program-${index}.ts`)
-    for (const [index, name] of names.entries())
-      writeFileSync(path.join(consumer, name), programs[index] ?? '')
-    writeFileSync(path.join(consumer, 'package.json'), '{ "type": "module" }')
-    const strict = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023']
-    const compile = async (name: string): Promise<unknown> =>
-      run(process.execPath, [tsc, ...strict, '--types', 'node', name], { cwd: consumer })
-    for (const name of names) await compile(name)
-    writeFileSync(
-      path.join(consumer, 'wrong.ts'),
-      "import { openProject } from 'totedata'\nawait openProject({ cwd: 1 })\n",
-    )
-    await expect(compile('wrong.ts')).rejects.toMatchObject({
-      stdout: expect.stringContaining("'number' is not assignable to type 'string'") as string,
-    })
-  })
+  test(
+    'types the programs of docs/api.md in a strict project of its own',
+    { timeout: 180_000 },
+    async () => {
+      const consumer = path.join(folder, 'consumer')
+      mkdirSync(path.join(consumer, 'node_modules/@types'), { recursive: true })
+      symlinkSync(path.join(folder, 'package'), path.join(consumer, 'node_modules/totedata'))
+      symlinkSync(
+        path.join(root, 'node_modules/@types/node'),
+        path.join(consumer, 'node_modules/@types/node'),
+      )
+      const programs = [
+        ...readFileSync(path.join(root, 'docs/api.md'), 'utf8').matchAll(
+          /^```ts\n([\s\S]*?)^```/gm,
+        ),
+      ].map((match) => match[1] ?? '')
+      expect(programs.length).toBeGreaterThan(1)
+      const names = programs.map((_, index) => `program-${index}.ts`)
+      for (const [index, name] of names.entries())
+        writeFileSync(path.join(consumer, name), programs[index] ?? '')
+      writeFileSync(path.join(consumer, 'package.json'), '{ "type": "module" }')
+      const strict = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023']
+      const compile = async (name: string): Promise<unknown> =>
+        run(process.execPath, [tsc, ...strict, '--types', 'node', name], { cwd: consumer })
+      for (const name of names) await compile(name)
+      writeFileSync(
+        path.join(consumer, 'wrong.ts'),
+        "import { openProject } from 'totedata'\nawait openProject({ cwd: 1 })\n",
+      )
+      await expect(compile('wrong.ts')).rejects.toMatchObject({
+        stdout: expect.stringContaining("'number' is not assignable to type 'string'") as string,
+      })
+    },
+  )
 })
 
 /** A registry that lags behind leaves platforms out of a lockfile, and `npm ci` then fails elsewhere. */

@@ -24,7 +24,7 @@ export function writeParquet({ relation, columns, key, batch, path }: FileToWrit
   return (
     `copy (select ${quoteName(OP_COLUMN)}, ${batchOf(batch)}, ${names} from ${relation}` +
     `${order}) to ${quoteText(path)}` +
-    ` (format parquet, compression zstd, field_ids {${ids}})`
+    ` (format parquet, compression zstd, compression_level 1, field_ids {${ids}})`
   )
 }
 

@@ -40,8 +40,19 @@ export interface Pieces extends PieceGroup {
   readonly digest: string
 }
 
+/** Whole rows that lie one after another, line ends included. */
+export interface CsvRows {
+  /** The giver's: they are copied before `many` returns. */
+  readonly bytes: Buffer
+  readonly count: number
+  /** Bytes of the longest. */
+  readonly longest: number
+}
+
 export interface PieceWriter {
   row(csv: Buffer): void
+  /** The same for rows that have come together. */
+  many(rows: CsvRows): void
   ready(): Promise<void> | undefined
   readonly rows: number
   readonly bytes: number
@@ -86,12 +97,24 @@ export function openPieceWriter(
   let inBlock = { used: 0, rows: 0, longestRow: 0 }
   let heldBytes = 0
   let group = noFiles()
-  let count = 0
+  let files = 0
   let file: { readonly handle: FileHandle; bytes: number } | undefined
   let writing: Promise<void> | undefined
   let taking: Promise<void> | undefined
   let failure: unknown
 
+  const many = ({ bytes, count, longest }: CsvRows): void => {
+    total.rows += count
+    total.bytes += bytes.length
+    if (bytes.length > block.length - inBlock.used) {
+      seal()
+      block = Buffer.allocUnsafe(Math.max(blockBytes, bytes.length))
+      blockBytes = Math.min(2 * blockBytes, BLOCK_BYTES)
+    }
+    inBlock.used += bytes.copy(block, inBlock.used)
+    inBlock.rows += count
+    inBlock.longestRow = Math.max(inBlock.longestRow, longest)
+  }
   const seal = (): void => {
     if (inBlock.used === 0) return
     const buffer = block.subarray(0, inBlock.used)
@@ -116,7 +139,7 @@ export function openPieceWriter(
     const buffers = taken.map(({ buffer }) => buffer)
     if (file === undefined) {
       await mkdir(folder, { recursive: true })
-      const path = join(folder, `${name}-${count++}.csv`)
+      const path = join(folder, `${name}-${files++}.csv`)
       group.paths.push(path)
       file = { handle: await open(path, 'w'), bytes: 0 }
       // DuckDB takes a byte order mark at the beginning for its own, also when it is a value's.
@@ -174,18 +197,8 @@ export function openPieceWriter(
     get bytes() {
       return total.bytes
     },
-    row: (csv) => {
-      total.rows += 1
-      total.bytes += csv.length
-      if (csv.length > block.length - inBlock.used) {
-        seal()
-        block = Buffer.allocUnsafe(Math.max(blockBytes, csv.length))
-        blockBytes = Math.min(2 * blockBytes, BLOCK_BYTES)
-      }
-      inBlock.used += csv.copy(block, inBlock.used)
-      inBlock.rows += 1
-      if (csv.length > inBlock.longestRow) inBlock.longestRow = csv.length
-    },
+    row: (csv) => many({ bytes: csv, count: 1, longest: csv.length }),
+    many,
     ready: () => {
       if (failure !== undefined) return Promise.reject(failure as Error)
       if (heldBytes < SPILL_BYTES) return undefined

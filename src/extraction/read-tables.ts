@@ -253,7 +253,11 @@ async function readPart(
       {
         row: (csv) => {
           writer.row(csv)
-          progress.row(csv.length)
+          progress.passed(1, csv.length)
+        },
+        many: (rows) => {
+          writer.many(rows)
+          progress.passed(rows.count, rows.bytes.length)
         },
         ready: () => writer.ready(),
       },
@@ -269,7 +273,7 @@ async function readPart(
 }
 
 interface Progress {
-  row(bytes: number): void
+  passed(rows: number, bytes: number): void
   /** Rows that an earlier run has brought. */
   resumed(rows: number): void
 }
@@ -289,10 +293,11 @@ function announcer(table: SourceTable, context: Context): Progress {
       ...expected,
     })
   return {
-    row: (more) => {
-      rows += 1
-      bytes += more
-      if (rows % PROGRESS_ROWS === 0) emit()
+    passed: (moreRows, moreBytes) => {
+      const told = Math.floor(rows / PROGRESS_ROWS)
+      rows += moreRows
+      bytes += moreBytes
+      if (Math.floor(rows / PROGRESS_ROWS) > told) emit()
     },
     resumed: (more) => {
       rows += more

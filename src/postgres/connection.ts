@@ -5,10 +5,11 @@
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import type { Client, ClientConfig, QueryConfig } from 'pg'
-import { CallerFailure, copyIn, copyOut, type CopySink, type RowLimit } from './copy.ts'
 import { ToteError } from '../errors.ts'
 import { formatAddress, parseAddress, type Address } from './address.ts'
 import { translateFailure, type Peer, type Side } from './failure.ts'
+import { CallerFailure, copyIn, copyOut, type CopySink, type RowLimit } from '../wire/copy.ts'
+import { cutMessages, openReadingSocket } from '../wire/messages.ts'
 
 export type TextRow = Readonly<Record<string, string | null>>
 
@@ -55,6 +56,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const client = new pg.Client(
     await clientConfig(address, where, options.connectTimeoutMs ?? 10_000),
   )
+  const cutter = cutMessages(client)
   let lost: unknown
   // Without a listener a lost connection would end the process.
   client.on('error', (error) => {
@@ -95,7 +97,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       }),
     read: async (doing, text, limit) => attempt(doing, async () => readTable(client, text, limit)),
     copyOut: async (doing, text, sink, limit) =>
-      attempt(doing, async () => copyOut(client, text, sink, limit)),
+      attempt(doing, async () => copyOut(client, cutter, { text, sink, limit })),
     copyIn: async (doing, text, chunks) => attempt(doing, async () => copyIn(client, text, chunks)),
     close: async () => {
       closed ??= (async () => {
@@ -217,6 +219,8 @@ async function clientConfig(
     // undefined would make the driver read PGPASSWORD or ~/.pgpass for another server than the URL names.
     password: address.password ?? '',
     ssl,
+    // TLS reads what is below it by itself.
+    ...(ssl === false ? { stream: openReadingSocket } : {}),
     application_name: 'tote',
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,

@@ -2,6 +2,7 @@
  * The seam to operational data: what a batch sees, at one instant (P1). A source offers reads;
  * which of them a table needs, and what changed, the lake decides.
  */
+import type { CsvRows } from '../columns/pieces.ts'
 import type { Context } from '../events.ts'
 import type { Instant, Json } from '../types.ts'
 
@@ -69,6 +70,8 @@ export type SourceIdentity = Readonly<Record<string, Json>>
 /** Receives a table's rows as CSV as PostgreSQL's COPY writes it, one whole row a call, line end included. */
 export interface RowSink {
   row(csv: Buffer): void
+  /** The same for rows that have come together; `row` is called for each when not given. */
+  many?(rows: CsvRows): void
   /** Resolves when more rows may come; undefined when they may at once. */
   ready(): Promise<void> | undefined
 }

@@ -12,7 +12,7 @@ type Check = (files: readonly SourceFile[]) => string[]
 const layers: readonly (readonly string[])[] = [
   ['types.ts', 'errors.ts', 'events.ts'],
   ['secrets'],
-  ['config'],
+  ['config', 'wire'],
   ['storage', 'postgres', 'columns', 'vectors', 'pace'],
   ['embedded', 'syntax', 'star'],
   ['sources', 'lake', 'models', 'warehouse', 'observability', 'orchestrator'],

@@ -1,12 +1,15 @@
 /**
- * COPY over the driver's own protocol messages. Out: one CopyData message is one row, so whoever
- * receives them sees row ends without parsing. In: chunks go out as fast as the socket drains.
+ * COPY beside the driver. Out: one CopyData message is one row, so whoever receives them sees row ends
+ * without parsing. In: chunks go out as fast as the socket drains.
  */
 import type { Client } from 'pg'
+import type { CopiedRows, MessageCutter } from './messages.ts'
 
 export interface CopySink {
   /** One whole row, line end included. The buffer is the socket's: use it before the next call, or copy it. */
   row(row: Buffer): void
+  /** All rows that have come together; `row` is called for each when not given. */
+  many?(rows: CopiedRows): void
   /** Resolves when more rows may come; undefined when they may at once. */
   ready(): Promise<void> | undefined
 }
@@ -22,8 +25,6 @@ interface Socket {
   readonly writableNeedDrain: boolean
   readonly destroyed: boolean
   destroy(): void
-  on(event: 'data', listener: (chunk: Uint8Array) => void): void
-  off(event: 'data', listener: (chunk: Uint8Array) => void): void
   once(event: 'drain' | 'close' | 'error', listener: () => void): void
   off(event: 'drain' | 'close' | 'error', listener: () => void): void
 }
@@ -38,88 +39,100 @@ interface ProtocolConnection {
   sync(): void
 }
 
-/** How long a row may be: the driver keeps a row until it is whole, so it must be stopped before. */
+/** How long a row may be: a row is kept until it is whole, so a longer one must be stopped when it begins. */
 export interface RowLimit {
   readonly bytes: number
   /** What a longer one is thrown as; the connection is gone then. */
   readonly error: () => Error
 }
 
-/** What may arrive beside a row: the ends of its neighbours in the socket's chunks. */
-const BESIDE_BYTES = 1 << 20
+export interface CopyOutOptions {
+  readonly text: string
+  readonly sink: CopySink
+  readonly limit?: RowLimit | undefined
+}
 
 /** Runs `copy … to stdout` and returns the row count of the server's command tag. */
 export async function copyOut(
   client: Client,
-  text: string,
-  sink: CopySink,
-  limit?: RowLimit,
+  cutter: MessageCutter,
+  { text, sink, limit }: CopyOutOptions,
 ): Promise<number> {
   return new Promise<number>((resolve, reject) => {
     let rows = 0
     let received = 0
     let failure: unknown
     let waiting: Promise<void> | undefined
-    let unfinished = 0
     let socket: Socket | undefined
-    const giveUp = (): void => {
-      failure ??= limit?.error()
-      socket?.destroy()
+    const wait = (until: Promise<void>): void => {
+      socket?.pause()
+      waiting = until
+        .catch((error: unknown) => {
+          failure ??= error
+        })
+        .finally(() => {
+          waiting = undefined
+          socket?.resume()
+        })
     }
-    const watch = (chunk: Uint8Array): void => {
-      unfinished += chunk.length
-      if (limit !== undefined && unfinished > limit.bytes + BESIDE_BYTES) giveUp()
+    const take = (taken: CopiedRows): void => {
+      received += taken.count
+      if (failure !== undefined) return
+      try {
+        giveRows(sink, taken)
+        const until = waiting === undefined ? sink.ready() : undefined
+        if (until !== undefined) wait(until)
+      } catch (error) {
+        failure ??= error
+      }
+    }
+    const begin = (bytes: number): boolean => {
+      if (limit === undefined || bytes <= limit.bytes) return true
+      failure ??= limit.error()
+      socket?.destroy()
+      return false
+    }
+    const settle = (): void => {
+      if (failure !== undefined) reject(callerFailure(failure))
+      // A tag that disagrees with what arrived would be a truncated stream taken for a whole one.
+      else if (rows !== received)
+        reject(new Error(`COPY sent ${received} rows and announced ${rows}`))
+      else resolve(rows)
     }
     submit(client, {
       submit: (connection) => {
         socket = connection.stream
-        if (limit !== undefined) socket.on('data', watch)
+        cutter.taker = { begin, rows: take }
         connection.query(text)
-      },
-      handleCopyData: (message, connection) => {
-        received += 1
-        unfinished = 0
-        if (failure !== undefined) return
-        if (limit !== undefined && message.chunk.length > limit.bytes) {
-          giveUp()
-          return
-        }
-        try {
-          sink.row(message.chunk)
-          const wait = waiting === undefined ? sink.ready() : undefined
-          if (wait === undefined) return
-          connection.stream.pause()
-          waiting = wait
-            .catch((error: unknown) => {
-              failure ??= error
-            })
-            .finally(() => {
-              waiting = undefined
-              connection.stream.resume()
-            })
-        } catch (error) {
-          failure ??= error
-        }
       },
       handleCommandComplete: (message) => {
         rows = rowsOf(message.text)
       },
-      handleError: (error) => reject(failure === undefined ? error : callerFailure(failure)),
+      handleError: (error) => {
+        cutter.taker = null
+        reject(failure === undefined ? error : callerFailure(failure))
+      },
       handleReadyForQuery: () => {
-        socket?.off('data', watch)
-        const settle = (): void => {
-          if (failure !== undefined) reject(callerFailure(failure))
-          // A tag that disagrees with what arrived would be a truncated stream taken for a whole one.
-          else if (rows !== received)
-            reject(new Error(`COPY sent ${received} rows and announced ${rows}`))
-          else resolve(rows)
-        }
+        cutter.taker = null
         // The last rows may have arrived together while the sink was still busy, and it may yet fail.
         if (waiting === undefined) settle()
         else void waiting.then(settle)
       },
     })
   })
+}
+
+function giveRows(sink: CopySink, taken: CopiedRows): void {
+  if (sink.many !== undefined) {
+    sink.many(taken)
+    return
+  }
+  let from = 0
+  for (let index = 0; index < taken.count; index++) {
+    const to = taken.ends[index] as number
+    sink.row(taken.bytes.subarray(from, to))
+    from = to
+  }
 }
 
 /** Runs `copy … from stdin` and returns the row count of the server's command tag. */
@@ -182,7 +195,6 @@ async function drained(stream: Socket): Promise<void> {
 interface ProtocolQuery {
   submit(connection: ProtocolConnection): void
   handleCopyInResponse?(connection: ProtocolConnection): void
-  handleCopyData?(message: { chunk: Buffer }, connection: ProtocolConnection): void
   handleCommandComplete(message: { text: string }): void
   handleError(error: Error): void
   handleReadyForQuery(): void
@@ -193,6 +205,8 @@ function submit(client: Client, query: ProtocolQuery): void {
     handleRowDescription: () => undefined,
     handleDataRow: () => undefined,
     handleEmptyQuery: () => undefined,
+    // Of rows that nobody takes any more.
+    handleCopyData: () => undefined,
   }
   client.query({ ...unused, ...query } as unknown as Parameters<Client['query']>[0] & {
     submit: never

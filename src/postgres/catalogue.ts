@@ -201,6 +201,8 @@ export async function readLogPosition(connection: Connection): Promise<LogPositi
          case when not pg_is_in_recovery()
            then ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int::text end as timeline`,
     )
+    // A snapshot cannot be shared from inside a savepoint.
+    await connection.query(doing, 'release savepoint tote_log')
     return {
       started: row?.['started'] ?? '',
       lsn: row?.['lsn'] ?? null,
@@ -210,7 +212,10 @@ export async function readLogPosition(connection: Connection): Promise<LogPositi
     // Not supported, not there, not allowed.
     const sqlstate = error instanceof ToteError ? error.facts.sqlstate : undefined
     if (sqlstate === undefined || !/^(0A|42|55000)/.test(sqlstate)) throw error
-    const [row] = await connection.query(doing, `rollback to savepoint tote_log; select ${started}`)
+    const [row] = await connection.query(
+      doing,
+      `rollback to savepoint tote_log; release savepoint tote_log; select ${started}`,
+    )
     return { started: row?.['started'] ?? '', lsn: null, timeline: null }
   }
 }

@@ -61,6 +61,11 @@ export interface RunSummary {
   readonly project: string
   /** When one was chosen. */
   readonly environment?: string
+  /**
+   * Nothing was written: counts and batches of the lake are those that a run would come to, and this is how many
+   * batches it would load; null where that was not asked.
+   */
+  readonly dryRun?: { readonly batchesToLoad: number | null }
   readonly outcome: 'succeeded' | 'nothing to do' | 'failed' | 'cancelled'
   readonly startedAt: string
   readonly ms: number

@@ -108,7 +108,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
             run: id,
             signal: signalOf(settings),
             now: clock.now,
-            readers: [history, reader],
+            readers: settings.dryRun === true ? [reader] : [history, reader],
           }),
         ),
       ),

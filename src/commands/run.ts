@@ -23,6 +23,10 @@ export interface RunFlags {
   readonly acceptShrink?: readonly string[]
   readonly acceptSource?: boolean
   readonly forward?: readonly string[]
+  readonly dryRun?: boolean
+  readonly select?: readonly string[]
+  readonly exclude?: readonly string[]
+  readonly failFast?: boolean
   readonly wait: boolean
   /** Milliseconds. */
   readonly timeout?: number
@@ -48,7 +52,8 @@ export async function commandRun(invocation: Invocation, flags: RunFlags): Promi
           run,
           onFailure: (text) => terminal.warn(text),
         })
-        const readers = [history, ...jsonReaders(invocation, flags), terminal]
+        const kept = flags.dryRun === true ? [] : [history]
+        const readers = [...kept, ...jsonReaders(invocation, flags), terminal]
         const context = openContext({ run, signal, now: surface.now, readers })
         const { summary, error, others } = await pipeline.run(project, toOptions(flags), context)
         terminal.close()
@@ -110,15 +115,8 @@ function revive({ name, message, ...facts }: ErrorJson): ToteError {
 }
 
 function toOptions(flags: RunFlags): RunOptions {
-  const { only, fullRefresh, acceptShrink, acceptSource, forward, wait } = flags
-  return {
-    wait,
-    ...(only === undefined ? {} : { only }),
-    ...(fullRefresh === undefined ? {} : { fullRefresh }),
-    ...(acceptShrink === undefined ? {} : { acceptShrink }),
-    ...(acceptSource === undefined ? {} : { acceptSource }),
-    ...(forward === undefined ? {} : { forward }),
-  }
+  const { timeout: _timeout, logFormat: _logFormat, ...options } = flags
+  return options
 }
 
 function jsonReaders({ surface, flags }: Invocation, { logFormat }: RunFlags): EventReader[] {
@@ -130,12 +128,14 @@ function jsonReaders({ surface, flags }: Invocation, { logFormat }: RunFlags): E
   ]
 }
 
-function openTerminal(invocation: Invocation, { only, logFormat }: RunFlags): Terminal {
+function openTerminal(invocation: Invocation, { only, logFormat, ...chosen }: RunFlags): Terminal {
   const { surface, flags } = invocation
+  const isPart = chosen.select !== undefined || chosen.exclude !== undefined
+  const all = isPart ? STAGES.filter((stage) => stage !== 'load') : STAGES
   const options: TerminalOptions = {
     output: surface.stderr,
     style: styleOf(invocation, 'stderr'),
-    stages: only === undefined ? STAGES : [only],
+    stages: only === undefined ? all : [only],
     verbosity: flags.verbosity,
     now: surface.now,
   }

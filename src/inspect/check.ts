@@ -3,20 +3,19 @@
  * reached with the rights that a run needs; with `data`, whether the models are functions of the rows in
  * the lake. Starts nothing and writes nothing.
  */
-import { relative } from 'node:path'
 import { proveDeterminism } from '../evaluation/determinism.ts'
 import { ToteError, toToteError, type Problem } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { bindModels } from '../models/bind.ts'
 import { describePreview, previewEdits } from '../evaluation/preview.ts'
 import type { Model } from '../models/model.ts'
-import { readModels } from '../models/read-models.ts'
 import { continueColumns } from '../lake/column-ids.ts'
 import type { Column } from '../types.ts'
 import { checkStar } from '../pipeline/load-restated.ts'
 import { starOfModels } from '../pipeline/star.ts'
 import { editsOf, reached, whyEdited } from '../project/edits.ts'
 import { newestInputs } from '../project/inputs.ts'
+import { modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
 
 export interface CheckReport {
@@ -81,10 +80,7 @@ export async function check(
     project.sources.every(({ source }) => tables.some((table) => table.schema === source.name))
   let models: readonly Model[] | undefined
   await attempt('models', async () => {
-    const texts = await readModels(
-      project.settings.models,
-      relative(project.folder, project.settings.models) || '.',
-    )
+    const texts = await modelTexts(project)
     if (!sourcesKnown)
       return `${texts.length} headers; their SQL is checked with --live, or after the first run`
     const engine = await project.engine(context.signal)

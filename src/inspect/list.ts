@@ -1,9 +1,8 @@
 /** What a project has: source tables as the lake knows them, and models as their files say. */
-import { relative } from 'node:path'
 import type { Instant, ModelKind } from '../types.ts'
 import type { Context } from '../events.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
-import { readModels } from '../models/read-models.ts'
+import { modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
 
 /** How far a table of the lake is; null before its first batch. */
@@ -42,10 +41,7 @@ export interface Listed {
 
 /** Reads manifests and headers of models; connects to nothing. Throws ModelInvalid. */
 export async function list(project: Project, _context: Context): Promise<Listed> {
-  const texts = await readModels(
-    project.settings.models,
-    relative(project.folder, project.settings.models) || '.',
-  )
+  const texts = await modelTexts(project)
   const processed = await project.processed.chain(project.name).newest()
   const tables: ListedTable[] = []
   const sources: { source: string; tables: number | null }[] = []

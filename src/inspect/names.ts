@@ -1,12 +1,14 @@
-/** The names that a person may type after `show` and `runs`; quick, for completion. */
+/** The names that a person may type after `show`, `runs` and flags that take models; quick, for completion. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Project } from '../project/project.ts'
 
 /** Models by their files, tables of the newest manifests, and the ids of the last runs. */
-export async function names(
-  project: Project,
-): Promise<{ readonly shown: readonly string[]; readonly runs: readonly string[] }> {
+export async function names(project: Project): Promise<{
+  readonly models: readonly string[]
+  readonly shown: readonly string[]
+  readonly runs: readonly string[]
+}> {
   const files = await readdir(project.settings.models).catch(() => [])
   const models = files.filter((file) => file.endsWith('.sql')).map((file) => file.slice(0, -4))
   const tables: string[] = []
@@ -16,6 +18,7 @@ export async function names(
   }
   const runs = await readdir(join(project.stateFolder, 'runs')).catch(() => [])
   return {
+    models,
     shown: [...models, ...tables],
     runs: runs
       .filter((file) => file.endsWith('.jsonl'))

@@ -1,5 +1,4 @@
 /** One table or model in full: columns, where they come from, what reads it, checks, SQL and a few rows. */
-import { relative } from 'node:path'
 import { quoteName } from '../columns/sql.ts'
 import { nearestName, ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
@@ -7,8 +6,7 @@ import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import { checksOf } from '../models/checks.ts'
 import { byNameIn, sameName } from '../models/dependencies.ts'
 import { modelQuery, type Model } from '../models/model.ts'
-import { readModels } from '../models/read-models.ts'
-import { boundModels } from '../project/bound-models.ts'
+import { boundModels, modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
 import { outputOrigins, type Origin, type OriginColumn } from '../syntax/inheritance.ts'
 import { parseSql } from '../syntax/syntax-tree.ts'
@@ -57,10 +55,7 @@ export async function show(
   options: { readonly limit: number },
   context: Context,
 ): Promise<Shown> {
-  const texts = await readModels(
-    project.settings.models,
-    relative(project.folder, project.settings.models) || '.',
-  )
+  const texts = await modelTexts(project)
   const inputs = new Map<string, CommittedManifest>()
   for (const { source } of project.sources) {
     const manifest = await project.ingestion.chain(source.name).newest()

@@ -1,10 +1,10 @@
 /** Where everything stands: batches and rows of every table in the lake, and how far the warehouse is. */
 import type { Context } from '../events.ts'
 import { ToteError, toToteError } from '../errors.ts'
-import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
+import type { CommittedManifest } from '../lake/manifest.ts'
 import type { ModelKind } from '../types.ts'
 import type { LedgerEntry } from '../warehouse/warehouse.ts'
-import { refuseForeignLedger } from '../pipeline/load.ts'
+import { pendingBatches, refuseForeignLedger } from '../pipeline/load.ts'
 import type { Project } from '../project/project.ts'
 
 export interface StatusTable {
@@ -82,15 +82,6 @@ async function foreignLedger(
   } catch (error) {
     return toToteError(error)
   }
-}
-
-/** A restatement of edited models is one batch to load, whether it adds one or not. */
-function pendingBatches(processed: CommittedManifest | null, ledger: LedgerEntry | null): number {
-  if (processed === null) return 0
-  const batches = processed.batch - (ledger?.batch ?? 0)
-  return ledger !== null && generationOf(processed) > ledger.generation
-    ? Math.max(1, batches)
-    : batches
 }
 
 async function countUntransformed(

@@ -2,7 +2,7 @@
  * `tote test`: the tests of models, run on given rows. Needs no database and no lake: where the lake
  * does not say the columns of a table, the tests do. Writes nothing.
  */
-import { relative, join } from 'node:path'
+import { join } from 'node:path'
 import type { Case, KnownColumns } from '../cases/case.ts'
 import { readCases, testInvalid, type Cases } from '../cases/read-cases.ts'
 import { runCase, type CaseResult } from '../cases/run-case.ts'
@@ -13,9 +13,9 @@ import type { Context } from '../events.ts'
 import { bindModels } from '../models/bind.ts'
 import { sameName, type ReadableTable } from '../models/dependencies.ts'
 import type { ModelText } from '../models/model.ts'
-import { readModels } from '../models/read-models.ts'
 import { canonicalPostgresType } from '../models/types.ts'
 import { carriedType } from '../postgres/carried.ts'
+import { modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
 import { readReferences } from '../syntax/references.ts'
 import { parseSql } from '../syntax/syntax-tree.ts'
@@ -34,10 +34,7 @@ export async function test(
   context: Context,
 ): Promise<TestReport> {
   const all = await readCases(join(project.folder, FOLDER), FOLDER)
-  const texts = await readModels(
-    project.settings.models,
-    relative(project.folder, project.settings.models) || '.',
-  )
+  const texts = await modelTexts(project)
   const cases = chosen(all.cases, options.model)
   refuseUnknown(cases, texts)
   if (cases.length === 0) return { tests: [] }

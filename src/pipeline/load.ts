@@ -10,7 +10,7 @@ import type { Engine } from '../columns/engine.ts'
 import { batchMarks } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
 import { wholeStar } from './history.ts'
-import { firstOfGeneration, loadRestatement } from './load-restated.ts'
+import { checkStar, firstOfGeneration, loadRestatement } from './load-restated.ts'
 import { entryOf, starOf, tableChanges } from './star.ts'
 
 export interface Loaded {
@@ -85,6 +85,33 @@ async function begin(
   } finally {
     engine.close()
   }
+}
+
+/**
+ * How many batches a load would apply. Throws what load would throw before it changes anything:
+ * LedgerMismatch, WarehouseShapeMismatch, WarehouseDependents, Warehouse*.
+ */
+export async function pendingLoad(
+  project: Project,
+): Promise<{ readonly last: LedgerEntry | null; readonly batches: number }> {
+  const last = await project.warehouse.last(project.name)
+  const newest = await project.processed.chain(project.name).newest()
+  await refuseForeignLedger(project, newest, last)
+  const batches = pendingBatches(newest, last)
+  if (newest !== null && batches > 0) await checkStar(project, starOf(newest))
+  return { last, batches }
+}
+
+/** Processed batches that the warehouse lacks. A restatement of edited models is one batch to load, whether it adds one or not. */
+export function pendingBatches(
+  processed: CommittedManifest | null,
+  ledger: LedgerEntry | null,
+): number {
+  if (processed === null) return 0
+  const batches = processed.batch - (ledger?.batch ?? 0)
+  return ledger !== null && generationOf(processed) > ledger.generation
+    ? Math.max(1, batches)
+    : batches
 }
 
 interface Applied {

@@ -3,7 +3,7 @@
  * committed, in this run or an earlier one, so a stage that fails does not keep the next from work
  * that is already there.
  */
-import { nearestName, toToteError, type ToteError } from '../errors.ts'
+import { nearestName, ToteError, toToteError } from '../errors.ts'
 import type {
   BatchMark,
   Context,
@@ -15,8 +15,11 @@ import type {
 import type { Stage } from '../types.ts'
 import { extract, namesTable } from './extract.ts'
 import { refuseForeignInputs } from '../project/inputs.ts'
-import { load } from './load.ts'
+import { load, pendingLoad } from './load.ts'
+import { modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
+import { isSelective, selectNames } from '../models/selection.ts'
+import { openRehearsal } from '../project/rehearsal.ts'
 import { takeRunLock } from '../orchestrator/run-lock.ts'
 import { transform } from './transform.ts'
 
@@ -31,6 +34,16 @@ export interface RunOptions {
   readonly forward?: readonly string[] | undefined
   /** Wait for another run of this project on this machine; the default. */
   readonly wait?: boolean | undefined
+  /**
+   * Find out what a run would do: the same work on the same rows, into a folder that goes away with it. Lake,
+   * warehouse and history of runs stay as they are.
+   */
+  readonly dryRun?: boolean | undefined
+  /** Of a dry run: the models that are asked about, as names or patterns with `*`, and those that are not. */
+  readonly select?: readonly string[] | undefined
+  readonly exclude?: readonly string[] | undefined
+  /** End with the first failure; later stages, sources and batches are not tried. */
+  readonly failFast?: boolean | undefined
 }
 
 export interface RunResult {
@@ -49,6 +62,7 @@ interface Progress {
   tables: SourceTableSummary[]
   models: readonly ModelSummary[]
   warehouse: readonly WarehouseTableSummary[]
+  toLoad: number | null
   warnings: number
   readonly errors: ToteError[]
 }
@@ -68,43 +82,88 @@ export async function run(
     tables: [],
     models: [],
     warehouse: [],
+    toLoad: null,
     warnings: 0,
     errors: [],
   }
+  const isDry = options.dryRun === true
   const counting: Context = {
     ...context,
     emit: (event) => {
       if (event.type === 'check.failed' && event.severity === 'warn') progress.warnings += 1
       if (event.type === 'note' && event.level === 'warn') progress.warnings += 1
+      if (isDry && (event.type === 'file.written' || event.type === 'manifest.committed')) return
       context.emit(event)
     },
   }
-  counting.emit({ type: 'run.started', ...identify(project), command: 'run' })
+  counting.emit({ type: 'run.started', ...identify(project), command: isDry ? DRY_RUN : 'run' })
   try {
-    const lock = await takeRunLock({
-      folder: project.stateFolder,
-      run: context.run,
-      wait: options.wait ?? true,
-      signal: context.signal,
-      onWait: (holder) =>
-        counting.emit({
-          type: 'note',
-          level: 'info',
-          text: `waiting for run ${holder.run} (process ${holder.pid}) to end`,
-        }),
-    })
-    try {
-      await runStages(project, options, counting, progress)
-    } finally {
-      await lock.release()
-    }
+    if (isDry) await rehearse(project, options, counting, progress)
+    else await runLocked(project, options, counting, progress)
   } catch (error) {
     progress.errors.push(toToteError(error))
   }
-  const summary = summarize(project, startedAt, context, progress)
+  const summary = summarize(project, startedAt, context, { ...progress, isDry })
   counting.emit({ type: 'run.finished', summary })
   const [error, ...others] = progress.errors
   return error === undefined ? { summary } : { summary, error, others }
+}
+
+const DRY_RUN = 'run --dry-run'
+
+/** Nobody need wait for what changes nothing. */
+async function rehearse(
+  project: Project,
+  options: RunOptions,
+  context: Context,
+  progress: Progress,
+): Promise<void> {
+  if (isSelective(options)) {
+    // What was mistyped is told before a table is read.
+    const texts = await modelTexts(project)
+    selectNames(
+      texts.map(({ name }) => name),
+      options,
+    )
+  }
+  const rehearsal = await openRehearsal(project)
+  try {
+    await runStages(rehearsal.project, options, context, progress)
+  } finally {
+    await rehearsal.remove()
+  }
+}
+
+async function runLocked(
+  project: Project,
+  options: RunOptions,
+  context: Context,
+  progress: Progress,
+): Promise<void> {
+  if (isSelective(options)) {
+    throw new ToteError('UsageInvalid', 'Models are selected for a dry run only', {
+      where: options.select === undefined ? '--exclude' : '--select',
+      why: 'a batch carries the whole star at once, or nothing of it',
+      fix: 'add --dry-run, or run without it: models whose tables did not change are skipped anyway',
+    })
+  }
+  const lock = await takeRunLock({
+    folder: project.stateFolder,
+    run: context.run,
+    wait: options.wait ?? true,
+    signal: context.signal,
+    onWait: (holder) =>
+      context.emit({
+        type: 'note',
+        level: 'info',
+        text: `waiting for run ${holder.run} (process ${holder.pid}) to end`,
+      }),
+  })
+  try {
+    await runStages(project, options, context, progress)
+  } finally {
+    await lock.release()
+  }
 }
 
 async function runStages(
@@ -134,6 +193,7 @@ async function runStages(
         } catch (error) {
           context.signal.throwIfAborted()
           failures.push(toToteError(error))
+          if (options.failFast === true) break
         }
       }
       noteUnknown(project, extracting.acceptShrink, progress.tables, context)
@@ -141,12 +201,18 @@ async function runStages(
       return changed
     },
     transform: async () => {
-      const transformed = await transform(project, { forward: options.forward }, context)
+      const transformed = await transform(project, options, context)
       progress.models = transformed.models
       progress.processed = transformed.manifest === null ? null : markOf(transformed.manifest)
       return transformed.batches > 0 || transformed.edited
     },
     load: async () => {
+      if (options.dryRun === true) {
+        const { last, batches } = await pendingLoad(project)
+        progress.toLoad = batches
+        progress.inWarehouse = last === null ? null : markOf(last)
+        return batches > 0
+      }
       const loaded = await load(project, context)
       progress.warehouse = loaded.tables
       progress.inWarehouse = loaded.last === null ? null : markOf(loaded.last)
@@ -155,6 +221,8 @@ async function runStages(
   }
   for (const stage of ['extract', 'transform', 'load'] as const) {
     if (options.only !== undefined && options.only !== stage) continue
+    // Of a part of the star there is nothing to load.
+    if (stage === 'load' && isSelective(options)) continue
     const startedAt = context.now().getTime()
     const finish = (outcome: 'done' | 'nothing to do' | 'failed', error?: ToteError): void => {
       const ms = context.now().getTime() - startedAt
@@ -172,7 +240,8 @@ async function runStages(
       const said = new Set(progress.errors.map((failure) => failure.message))
       progress.errors.push(...failures.filter((failure) => !said.has(failure.message)))
       finish('failed', failures[0])
-      if (context.signal.aborted || failures.some((failure) => failure.name === 'Bug')) return
+      const isOver = context.signal.aborted || options.failFast === true
+      if (isOver || failures.some((failure) => failure.name === 'Bug')) return
     }
   }
 }
@@ -221,7 +290,7 @@ function summarize(
   project: Project,
   startedAt: Date,
   context: Context,
-  progress: Progress,
+  progress: Progress & { readonly isDry: boolean },
 ): RunSummary {
   const { stages, tables, models, warehouse, ingestion, processed, inWarehouse, warnings } =
     progress
@@ -231,6 +300,7 @@ function summarize(
   return {
     run: context.run,
     ...identify(project),
+    ...(progress.isDry ? { dryRun: { batchesToLoad: progress.toLoad } } : {}),
     outcome: error === undefined ? (idle ? 'nothing to do' : 'succeeded') : failed,
     startedAt: startedAt.toISOString(),
     ms: context.now().getTime() - startedAt.getTime(),

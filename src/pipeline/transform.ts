@@ -6,7 +6,6 @@
  * at the last good batch, and the next point is tried on top of that.
  */
 import { randomUUID } from 'node:crypto'
-import { relative } from 'node:path'
 import type { Engine } from '../columns/engine.ts'
 import { nearestName, ToteError, type ErrorName } from '../errors.ts'
 import type { Context, ModelSummary } from '../events.ts'
@@ -21,8 +20,8 @@ import {
   type TableEntry,
 } from '../lake/manifest.ts'
 import type { Model, ModelText } from '../models/model.ts'
-import { readModels } from '../models/read-models.ts'
-import { boundModels } from '../project/bound-models.ts'
+import { closureOf, isSelective, selectNames, type Selection } from '../models/selection.ts'
+import { boundModels, modelTexts } from '../project/bound-models.ts'
 import { anyEdit, editsOf, maybeEdited } from '../project/edits.ts'
 import { evaluatePoint, goesOn } from './evaluate.ts'
 import { newestInputs, refuseForeignInputs } from '../project/inputs.ts'
@@ -40,9 +39,12 @@ export interface Transformed {
   readonly models: readonly ModelSummary[]
 }
 
-export interface TransformOptions {
+/** A selection takes only these models, and those that they need: for a lake that nobody keeps. */
+export interface TransformOptions extends Selection {
   /** Edited models that keep their old versions: the new query begins with the next batch. */
   readonly forward?: readonly string[] | undefined
+  /** The first batch that fails ends the stage, although a later one may pass. */
+  readonly failFast?: boolean | undefined
 }
 
 /** Restates edited models, then passes all pending points. Throws ModelInvalid, ModelEdited, ModelFailed, CheckFailed. */
@@ -65,11 +67,10 @@ async function passPoints(
   const inputs = await newestInputs(project)
   if (inputs === null) return { manifest: newest, batches: 0, edited: false, models: [] }
   await refuseForeignInputs(project)
-  const texts = await readModels(
-    project.settings.models,
-    relative(project.folder, project.settings.models) || '.',
-  )
-  noteUnknown(options.forward ?? [], texts, context)
+  const all = await modelTexts(project)
+  noteUnknown(options.forward ?? [], all, context)
+  const { texts, asked } = await selected(project, all, options, context)
+  if (asked !== null && newest !== null) newest = only(newest, texts)
   let models: readonly Model[] | undefined
   let edited = false
   if (newest !== null && maybeEdited(newest, texts)) {
@@ -110,14 +111,51 @@ async function passPoints(
     } catch (error) {
       // Correcting the source must be a way on: a later point may do what this one did not.
       const passable = error instanceof ToteError && PASSABLE.includes(error.name)
-      if (!passable) throw error
+      if (!passable || options.failFast === true) throw error
       failed = error
     } finally {
       engine.close()
     }
   }
   if (failed !== undefined) throw failed
-  return { manifest: newest, batches, edited, models: [...summaries.values()] }
+  const shown = [...summaries.values()].filter(({ model }) => asked?.has(model) ?? true)
+  return { manifest: newest, batches, edited, models: shown }
+}
+
+interface Selected {
+  readonly texts: readonly ModelText[]
+  /** Null when nothing was selected, and so everything is. */
+  readonly asked: ReadonlySet<string> | null
+}
+
+async function selected(
+  project: Project,
+  texts: readonly ModelText[],
+  selection: Selection,
+  context: Context,
+): Promise<Selected> {
+  if (!isSelective(selection)) return { texts, asked: null }
+  const names = selectNames(
+    texts.map(({ name }) => name),
+    selection,
+  )
+  const engine = await project.engine(context.signal)
+  try {
+    const needed = await closureOf(names, texts, engine)
+    const others = needed.map(({ name }) => name).filter((name) => !names.includes(name))
+    if (others.length > 0)
+      context.emit({ type: 'note', level: 'info', text: `needed as well: ${others.join(', ')}` })
+    return { texts: needed, asked: new Set(names) }
+  } finally {
+    engine.close()
+  }
+}
+
+/** A manifest as if there had never been other models. */
+function only(manifest: CommittedManifest, texts: readonly ModelText[]): CommittedManifest {
+  const known = new Set(texts.map(({ name }) => name))
+  const tables = Object.entries(manifest.tables).filter(([name]) => known.has(name))
+  return { ...manifest, tables: tableEntries(tables) }
 }
 
 interface Edited {

@@ -47,6 +47,10 @@ function addRun(program: Command, act: Act): void {
       'take the database that answers now for the source, also in an older state',
     )
     .option('--forward <model...>', 'let edited models keep their old versions and begin now')
+    .option('--dry-run', 'say what a run would do; nothing is written')
+    .option('-s, --select <model...>', 'of a dry run: only these models, with * in names')
+    .option('--exclude <model...>', 'of a dry run: all models but these')
+    .option('-x, --fail-fast', 'end with the first failure')
     .option('--no-wait', 'exit 4 when another run is under way')
     .option('--timeout <duration>', 'stop after 30s, 5m, 2h', readDuration)
     .addOption(

@@ -100,12 +100,22 @@ async function completeWords(
   const before = words.slice(0, -1)
   const command = program.commands.find((one) => before.includes(one.name()))
   const options = [...(command?.options ?? []), ...program.options].filter((one) => !one.hidden)
+  // A flag that takes several words goes on until the next flag.
+  const flag = before.at(-1)?.startsWith('-')
+    ? before.at(-1)
+    : before.findLast((word) => word.startsWith('-'))
   const awaited = options.find(
-    (one) => (one.required || one.optional) && [one.long, one.short].includes(before.at(-1) ?? '-'),
+    (one) =>
+      (one.required || one.optional) &&
+      [one.long, one.short].includes(flag ?? '-') &&
+      (one.variadic || flag === before.at(-1)),
   )
   const among = (all: readonly string[]): string[] =>
     all.filter((word) => word.startsWith(typed)).toSorted()
-  if (awaited !== undefined) return among(VALUES[awaited.attributeName()] ?? [])
+  if (awaited !== undefined && !(awaited.variadic && typed.startsWith('-'))) {
+    const name = awaited.attributeName()
+    return among(MODELS.has(name) ? (await project()).models : (VALUES[name] ?? []))
+  }
   if (typed.startsWith('-')) return among(flagsOf([...options, HELP]))
   if (command === undefined) return among(program.commands.map((one) => one.name()))
   switch (command.name()) {
@@ -124,6 +134,9 @@ async function completeWords(
 }
 
 const HELP = new Option('-h, --help')
+
+/** Flags that take names of models. */
+const MODELS: ReadonlySet<string> = new Set(['select', 'exclude', 'forward'])
 
 /** Of flags that take one of a few words. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {

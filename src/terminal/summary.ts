@@ -36,7 +36,9 @@ export function renderSummary(summary: RunSummary, options: SummaryOptions): str
           style,
         ),
     footer(summary, options),
-    summary.outcome === 'succeeded' ? nextSteps(summary, options) : [],
+    summary.outcome === 'succeeded' && summary.dryRun === undefined
+      ? nextSteps(summary, options)
+      : [],
   ]
   return blocks
     .filter((block) => block.length > 0)
@@ -45,9 +47,12 @@ export function renderSummary(summary: RunSummary, options: SummaryOptions): str
 
 function headline(summary: RunSummary, style: Style): string {
   const took = renderDuration(summary.ms)
-  const name = `${projectTitle(summary)} · run ${summary.run}`
+  const isDry = summary.dryRun !== undefined
+  const name = `${projectTitle(summary)} · ${isDry ? 'dry run' : `run ${summary.run}`}`
   switch (summary.outcome) {
     case 'succeeded':
+      if (isDry)
+        return `${style.green(MARKS.done)} ${style.bold(name)} in ${took}: this is what a run would do; nothing was written`
       return `${style.green(MARKS.done)} ${style.bold(name)} succeeded in ${took}`
     case 'nothing to do': {
       const rows = summary.tables.reduce((sum, table) => sum + table.rowsInSource, 0)
@@ -176,10 +181,19 @@ function footer(summary: RunSummary, { style, now }: SummaryOptions): string[] {
       `${stage} ${renderDuration(ms)}${outcome === 'failed' ? ` ${MARKS.failed}` : ''}`,
   )
   const { ingestion, processed, warehouse } = summary.batches
-  const batches = Object.entries({ ...ingestion, 'star schema': processed, warehouse }).flatMap(
-    ([name, mark]) =>
-      mark === null ? [] : [`${name} batch ${mark.batch} (${renderMoment(mark.instant, now)})`],
+  const { dryRun } = summary
+  const standing = Object.entries(
+    dryRun === undefined ? { ...ingestion, 'star schema': processed, warehouse } : { warehouse },
+  ).flatMap(([name, mark]) =>
+    mark === null ? [] : [`${name} batch ${mark.batch} (${renderMoment(mark.instant, now)})`],
   )
+  const batchesToLoad = dryRun?.batchesToLoad ?? null
+  const batches = [
+    ...standing,
+    ...(batchesToLoad === null
+      ? []
+      : [`${batchesToLoad} ${batchesToLoad === 1 ? 'batch' : 'batches'} to load`]),
+  ]
   const ways = (['full', 'driven', 'skipped'] as const).flatMap((way) => {
     const models = summary.models.filter((model) => model.ways[way] > 0).length
     return models === 0 ? [] : [`${models} ${WAYS[way]}`]

@@ -72,7 +72,7 @@ export function warningOf(event: RunEvent, shownOn: 'terminal' | 'log'): string 
 export function describeEvent(event: RunEvent, verbosity: number): string | undefined {
   switch (event.type) {
     case 'run.started':
-      return `${projectTitle(event)} · run ${event.run}`
+      return `${projectTitle(event)} · ${event.command === 'run' ? `run ${event.run}` : event.command}`
     case 'table.extracted':
     case 'model.evaluated': {
       if (changedRows(event) === 0 && verbosity === 0) return undefined

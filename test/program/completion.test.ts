@@ -5,7 +5,11 @@ import { play } from '../support/surface.ts'
 const complete = async (...words: string[]): Promise<string[]> => {
   const { exit, stdout, stderr } = await play(['complete', '--', ...words], {
     pipeline: {
-      names: async () => ({ shown: ['dim_a', 'shop.Odd Name'], runs: ['1M7XA', '1M7XB'] }),
+      names: async () => ({
+        models: ['dim_a'],
+        shown: ['dim_a', 'shop.Odd Name'],
+        runs: ['1M7XA', '1M7XB'],
+      }),
     },
   })
   expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' })
@@ -25,6 +29,9 @@ test.each([
     ['dim_a', 'shop.Odd Name'],
   ],
   [['show', '--limit', ''], []],
+  [['run', '--dry-run', '-s', ''], ['dim_a']],
+  [['run', '--select', 'dim_b', 'dim'], ['dim_a']],
+  [['run', '--select', 'dim_a', '--dry'], ['--dry-run']],
   [['runs', '1M7XB'], ['1M7XB']],
   [['logs', 'l'], ['last']],
   [['explain', 'SourceUn'], ['SourceUnreachable']],

@@ -78,6 +78,10 @@ describe('help', () => {
                                     also in an older state
         --forward <model...>        let edited models keep their old versions and
                                     begin now
+        --dry-run                   say what a run would do; nothing is written
+        -s, --select <model...>     of a dry run: only these models, with * in names
+        --exclude <model...>        of a dry run: all models but these
+        -x, --fail-fast             end with the first failure
         --no-wait                   exit 4 when another run is under way
         --timeout <duration>        stop after 30s, 5m, 2h
         --log-format <format>       commentary as pretty lines or JSON (default:

@@ -60,7 +60,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   let lost: unknown
   // Without a listener a lost connection would end the process.
   client.on('error', (error) => {
-    lost = error
+    // The first says why the server ended the session, the next only that it is gone.
+    lost ??= error
   })
   const abort = (): void => destroy(client)
   options.signal?.throwIfAborted()

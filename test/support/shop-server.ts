@@ -36,6 +36,6 @@ export async function expectShop(project: TestProject, cluster: Cluster): Promis
     const [found] = await project.warehouse.query(
       rows(`select ${own} from public.${model} t where ${current}`),
     )
-    expect(found?.['rows'], model).toBe(expected?.['rows'])
+    expect({ model, rows: found?.['rows'] }).toEqual({ model, rows: expected?.['rows'] })
   }
 }

@@ -54,7 +54,7 @@ export interface SourceSettings {
   readonly tables: { readonly include: readonly string[]; readonly exclude: readonly string[] }
   /** Settings of single tables. */
   readonly table: readonly TableSettings[]
-  readonly strategy: 'compare'
+  readonly strategy: Strategy
   readonly shrinkLimit: { readonly share: number; readonly fromRows: number }
   readonly lockTimeoutMs: number
   readonly statementTimeoutMs: number
@@ -66,6 +66,9 @@ export interface SourceSettings {
   /** Megabytes of a table that are read at once. */
   readonly partSize: number
 }
+
+/** How differences are found; `auto` is `xmin` for large tables that allow it, else `compare`. */
+export type Strategy = 'auto' | 'compare' | 'xmin'
 
 /** How a column is kept from the lake: left out, replaced by a constant, or by a keyed hash. */
 export type Mask = 'drop' | 'redact' | 'hash'
@@ -83,6 +86,8 @@ export interface TableSettings {
   readonly mask: Readonly<Record<string, Mask>>
   /** Columns in place of the primary key. */
   readonly key: readonly string[] | null
+  /** In place of the source's. */
+  readonly strategy: Strategy | null
   /** Where a setting of this table stands: `tote.config.ts:12:5`, or its path. Without one: the table itself. */
   place(...path: readonly (string | number)[]): string
 }

@@ -148,15 +148,7 @@ function sourceOf(
   source: CheckedSource,
   place: (path: Path) => string,
 ): SourceSettings {
-  const {
-    url,
-    strategy: _,
-    lockTimeout,
-    statementTimeout,
-    giveWayAfter,
-    rateLimit,
-    ...rest
-  } = source
+  const { url, lockTimeout, statementTimeout, giveWayAfter, rateLimit, ...rest } = source
   const qualified = (pattern: string): string => withSchema(pattern, source.defaultSchema)
   return {
     ...rest,
@@ -167,16 +159,16 @@ function sourceOf(
       exclude: source.tables.exclude.map(qualified),
     },
     table: Object.entries(source.table).map(
-      ([table, { columns, where, mask, key }]): TableSettings => ({
+      ([table, { columns, where, mask, key, strategy }]): TableSettings => ({
         table: qualified(table),
         columns: { include: columns.include ?? null, exclude: columns.exclude },
         where: where ?? null,
         mask,
         key: key ?? null,
+        strategy: strategy ?? null,
         place: (...path) => place(['sources', name, 'table', table, ...path]),
       }),
     ),
-    strategy: 'compare',
     lockTimeoutMs: lockTimeout,
     statementTimeoutMs: statementTimeout,
     giveWayAfterMs: giveWayAfter,

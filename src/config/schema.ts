@@ -75,6 +75,9 @@ const tableSchema = settings({
     .describe(
       'The columns that tell rows apart, in place of the primary key; verified in every batch.',
     ),
+  strategy: choice(['auto', 'compare', 'xmin'], ['cursor', 'log'])
+    .optional()
+    .describe('How differences of this table are found, in place of what the source says.'),
 })
 
 const sourceSchema = settings({
@@ -98,9 +101,11 @@ const sourceSchema = settings({
     .record(z.string(), tableSchema)
     .default({})
     .describe('Settings of single tables, by name: `table`, `schema.table`, `"Odd Name"`.'),
-  strategy: choice(['compare', 'auto'], ['xmin', 'cursor', 'log'])
+  strategy: choice(['auto', 'compare', 'xmin'], ['cursor', 'log'])
     .default('compare')
-    .describe('How differences are found.'),
+    .describe(
+      'How differences are found: `compare` reads every row, `xmin` a few bytes of every row and then the rows that are new, where a table allows it; `auto` is `xmin` for tables above 64 MB.',
+    ),
   shrinkLimit: settings({
     share: z
       .number()

@@ -179,8 +179,13 @@ interface Written {
 const XMIN: Column = { id: 0, name: XMIN_COLUMN, type: 'xid', carried: XMIN_TYPE, notNull: true }
 
 /** The columns as a table's pieces hold them: those of one that is read in parts have `xmin` at the end. */
-export function columnsInPieces(table: SourceTable, columns: readonly Column[]): readonly Column[] {
-  return (table.parts ?? []).length > 0 ? [...columns, XMIN] : columns
+function columnsInPieces(table: SourceTable, columns: readonly Column[]): readonly Column[] {
+  return (table.parts ?? []).length > 0 ? withXmin(columns) : columns
+}
+
+/** The columns of rows that were read with their `xmin`. */
+export function withXmin(columns: readonly Column[]): readonly Column[] {
+  return [...columns, XMIN]
 }
 
 /** The inverse of columnsInPieces. */

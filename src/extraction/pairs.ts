@@ -1,14 +1,155 @@
 /**
- * Pairs: the key and the `xmin` of every row. A row version's `xmin` never changes, so a row whose pair
- * is known has not changed since; a key with no pair left is a row that is gone. Pure SQL over relations
- * that hold the key and XMIN_COLUMN.
+ * Pairs: the key and the `xmin` of every row, of a partitioned table also the table that it lies in. A row
+ * version's `xmin` never changes, so a row whose pair is known has not changed since; a key with no pair
+ * left is a row that is gone. Pure SQL over relations that hold the key and XMIN_COLUMN.
  */
 import { quoteName, quoteNames } from '../columns/sql.ts'
+import type { IdSpan, SourceTable } from '../sources/source.ts'
+import type { Column } from '../types.ts'
+import type { BlockName } from './pair-blocks.ts'
 
 export const XMIN_COLUMN = '_tote_xmin'
 export const XMIN_TYPE = 'UINTEGER'
 /** Where a row lies at the source. */
 export const PLACE_COLUMN = '_tote_place'
+/** The table that a row of a partitioned one lies in. */
+const LEAF_COLUMN = '_tote_leaf'
+/** Of its place: where it may move, and be the same row. */
+const PAGE_COLUMN = '_tote_page'
+const ITEM_COLUMN = '_tote_item'
+/** 'i', 'u' and 'd' as of a difference: a pair that is new, one of a known key, a key that is gone; 'm': only the page is another. */
+const PAIR_KIND = '_tote_kind'
+
+/** Field ids beside those of our other columns (columns/sql.ts). */
+const XMIN: Column = column(2_000_000_002, XMIN_COLUMN, XMIN_TYPE)
+const LEAF: Column = column(2_000_000_003, LEAF_COLUMN, 'UINTEGER')
+const PAGE: Column = column(2_000_000_004, PAGE_COLUMN, 'UINTEGER')
+
+function column(id: number, name: string, carried: string): Column {
+  return { id, name, type: 'xid', carried, notNull: true }
+}
+
+/** The columns of a table's pairs in the lake, given those of the table itself. */
+export function pairColumns(table: SourceTable, columns: readonly Column[]): Column[] {
+  const leaf = table.pairs?.partitioned === true ? [LEAF] : []
+  return [...keyColumns(table.key, columns), XMIN, ...leaf, PAGE]
+}
+
+function keyColumns(key: readonly string[], columns: readonly Column[]): Column[] {
+  return key.flatMap((name) => columns.filter((each) => each.name === name))
+}
+
+interface PieceColumn {
+  readonly name: string
+  readonly carried: string
+}
+
+/** The columns of a reading of pairs, in the order in which they arrive. */
+export function columnsOfPairs(table: SourceTable, columns: readonly Column[]): PieceColumn[] {
+  return [
+    ...(table.pairs?.partitioned === true ? [LEAF] : []),
+    XMIN,
+    { name: PLACE_COLUMN, carried: 'VARCHAR' },
+    ...keyColumns(table.key, columns),
+  ]
+}
+
+/** A `select` of what a reading of pairs brought, with page and item in place of PLACE_COLUMN. */
+export function placedPairs(rows: string): string {
+  const place = quoteName(PLACE_COLUMN)
+  const comma = `instr(${place}, ',')`
+  return (
+    `select * exclude (${place}), cast(substr(${place}, 2, ${comma} - 2) as UINTEGER) as ${quoteName(PAGE_COLUMN)},` +
+    ` cast(substr(${place}, ${comma} + 1, length(${place}) - ${comma} - 1) as USMALLINT) as ${quoteName(ITEM_COLUMN)} from (${rows})`
+  )
+}
+
+/** A `select` of the pairs of `pairs` that lie in one of these blocks of so many pages. */
+export function pairsInBlocks(
+  pairs: string,
+  table: SourceTable,
+  { pages, names }: { readonly pages: number; readonly names: readonly BlockName[] },
+): string {
+  const page = quoteName(PAGE_COLUMN)
+  const block = pages === 1 ? page : `${page} // ${pages}`
+  const partitioned = table.pairs?.partitioned === true
+  const [held, listed] = partitioned
+    ? [`(${quoteName(LEAF_COLUMN)}, ${block})`, names.map(([leaf, n]) => `(${leaf}, ${n})`)]
+    : [block, names.map(([, n]) => `(${n})`)]
+  return `select * from (${pairs}) where ${held} in (from (values ${listed.join(', ')}))`
+}
+
+/**
+ * Creates table `into`: of every key whose pair in `now`, as placedPairs has it, is not the one in `known`,
+ * its kind and its pair. A pair whose id may have been given twice since counts as new.
+ */
+export function pairDifference(options: {
+  readonly into: string
+  readonly known: string
+  readonly now: string
+  readonly table: SourceTable
+  readonly reused: IdSpan | null
+}): string {
+  const { into, known, now, table, reused } = options
+  const { key } = table
+  const [first, xmin, page] = [key[0] ?? '', XMIN_COLUMN, PAGE_COLUMN].map(quoteName)
+  const leaf = table.pairs?.partitioned === true ? [LEAF_COLUMN] : []
+  const other = [XMIN_COLUMN, ...leaf]
+    .map((name) => `k.${quoteName(name)} is distinct from n.${quoteName(name)}`)
+    .concat(reused === null ? [] : [isReused(`n.${xmin}`, reused)])
+    .join(' or ')
+  const keys = key.map((name) => {
+    const quoted = quoteName(name)
+    return `coalesce(n.${quoted}, k.${quoted}) as ${quoted}`
+  })
+  const values = [XMIN_COLUMN, ...leaf, PAGE_COLUMN, ITEM_COLUMN].map(
+    (name) => `n.${quoteName(name)}`,
+  )
+  const on = key.map((name) => `k.${quoteName(name)} = n.${quoteName(name)}`).join(' and ')
+  return (
+    `create temp table ${quoteName(into)} as select case when n.${first} is null then 'd' when k.${first} is null then 'i'` +
+    ` when ${other} then 'u' else 'm' end as ${quoteName(PAIR_KIND)}, ${keys.join(', ')}, ${values.join(', ')}` +
+    ` from (${known}) k full join (${now}) n on ${on}` +
+    ` where n.${first} is null or k.${first} is null or k.${page} is distinct from n.${page} or ${other}`
+  )
+}
+
+function isReused(xmin: string, { first, count }: IdSpan): string {
+  return `(${xmin}::bigint - ${first} + 4294967296) % 4294967296 < ${count}`
+}
+
+/** A `select` of how many of a pairDifference are new (`fresh`), of how many known keys (`known`), gone (`gone`), and all. */
+export function countPairs(changes: string): string {
+  const kind = quoteName(PAIR_KIND)
+  const count = (kinds: string, as: string): string =>
+    `count(*) filter (where ${kind} in (${kinds})) as ${as}`
+  return `select ${count("'i'", 'added')}, ${count("'i', 'u'", 'fresh')}, ${count("'d'", 'gone')}, count(*) as changes from ${quoteName(changes)}`
+}
+
+/** A `select` of `leaf`, null where pairs name none, and `place` of the rows whose pair is new, as they lie. */
+export function freshPlaces(changes: string, table: SourceTable): string {
+  const [kind, page, item] = [PAIR_KIND, PAGE_COLUMN, ITEM_COLUMN].map(quoteName)
+  const leaf = table.pairs?.partitioned === true ? `${quoteName(LEAF_COLUMN)}::varchar` : 'null'
+  return (
+    `select ${leaf} as leaf, '(' || ${page} || ',' || ${item} || ')' as place` +
+    ` from ${quoteName(changes)} where ${kind} in ('i', 'u') order by leaf, ${page}, ${item}`
+  )
+}
+
+/** A relation with the pairs of `changes` that are new. */
+export function freshPairs(changes: string): string {
+  return `(from ${quoteName(changes)} where ${quoteName(PAIR_KIND)} in ('i', 'u'))`
+}
+
+/** A relation with the keys of `changes` whose rows may have changed. */
+export function changedKeys(changes: string): string {
+  return `(from ${quoteName(changes)} where ${quoteName(PAIR_KIND)} <> 'm')`
+}
+
+/** A `select` with `op` of what `changes` make of the pairs in the lake. */
+export function changesOfPairs(changes: string, op: string): string {
+  return `select case ${quoteName(PAIR_KIND)} when 'd' then 'd' else 'u' end as ${quoteName(op)}, * from ${quoteName(changes)}`
+}
 
 /** A `select` of the pairs, with whatever else stands beside them, of `now` that `known` does not have. */
 export function newPairs(now: string, known: string, key: readonly string[]): string {

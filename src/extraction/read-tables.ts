@@ -8,11 +8,22 @@ import { openPieceWriter, type PieceGroup, type Pieces } from '../columns/pieces
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
-import type { Source, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
+import type { BasePolicy } from '../lake/base.ts'
+import { continueColumns } from '../lake/column-ids.ts'
+import type { Zone } from '../lake/zone.ts'
+import type {
+  Source,
+  SourceIdentity,
+  SourcePart,
+  SourceSnapshot,
+  SourceTable,
+} from '../sources/source.ts'
+import { pairsThatCount } from './known-pairs.ts'
 import type { Landed, Landing, PartLanding } from './landing.ts'
+import { readAllPairs, readByPairs, type PairReading, type PairsUpdate } from './read-pairs.ts'
 import { resumePart } from './resume.ts'
 import { lateMasks, refuseChangedShapes } from './shapes.ts'
-import type { EngineTurns } from './turns.ts'
+import { openLine, type EngineTurns } from './turns.ts'
 
 export interface ReadTable {
   readonly table: SourceTable
@@ -24,6 +35,10 @@ export interface ReadTable {
   /** null when not all of its bytes were read in this run. */
   readonly digest: string | null
   readonly pieces: PieceGroup | null
+  /** The rows in the pieces end with their `xmin`. */
+  readonly withXmin: boolean
+  /** What is to become of the table's pairs; null when they stay, or there are none. */
+  readonly pairs: PairsUpdate | null
   /** Of a table that is new: lands what is still in the pieces, and tells where all of its rows are. */
   readonly land: (() => Promise<Landed>) | null
   readonly ms: number
@@ -39,6 +54,8 @@ export interface ReadOptions {
   /** Where the rows of tables go that the lake does not have; called once. */
   readonly land: (snapshot: SourceSnapshot) => Promise<(table: SourceTable) => Landing | null>
   readonly turns: EngineTurns
+  readonly zone: Zone
+  readonly policy: BasePolicy
   /** Called for each table when it has been read, one at a time, in order; meanwhile the next is read. */
   readonly onRead: (read: ReadTable) => Promise<void>
 }
@@ -54,7 +71,15 @@ export async function readTables(
   context: Context,
 ): Promise<ReadSnapshot> {
   const snapshot = await source.snapshot(context)
-  const line = openLine(options.onRead)
+  const line = openLine<ReadTable>({
+    work: options.onRead,
+    bytesOf: ({ pieces, pairs }) => (pieces?.bytes ?? 0) + (pairs?.bytes ?? 0),
+    discard: async ({ pieces, pairs }, failed) => {
+      await pieces?.discard()
+      // Written when the batch is committed, which will not be.
+      if (failed) await pairs?.discard()
+    },
+  })
   try {
     if (parent?.source !== undefined)
       mayFollow(source, snapshot, parent.source, options.acceptSource)
@@ -64,10 +89,10 @@ export async function readTables(
         context.emit({ type: 'note', level: 'warn', text })
     }
     const land = await options.land(snapshot)
-    const trusted = !options.fullRefresh && sameIdentity(parent, snapshot)
     for (const table of snapshot.tables) {
       const entry = parent?.tables[table.name] ?? null
       const landing = entry === null ? land(table) : null
+      const trusted = !options.fullRefresh && sameIdentity(parent, snapshot, table)
       line.add(await readTable(snapshot, table, entry, { ...options, trusted, landing }, context))
       await line.below(WAITING_BYTES)
     }
@@ -82,44 +107,6 @@ export async function readTables(
   }
 }
 
-interface Line {
-  add(read: ReadTable): void
-  /** Resolves when no more than so many bytes wait; throws what became of those before. */
-  below(bytes: number): Promise<void>
-  /** What waits is discarded; resolves when nobody works any more. */
-  abandon(): Promise<void>
-}
-
-function openLine(work: (read: ReadTable) => Promise<void>): Line {
-  let working: Promise<void> = Promise.resolve()
-  let waiting = 0
-  let failure: { readonly error: unknown } | undefined
-  return {
-    add: (read) => {
-      const bytes = read.pieces?.bytes ?? 0
-      waiting += bytes
-      working = working.then(async () => {
-        try {
-          if (failure === undefined) await work(read)
-        } catch (error) {
-          failure = { error }
-        } finally {
-          waiting -= bytes
-          await read.pieces?.discard()
-        }
-      })
-    },
-    below: async (bytes) => {
-      if (waiting > bytes || bytes === 0) await working
-      if (failure !== undefined) throw failure.error
-    },
-    abandon: async () => {
-      failure ??= { error: undefined }
-      await working
-    },
-  }
-}
-
 async function readTable(
   snapshot: SourceSnapshot,
   table: SourceTable,
@@ -131,16 +118,31 @@ async function readTable(
   const known =
     options.trusted && entry?.shape === table.shape ? entry.position['digest'] : undefined
   const done = (): number => context.now().getTime() - startedAt
-  const none = { table, entry, pieces: null, land: null }
+  const none = { table, entry, pieces: null, pairs: null, withXmin: false, land: null }
   if (table.fingerprint !== undefined && table.fingerprint === known && entry !== null) {
     const digest = table.fingerprint
     return { ...none, unchanged: true, rows: entry.rows, digest, ms: done() }
   }
   const { landing } = options
+  const reading = pairReading(snapshot, table, entry, options)
+  if (reading !== null && entry !== null && !options.fullRefresh) {
+    const { pairs } = entry
+    const counting = pairsThatCount(entry, table, snapshot, reading.columns)
+    const reused = pairs === undefined ? null : (snapshot.reusedIds?.(pairs.position) ?? null)
+    const found = counting === null ? null : await readByPairs(reading, counting, reused)
+    // Counts that differ where no pair does: something else touched what was kept.
+    if (found !== null && (found.update !== null || found.rows === entry.rows)) {
+      const { rows, pieces, update } = found
+      const facts = { ...none, rows, pieces, withXmin: true, pairs: update, ms: done() }
+      return { ...facts, unchanged: update === null, digest: null }
+    }
+  }
   const read = await readParts(snapshot, table, options, context)
   const rows = read.reduce((sum, part) => sum + part.rows, 0)
   const digest = table.fingerprint ?? digestOf(read)
-  const facts = { ...none, rows, digest, ms: done() }
+  const withXmin = (table.parts ?? []).length > 0
+  const pairs = reading === null ? null : await readAllPairs(reading)
+  const facts = { ...none, rows, digest, withXmin, pairs, ms: done() }
   if (landing !== null) {
     // All parts but the last have landed.
     const last = read.at(-1)
@@ -154,6 +156,18 @@ async function readTable(
   const left = joinGroups(read.flatMap(({ pieces }) => pieces ?? []))
   if (unchanged) await left.discard()
   return { ...facts, unchanged, pieces: unchanged ? null : left }
+}
+
+function pairReading(
+  snapshot: SourceSnapshot,
+  table: SourceTable,
+  entry: TableEntry | null,
+  options: ReadOptions,
+): PairReading | null {
+  const { pairs } = table
+  if (pairs === undefined || snapshot.position === null) return null
+  const columns = continueColumns(table.columns, entry?.columns ?? [])
+  return { ...options, snapshot, table, pairs, columns }
 }
 
 interface PartRead {
@@ -342,7 +356,16 @@ function mayFollow(
   }
 }
 
-/** A digest counts only for the very server process that it was taken from. */
-function sameIdentity(parent: CommittedManifest | null, snapshot: SourceSnapshot): boolean {
-  return JSON.stringify(parent?.source?.identity ?? null) === JSON.stringify(snapshot.identity)
+/** A digest counts only for the very server process, and the very table, that it was taken from. */
+function sameIdentity(
+  parent: CommittedManifest | null,
+  snapshot: SourceSnapshot,
+  { origin = '' }: SourceTable,
+): boolean {
+  const before = parent?.source?.identity
+  const identityOf = ({ tables, ...server }: SourceIdentity): string => {
+    const own = Object.entries(tables ?? {}).find(([name]) => name === origin)
+    return JSON.stringify([server, own?.[1] ?? null])
+  }
+  return before !== undefined && identityOf(before) === identityOf(snapshot.identity)
 }

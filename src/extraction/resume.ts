@@ -9,14 +9,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { csvRelation } from '../columns/csv.ts'
 import type { Engine } from '../columns/engine.ts'
 import { readParquet } from '../columns/file-parquet.ts'
-import {
-  newPairs,
-  PLACE_COLUMN,
-  rowsWithKey,
-  rowsWithPair,
-  XMIN_COLUMN,
-  XMIN_TYPE,
-} from './pairs.ts'
+import { columnsOfPairs, newPairs, PLACE_COLUMN, rowsWithKey, rowsWithPair } from './pairs.ts'
 import { openPieceWriter, type Pieces } from '../columns/pieces.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
@@ -26,6 +19,7 @@ import type { SourcePart, SourceReading, SourceSnapshot } from '../sources/sourc
 import type { Column } from '../types.ts'
 import type { Draft, DraftFile, DraftPart } from './draft.ts'
 import { dataKeyOf, writePairs, type Landing, type PartLanding } from './landing.ts'
+import { emptyRelation } from './read-pairs.ts'
 import type { EngineTurns } from './turns.ts'
 
 export interface ResumeOptions {
@@ -126,15 +120,7 @@ async function findPairs(
     const suffix = randomBytes(4).toString('hex')
     const names = { now: `pairs_now_${suffix}`, fresh: `pairs_fresh_${suffix}` }
     return await turns.withEngine(async (engine) => {
-      const columns = [
-        ...landing.landed().columns.filter(({ name }) => key.includes(name)),
-        { name: XMIN_COLUMN, carried: XMIN_TYPE },
-        { name: PLACE_COLUMN, carried: 'VARCHAR' },
-      ]
-      const inOrder = [
-        ...key.flatMap((name) => columns.filter((column) => column.name === name)),
-        ...columns.slice(-2),
-      ]
+      const inOrder = columnsOfPairs(landing.table, landing.landed().columns)
       const now =
         pieces.rows === 0
           ? emptyRelation(inOrder)
@@ -161,13 +147,6 @@ async function findPairs(
   } finally {
     await pieces.discard()
   }
-}
-
-function emptyRelation(
-  columns: readonly { readonly name: string; readonly carried: string }[],
-): string {
-  const nulls = columns.map(({ name, carried }) => `null::${carried} as ${quoteName(name)}`)
-  return `select ${nulls.join(', ')} where false`
 }
 
 async function pairsIn(landing: Landing, files: readonly DraftFile[]): Promise<string | null> {

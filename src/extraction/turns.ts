@@ -1,6 +1,7 @@
-/** One engine for whoever needs it, opened with the first of them, one at a time, in the order in which they ask. */
+/** Who works when: one engine for whoever needs it, and a line of what was read and waits to be worked on. */
 import type { Engine } from '../columns/engine.ts'
 
+/** One engine, opened with the first who needs it, one at a time, in the order in which they ask. */
 export interface EngineTurns {
   /** Runs the action when all before it are over, whatever became of them. */
   withEngine<T>(action: (engine: Engine) => Promise<T>): Promise<T>
@@ -21,6 +22,54 @@ export function takeTurns(open: () => Promise<Engine>): EngineTurns {
       await last
       const engine = await opening?.catch(() => undefined)
       engine?.close()
+    },
+  }
+}
+
+/** What waits to be worked on, one at a time, in its order. */
+interface Line<T> {
+  add(item: T): void
+  /** Resolves when no more than so many bytes wait; throws what became of those before. */
+  below(bytes: number): Promise<void>
+  /** What waits is discarded; resolves when nobody works any more. */
+  abandon(): Promise<void>
+}
+
+export function openLine<T>({
+  work,
+  bytesOf,
+  discard,
+}: {
+  readonly work: (item: T) => Promise<void>
+  readonly bytesOf: (item: T) => number
+  /** Called for each item in the end, worked on or not. */
+  readonly discard: (item: T, failed: boolean) => Promise<void>
+}): Line<T> {
+  let working: Promise<void> = Promise.resolve()
+  let waiting = 0
+  let failure: { readonly error: unknown } | undefined
+  return {
+    add: (item) => {
+      const bytes = bytesOf(item)
+      waiting += bytes
+      working = working.then(async () => {
+        try {
+          if (failure === undefined) await work(item)
+        } catch (error) {
+          failure = { error }
+        } finally {
+          waiting -= bytes
+          await discard(item, failure !== undefined)
+        }
+      })
+    },
+    below: async (bytes) => {
+      if (waiting > bytes || bytes === 0) await working
+      if (failure !== undefined) throw failure.error
+    },
+    abandon: async () => {
+      failure ??= { error: undefined }
+      await working
     },
   }
 }

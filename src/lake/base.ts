@@ -35,7 +35,10 @@ const SHARE = 8
  * What a table needs so that reading it stays cheap: a base when enough has changed since the last,
  * else, when only the number of files has grown, merged change files.
  */
-export function dueCompaction(entry: TableEntry, policy: BasePolicy): 'base' | 'merge' | null {
+export function dueCompaction(
+  entry: Pick<TableEntry, 'base' | 'files' | 'rows'>,
+  policy: BasePolicy,
+): 'base' | 'merge' | null {
   const { files, fewRows = FEW_ROWS, share = SHARE } = policy
   const since = sinceBase(entry)
   const changed = since.reduce((sum, file) => sum + file.rows, 0)
@@ -46,7 +49,7 @@ export function dueCompaction(entry: TableEntry, policy: BasePolicy): 'base' | '
 }
 
 /** The change files after what serves as the base: without one, the files of the first batch. */
-function sinceBase({ base, files }: TableEntry): readonly DataFile[] {
+function sinceBase({ base, files }: Pick<TableEntry, 'base' | 'files'>): readonly DataFile[] {
   return base.length > 0 ? files : splitBatch(files, files[0]?.batch).after
 }
 

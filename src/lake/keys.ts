@@ -13,29 +13,37 @@ export interface DataKey {
   readonly random: string
   readonly base: boolean
   readonly format: FileFormat
+  /** It holds pairs, not rows. */
+  readonly pairs?: boolean
 }
 
+const PAIRS = '_pairs'
 const SUFFIXES = { parquet: 'parquet', csv: 'csv.gz', json: 'jsonl.gz' } as const
 
-/** `<chain>/<table>/yyyy/mm/dd/hhmmssffffff-<part>-<random>.<parquet, csv.gz or jsonl.gz>`; a base has `-base-` before its part. */
+/**
+ * `<chain>/<table>/yyyy/mm/dd/hhmmssffffff-<part>-<random>.<parquet, csv.gz or jsonl.gz>`; a base has `-base-`
+ * before its part, pairs have `_pairs/` before the table.
+ */
 export function formatDataKey(key: DataKey): string {
   const { instant } = key
   const day = `${instant.slice(0, 4)}/${instant.slice(5, 7)}/${instant.slice(8, 10)}`
   const time = instant.slice(11, 26).replaceAll(/[:.]/g, '')
   const base = key.base ? '-base' : ''
-  return `${encode(key.chain)}/${encode(key.table)}/${day}/${time}${base}-${key.part}-${key.random}.${SUFFIXES[key.format]}`
+  const folder = key.pairs === true ? `${PAIRS}/` : ''
+  return `${encode(key.chain)}/${folder}${encode(key.table)}/${day}/${time}${base}-${key.part}-${key.random}.${SUFFIXES[key.format]}`
 }
 
 /** The inverse of formatDataKey, or undefined for a key that it did not write, or whose names it had to cut. */
 export function parseDataKey(text: string): DataKey | undefined {
   const match =
-    /^([^/]+)\/([^/]+)\/(\d{4})\/(\d{2})\/(\d{2})\/(\d{2})(\d{2})(\d{2})(\d{6})(-base)?-(\d+)-([0-9a-f]+)\.(?:parquet|csv\.gz|jsonl\.gz)$/.exec(
+    /^([^/]+)\/(_pairs\/)?([^/]+)\/(\d{4})\/(\d{2})\/(\d{2})\/(\d{2})(\d{2})(\d{2})(\d{6})(-base)?-(\d+)-([0-9a-f]+)\.(?:parquet|csv\.gz|jsonl\.gz)$/.exec(
       text,
     )
   if (match === null) return undefined
   const [
     ,
     chain = '',
+    pairs,
     table = '',
     year,
     month,
@@ -56,6 +64,7 @@ export function parseDataKey(text: string): DataKey | undefined {
     random,
     base: base !== undefined,
     format: formatOf(text),
+    ...(pairs === undefined ? {} : { pairs: true }),
   }
   return formatDataKey(key) === text ? key : undefined
 }
@@ -63,6 +72,18 @@ export function parseDataKey(text: string): DataKey | undefined {
 /** A file tells its format by its key. */
 export function formatOf(key: string): FileFormat {
   return key.endsWith('.csv.gz') ? 'csv' : key.endsWith('.jsonl.gz') ? 'json' : 'parquet'
+}
+
+/** `<chain>/_pairs/<table>/<10 digits>-<random>.blocks`: digests of the pairs as manifest `manifest` names them. */
+export function formatBlocksKey(place: {
+  readonly chain: string
+  readonly table: string
+  readonly manifest: number
+  readonly random: string
+}): string {
+  const { chain, table, manifest, random } = place
+  const number = String(manifest).padStart(10, '0')
+  return `${encode(chain)}/${PAIRS}/${encode(table)}/${number}-${random}.blocks`
 }
 
 /** `<chain>/_manifests/<10 digits>.json` */

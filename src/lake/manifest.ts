@@ -78,6 +78,34 @@ export interface History {
   readonly older: readonly OlderBase[]
 }
 
+/**
+ * The key and the `xmin` of every current row, as a versioned table of its own, numbered by manifests: they
+ * change where rows do not.
+ */
+export interface PairsEntry {
+  /** What must be the same at the source, beside the table's shape, for them to count. */
+  readonly origin: Readonly<Record<string, Json>>
+  /** The tables that rows lie in, each with what must be the same of it. */
+  readonly leaves: Readonly<Record<string, string>>
+  /** The snapshot that they were read in. */
+  readonly position: string
+  readonly columns: readonly Column[]
+  /** Files in which every key stands once. */
+  readonly base: readonly DataFile[]
+  /** The changes since, oldest first. */
+  readonly files: readonly DataFile[]
+  /** Digests of the pairs, block by block as they lie; null when there are none. */
+  readonly blocks: BlocksFile | null
+}
+
+export interface BlocksFile {
+  readonly key: string
+  readonly bytes: number
+  readonly sha256: string
+  /** Pages of a block. */
+  readonly pages: number
+}
+
 export interface TableEntry {
   readonly columns: readonly Column[]
   readonly key: readonly string[]
@@ -85,6 +113,8 @@ export interface TableEntry {
   readonly shape: string
   /** How the next difference may be found sooner; void when shape or identity differ. */
   readonly position: Readonly<Record<string, Json>>
+  /** Ingestion chains, tables whose changes are found by pairs. */
+  readonly pairs?: PairsEntry
   /** Current rows. */
   readonly rows: number
   /** A full copy of the current rows as of a batch; empty before the first is written. */

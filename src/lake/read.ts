@@ -204,7 +204,7 @@ function baseBatch(entry: TableEntry): number {
 }
 
 /** Where the files can be read, each checked against what its manifest says. */
-async function localFiles(zone: Zone, files: readonly DataFile[]): Promise<WrittenFile[]> {
+export async function localFiles(zone: Zone, files: readonly DataFile[]): Promise<WrittenFile[]> {
   return Promise.all(
     files.map(async (file) => ({
       path: await zone.store.localPath(file.key, file),

@@ -25,6 +25,8 @@ export interface RowsToWrite {
   readonly keepsBatches?: boolean
   readonly instant: Instant
   readonly base: boolean
+  /** They are pairs, kept apart from the rows and always as Parquet. */
+  readonly pairs?: boolean
   readonly rows: number
   readonly deletes: number
   /** A file in the zone's format that holds these very rows, to be taken instead of writing them. */
@@ -39,7 +41,7 @@ export interface RowsToWrite {
  */
 export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): Promise<DataFile> {
   const { chain, table, relation, columns, key, batch, instant, base } = rows
-  const { format } = zone
+  const format = rows.pairs === true ? 'parquet' : zone.format
   const objectKey = formatDataKey({
     chain,
     table,
@@ -48,6 +50,7 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
     random: randomBytes(6).toString('hex'),
     base,
     format,
+    ...(rows.pairs === true ? { pairs: true } : {}),
   })
   const batchOfAll = rows.keepsBatches === true ? null : batch
   const longest = await longestIn(engine, format, rows)

@@ -10,13 +10,14 @@ import {
   insertTable,
 } from '../columns/difference.ts'
 import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
-import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { PieceGroup } from '../columns/pieces.ts'
-import { columnsInLake, columnsInPieces } from '../extraction/landing.ts'
+import { columnsInLake, withXmin } from '../extraction/landing.ts'
+import { changedKeys, freshPairs, rowsWithPair } from '../extraction/pairs.ts'
 import { carryAsText, comparisonFailed, type UnreadRows } from '../extraction/uncarried.ts'
 import type { EngineTurns } from '../extraction/turns.ts'
+import { emptyRelation } from '../extraction/read-pairs.ts'
 import type { ReadTable } from '../extraction/read-tables.ts'
 import { continueColumns } from '../lake/column-ids.ts'
 import type { CommittedManifest, DataFile } from '../lake/manifest.ts'
@@ -90,7 +91,7 @@ async function comparePieces(
     await makeDifference(zone, engine, work, { columns, files, longestRow })
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw placeFailure(error, `table "${table.name}"`)
-    const inPieces = columnsInPieces(table, columns)
+    const inPieces = read.withXmin ? withXmin(columns) : columns
     const failed = { table: table.name, columns: inPieces, files, longestRow, cause: error }
     columns = columnsInLake(await carryAsText(engine, failed, context))
     try {
@@ -123,18 +124,31 @@ function refuseOtherCount({ table, rows }: ReadTable, inLake: number): void {
 async function makeDifference(
   zone: Zone,
   engine: Engine,
-  { parent, read: { table, entry }, relation }: ToCompare,
+  { parent, read, relation }: ToCompare,
   { columns, files, longestRow }: Omit<UnreadRows, 'table'>,
 ): Promise<void> {
+  const { table, entry, pairs } = read
+  const inPieces = read.withXmin ? withXmin(columns) : columns
   const arrived =
-    files.length === 0
-      ? `select ${columns.map((column) => `null::${column.carried} as ${quoteName(column.name)}`).join(', ')} where false`
-      : csvRelation(files, columnsInPieces(table, columns), longestRow)
+    files.length === 0 ? emptyRelation(inPieces) : csvRelation(files, inPieces, longestRow)
+  const changes = pairs?.changes ?? null
+  const among =
+    changes === null
+      ? null
+      : {
+          relation: changedKeys(changes),
+          on: table.key.map((column) => ({ column, as: column })),
+        }
   const previous =
     entry === null || parent === null
       ? null
-      : await rowsAsOf(zone, parent, table.name, parent.batch, columns)
-  const next = table.keyGiven === true ? await withTrueKey(engine, table, arrived) : arrived
+      : await rowsAsOf(zone, parent, table.name, parent.batch, columns, among)
+  const next =
+    changes !== null
+      ? rowsWithPair(`(${arrived})`, freshPairs(changes), table.key)
+      : table.keyGiven === true
+        ? await withTrueKey(engine, table, arrived)
+        : arrived
   await engine.run(
     previous === null
       ? insertTable({ into: relation, next, columns })

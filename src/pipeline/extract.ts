@@ -14,6 +14,7 @@ import type { Context, SourceTableSummary } from '../events.ts'
 import { openDraft } from '../extraction/draft.ts'
 import { mayLand, openLanding } from '../extraction/landing.ts'
 import { readTables, type ReadSnapshot, type ReadTable } from '../extraction/read-tables.ts'
+import type { PairsPlace } from '../extraction/pair-files.ts'
 import { takeTurns } from '../extraction/turns.ts'
 import { writeDueBases } from '../lake/base.ts'
 import { goOnWith } from '../lake/carried.ts'
@@ -24,6 +25,7 @@ import {
   WRITER,
   type CommittedManifest,
   type DataFile,
+  type PairsEntry,
   type TableEntry,
 } from '../lake/manifest.ts'
 import { writeRows } from '../lake/write.ts'
@@ -93,6 +95,8 @@ async function extractOnce(
         ...options,
         tempFolder: project.tempFolder,
         turns,
+        zone,
+        policy: project.settings.lake.baseAfter,
         land: async (seen) => {
           const into = { zone, chain: source.name, batch, instant: instantOf(seen), parent }
           const draft = await openDraft(into, seen)
@@ -106,7 +110,7 @@ async function extractOnce(
       },
       context,
     )
-    if (parent !== null && compared.every(({ read }) => read.unchanged)) {
+    if (parent !== null && compared.every(({ read }) => isAsItWas(read))) {
       return {
         manifest: parent,
         changed: false,
@@ -120,7 +124,9 @@ async function extractOnce(
       const files = await turns.withEngine(async (engine) =>
         writeChanges(zone, engine, { source: source.name, batch, instant, one }, context),
       )
-      tables[one.read.table.name] = entryOf(one, files)
+      const place = { zone, chain: source.name, manifest: (parent?.number ?? 0) + 1, instant }
+      const pairs = await turns.withEngine(async (engine) => writePairs(engine, place, one))
+      tables[one.read.table.name] = entryOf(one, files, pairs)
     }
     const changed =
       parent === null || compared.some((one) => one.changedRows > 0 || one.read.entry === null)
@@ -155,8 +161,14 @@ async function extractOnce(
     )
     return { manifest: based, changed, tables: summaries }
   } finally {
+    await Promise.all(compared.map(async ({ read }) => read.pairs?.discard()))
     await turns.close()
   }
+}
+
+/** Its entry can stay. */
+function isAsItWas(read: ReadTable): boolean {
+  return read.unchanged && read.pairs === null
 }
 
 function refuseShrinking(
@@ -231,16 +243,42 @@ async function writeChanges(
   return [file]
 }
 
-function entryOf({ read, columns }: Compared, files: readonly DataFile[]): TableEntry {
+/** The pairs as the manifest is to name them: those of before, where nothing was read of them. */
+async function writePairs(
+  engine: Engine,
+  place: Omit<PairsPlace, 'table' | 'key'>,
+  { read, columns }: Compared,
+): Promise<PairsEntry | null> {
+  const { table, entry, pairs, rows } = read
+  if (pairs === null) return read.unchanged ? (entry?.pairs ?? null) : null
+  const { name, key } = table
+  return pairs.write(engine, { ...place, table: name, key }, { columns, rows })
+}
+
+function entryOf(
+  { read, columns }: Compared,
+  files: readonly DataFile[],
+  pairs: PairsEntry | null,
+): TableEntry {
   const before = goOnWith(read.entry, columns)
   return {
     columns,
     key: read.table.key,
     shape: read.table.shape,
-    position: { strategy: 'compare', ...(read.digest === null ? {} : { digest: read.digest }) },
+    position: positionOf(read),
+    ...(pairs === null ? {} : { pairs }),
     rows: read.rows,
     ...before,
     files: [...before.files, ...files],
+  }
+}
+
+function positionOf(read: ReadTable): TableEntry['position'] {
+  const { entry, table, digest } = read
+  if (isAsItWas(read) && digest === null && entry !== null) return entry.position
+  return {
+    strategy: table.pairs === undefined ? 'compare' : 'xmin',
+    ...(digest === null ? {} : { digest }),
   }
 }
 

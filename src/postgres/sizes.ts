@@ -1,9 +1,11 @@
-/** How large tables are, as far as the server knows without looking at a row. */
+/** How tables lie at the server: how large they are, and what must be the same so that pairs of their rows count. */
 import type { Connection } from './connection.ts'
 
 export interface TableSize {
   /** Pages of the largest of its parts: every row's `ctid` names a lower one. */
   readonly pages: number
+  /** Of all its parts together. */
+  readonly allPages: number
   /** Rows as last analyzed, in proportion to what it has grown since; null when never analyzed. */
   readonly rows: number | null
   /** All its rows lie in heap tables, so that they have a `ctid` and an `xmin`. */
@@ -30,7 +32,7 @@ export async function measureTables(
          left join pg_catalog.pg_am a on a.oid = c.relam
        where c.relkind <> 'p'
      )
-     select root::text, max(pages)::text as pages, bool_and(heap and relkind = 'r')::text as heap,
+     select root::text, max(pages)::text as pages, sum(pages)::text as all_pages, bool_and(heap and relkind = 'r')::text as heap,
        case when bool_and(pages = 0 or relpages > 0)
          then round(sum(case when relpages > 0 then greatest(reltuples, 0)::float8 / relpages * pages else 0 end))::bigint::text
        end as rows
@@ -42,9 +44,99 @@ export async function measureTables(
       row['root'] ?? '',
       {
         pages: Number(row['pages']),
+        allPages: Number(row['all_pages']),
         rows: row['rows'] === null || row['rows'] === undefined ? null : Number(row['rows']),
         heap: row['heap'] === 'true',
       },
     ]),
   )
 }
+
+export interface PairFacts {
+  /** By the oid of each table that rows lie in: a digest of its attributes, missing values included. */
+  readonly leaves: Readonly<Record<string, string>>
+  /** A digest of all types that its columns are made of: labels of enums, attributes of composites. */
+  readonly types: string
+  /** Why its rows can read differently though none was written; null when they cannot. */
+  readonly fault: string | null
+}
+
+/**
+ * By table oid, what pairs of (key, xmin) hang on. Whatever is in here may change how rows read without
+ * touching their `xmin`: a default of an added column, a label that was renamed, a partition that was
+ * altered while it was away. Needs an open transaction whose snapshot is the batch's.
+ */
+export async function readPairFacts(
+  connection: Connection,
+  oids: readonly string[],
+): Promise<Map<string, PairFacts>> {
+  const given = [`{${oids.join(',')}}`]
+  const leaves = await connection.query('read how the tables lie', LEAVES, given)
+  const types = await connection.query('read what the columns are made of', TYPES, given)
+  return new Map(
+    types.map((row) => [
+      row['root'] ?? '',
+      {
+        leaves: Object.fromEntries(
+          leaves
+            .filter(({ root }) => root === row['root'])
+            .map(({ leaf, digest }) => [leaf ?? '', digest ?? '']),
+        ),
+        types: row['digest'] ?? '',
+        fault: row['fault'] ?? null,
+      },
+    ]),
+  )
+}
+
+const LEAVES = `with recursive tree(root, oid) as (
+    select o, o from unnest($1::oid[]) as o
+    union
+    select t.root, i.inhrelid from tree t
+      join pg_catalog.pg_class p on p.oid = t.oid and p.relkind = 'p'
+      join pg_catalog.pg_inherits i on i.inhparent = t.oid
+  )
+  select t.root::text, t.oid::text as leaf,
+    left(encode(sha256(convert_to(coalesce((
+      select string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.attisdropped,
+          a.attmissingval::text), ';' order by a.attnum)
+      from pg_catalog.pg_attribute a where a.attrelid = t.oid and a.attnum > 0), ''), 'UTF8')), 'hex'), 16) as digest
+  from tree t join pg_catalog.pg_class c on c.oid = t.oid
+  where c.relkind <> 'p' order by t.root, t.oid`
+
+/**
+ * Arrays and domains, composites and ranges are followed down to what they are made of. The range of a
+ * multirange is asked for as JSON, because PostgreSQL 13 has no such column.
+ */
+const TYPES = `with recursive reach(root, type) as (
+    select o, 0::oid from unnest($1::oid[]) as o
+    union
+    select a.attrelid, a.atttypid from pg_catalog.pg_attribute a
+      where a.attrelid = any ($1::oid[]) and a.attnum > 0 and not a.attisdropped
+    union
+    select r.root, x.type from reach r join pg_catalog.pg_type t on t.oid = r.type
+      cross join lateral (
+        select t.typelem as type where t.typelem <> 0
+        union all select t.typbasetype where t.typtype = 'd'
+        union all select f.atttypid from pg_catalog.pg_attribute f
+          where t.typrelid <> 0 and f.attrelid = t.typrelid and f.attnum > 0 and not f.attisdropped
+        union all select g.rngsubtype from pg_catalog.pg_range g
+          where g.rngtypid = t.oid or to_jsonb(g) ->> 'rngmultitypid' = t.oid::text) x
+  )
+  select r.root::text,
+    left(encode(sha256(convert_to(coalesce(string_agg(case
+        when t.typtype = 'e' then concat_ws(' ', t.oid, (select json_agg(e.enumlabel order by e.enumsortorder)::text
+          from pg_catalog.pg_enum e where e.enumtypid = t.oid))
+        when t.typrelid <> 0 then concat_ws(' ', t.oid, (select string_agg(concat_ws(' ', f.attnum, f.attname, f.atttypid, f.atttypmod), ',' order by f.attnum)
+          from pg_catalog.pg_attribute f where f.attrelid = t.typrelid and f.attnum > 0 and not f.attisdropped))
+      end, ';' order by t.oid), ''), 'UTF8')), 'hex'), 16) as digest,
+    case
+      when bool_or(t.typname ~ '^(reg|aclitem)' and n.nspname = 'pg_catalog')
+        then 'has values that name objects of the server, which may be renamed'
+      when exists (select from pg_catalog.pg_attribute a where a.attrelid = r.root and a.attnum > 0
+          and not a.attisdropped and a.attgenerated = 'v')
+        then 'has columns that are computed when they are read'
+    end as fault
+  from reach r left join pg_catalog.pg_type t on t.oid = r.type
+    left join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+  group by r.root`

@@ -58,7 +58,7 @@ const COMPARABLE_IDS = 2n ** 31n
  * no less. Throws RangeError on another spelling.
  */
 export function pairsMeanTheSame(later: string, earlier: string): boolean {
-  const apart = parseSnapshot(later).xmax - parseSnapshot(earlier).xmax
+  const apart = parseSnapshot(later).xmax - parseSnapshot(earlier).xmin
   return apart < COMPARABLE_IDS && seesAtLeast(later, earlier)
 }
 
@@ -83,7 +83,32 @@ function parseLogPosition(text: string): bigint {
   return at - page <= header ? page : at
 }
 
+/** Ids of 32 bits there are. */
+const ALL_IDS = 2n ** 32n
+
+/** No transaction has a lower id. */
+const FIRST_ID = 3n
+
+/**
+ * The 32-bit ids of transactions that `earlier` did not see and `later` does, where an older transaction
+ * may have had the same: a row that shows such an `xmin` in both may be another version. Null as long as
+ * no id was given twice. Transactions in progress count from the oldest on, since a snapshot does not
+ * tell their savepoints.
+ */
+export function reusedIds(
+  later: string,
+  earlier: string,
+): { readonly first: number; readonly count: number } | null {
+  const from = parseSnapshot(earlier).xmin
+  const to = parseSnapshot(later).xmax
+  const second = ALL_IDS + FIRST_ID
+  const first = from > second ? from : second
+  return to <= first ? null : { first: Number(first % ALL_IDS), count: Number(to - first) }
+}
+
 interface Snapshot {
+  /** Transactions below were complete. */
+  readonly xmin: bigint
   /** Transactions at or above were not yet complete. */
   readonly xmax: bigint
   /** In progress, below xmax. */
@@ -110,6 +135,7 @@ function parseSnapshot(text: string): Snapshot {
   if (match === null) throw new RangeError(`not a snapshot: ${text}`)
   const list = match[3] ?? ''
   return {
+    xmin: BigInt(match[1] ?? 0),
     xmax: BigInt(match[2] ?? 0),
     inProgress: new Set(list === '' ? [] : list.split(',').map(BigInt)),
   }

@@ -81,6 +81,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       url: async () => urls.urlOf(source.database),
       tables: { ...source.tables, defaultSchema: source.defaultSchema },
       table: source.table,
+      strategy: source.strategy,
       maskSecret: settings.maskSecret,
       limits: source,
       giveWayAfterMs: source.giveWayAfterMs,

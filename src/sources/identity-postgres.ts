@@ -1,8 +1,12 @@
-/** Who a PostgreSQL is, and whether what it shows may follow what the last batch saw. */
-import { ToteError } from '../errors.ts'
-import type { LogPosition } from '../postgres/catalogue.ts'
+/** Who a PostgreSQL is, whether what it shows may follow what the last batch saw, and what its pairs hang on. */
+import { ROW_COLUMN } from '../columns/sql.ts'
+import type { Strategy } from '../config/project.ts'
+import { ToteError, type Problem } from '../errors.ts'
+import type { LogPosition, Relation, ServerIdentity } from '../postgres/catalogue.ts'
+import type { Connection } from '../postgres/connection.ts'
+import { readPairFacts, type TableSize } from '../postgres/sizes.ts'
 import { reachesAtLeast, seesAtLeast } from '../postgres/snapshot.ts'
-import type { SourceMemory, SourceSnapshot } from './source.ts'
+import type { SourceMemory, SourcePairs, SourceSnapshot, SourceTable } from './source.ts'
 
 /** Another system or database is SourceReplaced; the same one in an older state is SourceBehind. */
 export function followDatabase(
@@ -64,4 +68,86 @@ function isBehind(snapshot: SourceSnapshot, memory: SourceMemory): boolean {
 export function reachOf(before: LogPosition, after: LogPosition): SourceSnapshot['reach'] {
   if (before.lsn === null || after.lsn === null) return null
   return { least: before.started === after.started ? before.lsn : '0/0', most: after.lsn }
+}
+
+/** A table, and how its differences are to be found. */
+export interface TableToFind extends Pick<SourceTable, 'name' | 'key' | 'keyGiven'> {
+  readonly strategy: Strategy
+  /** Where the table itself asks for it; null when it does not. */
+  readonly strategyPlace: string | null
+  readonly where: unknown
+}
+
+/** A table of 64 MB is read whole in less time than it takes to look twice. */
+const LARGE_PAGES = 8192
+
+/**
+ * The pairs of the tables whose changes are to be found by them, where they can be. Throws ConfigInvalid
+ * for every table that asks for `xmin` itself and has no pairs.
+ */
+export async function findPairs<T extends TableToFind>(
+  source: { readonly name: string },
+  connection: Connection,
+  found: {
+    readonly tables: readonly Relation[]
+    /** In the same order. */
+    readonly described: readonly T[]
+    readonly sizes: ReadonlyMap<string, TableSize>
+    readonly identity: ServerIdentity
+  },
+): Promise<ReadonlyMap<T, { readonly pairs: SourcePairs }>> {
+  const pairs = new Map<T, { readonly pairs: SourcePairs }>()
+  const candidates = found.described.flatMap((table, index) => {
+    const relation = found.tables[index]
+    const size = found.sizes.get(relation?.oid ?? '')
+    if (relation === undefined || size === undefined) return []
+    const { strategy } = table
+    const wanted = strategy === 'xmin' || (strategy === 'auto' && size.allPages > LARGE_PAGES)
+    return wanted ? [{ table, relation, size }] : []
+  })
+  if (candidates.length === 0) return pairs
+  const facts = await readPairFacts(
+    connection,
+    candidates.map(({ relation }) => relation.oid),
+  )
+  const { system, timeline, started, databaseOid } = found.identity
+  const problems: Problem[] = []
+  for (const { table, relation, size } of candidates) {
+    const { leaves, types, fault } = facts.get(relation.oid) ?? {
+      leaves: {},
+      types: '',
+      fault: null,
+    }
+    const why = size.heap ? (keyFault(table) ?? fault) : 'is no table whose rows have an xmin'
+    if (why !== null) {
+      if (table.strategyPlace !== null)
+        problems.push({
+          where: table.strategyPlace,
+          message: `table "${table.name}" ${why}, so its changes cannot be found by xmin`,
+        })
+      continue
+    }
+    pairs.set(table, {
+      pairs: {
+        origin: { system, timeline, started, databaseOid, table: relation.oid, types },
+        leaves,
+        partitioned: relation.kind === 'p',
+        pages: size.allPages,
+        inPlace: table.where === null,
+      },
+    })
+  }
+  if (problems.length > 0)
+    throw new ToteError(
+      'ConfigInvalid',
+      `The strategy that is asked for does not fit the tables of source "${source.name}".`,
+      { where: problems[0]?.where, problems, fix: "strategy: 'auto', or 'compare'" },
+    )
+  return pairs
+}
+
+function keyFault({ key, keyGiven }: TableToFind): string | null {
+  if (key.includes(ROW_COLUMN)) return 'has no key'
+  // It must be verified over all rows in every batch.
+  return keyGiven === true ? 'has a key that the config gives' : null
 }

@@ -35,3 +35,9 @@ export function atPlaces(places: readonly string[]): string {
   if (odd !== undefined) throw new RangeError('not a place in a table')
   return `ctid = any ('{${places.map((place) => `"${place}"`).join(',')}}'::pg_catalog.tid[])`
 }
+
+/** The condition under which a row lies in one of the tables that make up a partitioned one. */
+export function inLeaf(oid: string): string {
+  if (!/^\d{1,10}$/.test(oid)) throw new RangeError('not the oid of a table')
+  return `tableoid = '${oid}'::pg_catalog.oid`
+}

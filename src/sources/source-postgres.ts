@@ -16,12 +16,12 @@ import { quoteIdentifier } from '../postgres/identifiers.ts'
 import type { SessionLimits } from '../postgres/session.ts'
 import type { Secret } from '../secrets/secret.ts'
 import { measureTables, type TableSize } from '../postgres/sizes.ts'
-import { importSnapshot, pairsMeanTheSame } from '../postgres/snapshot.ts'
+import { importSnapshot, pairsMeanTheSame, reusedIds } from '../postgres/snapshot.ts'
 import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
 import { lockTables, type LockedTables } from './locks-postgres.ts'
-import { atPlaces, dividePages, inPart, type PagePart } from './parts.ts'
+import { atPlaces, dividePages, inLeaf, inPart, type PagePart } from './parts.ts'
 import type { TableChoice } from './patterns.ts'
-import { followDatabase, reachOf } from './identity-postgres.ts'
+import { findPairs, followDatabase, reachOf } from './identity-postgres.ts'
 import type { RowSink, Source, SourceReading, SourceSnapshot, SourceTable } from './source.ts'
 import { checkFilters, whereClause } from './filter-postgres.ts'
 import { maskRows } from './masking.ts'
@@ -97,6 +97,12 @@ async function takeSnapshot(
       connection,
       tables.map((table) => table.oid),
     )
+    const pairs = await findPairs(options, connection, {
+      tables,
+      described,
+      sizes,
+      identity: server.identity,
+    })
     const [shared] =
       readers.most === 1
         ? []
@@ -131,11 +137,13 @@ async function takeSnapshot(
       warnings: server.encoding === 'SQL_ASCII' ? [UNCHECKED] : [],
       tables: described.map((table, index) => ({
         ...table,
+        origin: `${tables[index]?.schema}.${tables[index]?.name}`,
         ...extentOf(
           sizes.get(tables[index]?.oid ?? ''),
           server.identity.version,
           options.partPages,
         ),
+        ...pairs.get(table),
       })),
       copy: async (table, sink, reading = {}) => {
         const read = table as ReadTable
@@ -149,6 +157,7 @@ async function takeSnapshot(
         )
       },
       comparable: (position) => pairsMeanTheSame(server.position, position),
+      reusedIds: (position) => reusedIds(server.position, position),
       close,
     }
   } catch (error) {
@@ -171,7 +180,10 @@ function rowTooLarge(table: string): ToteError {
   })
 }
 
-interface ReadTable extends PostgresTable, Pick<Reading, 'expressions' | 'hashed' | 'where'> {}
+interface ReadTable
+  extends
+    PostgresTable,
+    Pick<Reading, 'expressions' | 'hashed' | 'where' | 'strategy' | 'strategyPlace'> {}
 
 /** The tables as their settings let them be read. */
 function describeReadings(
@@ -184,11 +196,14 @@ function describeReadings(
     const reading = readings.get(locked.tables[index]?.oid ?? '')
     if (reading === undefined) throw new RangeError(`table "${table.name}" was not described`)
     const { expressions, hashed, where, keyGiven, omitted, masks, shape } = reading
+    const { strategy, strategyPlace } = reading
     return {
       ...table,
       expressions,
       hashed,
       where,
+      strategy,
+      strategyPlace,
       ...(keyGiven ? { keyGiven } : {}),
       ...(omitted.size > 0 ? { omitted } : {}),
       ...(masks.length > 0 ? { masks } : {}),
@@ -207,13 +222,16 @@ function copyStatement(table: ReadTable, reading: SourceReading): string {
     (name) => expressions.get(name) ?? quoteIdentifier(name),
   )
   if (reading.columns === 'rows with xmin') selected.push('xmin')
-  if (reading.columns === 'pairs') selected.push('xmin', 'ctid')
-  const { part, places } = reading
+  if (reading.columns === 'pairs')
+    selected.unshift(...(table.pairs?.partitioned === true ? ['tableoid'] : []), 'xmin', 'ctid')
+  const { part, places, leaf } = reading
   const which = [
     ...(part === undefined ? [] : [inPart(part as PagePart)]),
     ...(places === undefined ? [] : [atPlaces(places)]),
+    ...(leaf === undefined ? [] : [inLeaf(leaf)]),
   ]
-  const order = which.length > 0 ? [] : ownColumns(table, table.key).map(quoteIdentifier)
+  const inPlace = which.length > 0 || reading.columns === 'pairs'
+  const order = inPlace ? [] : ownColumns(table, table.key).map(quoteIdentifier)
   const from = [
     `${relation}${whereClause(table)}`,
     ...(which.length === 0
@@ -254,9 +272,9 @@ function hashing(
   secret: Secret | null,
   sink: RowSink,
 ): RowSink {
-  const positions = columnsRead(table, reading).flatMap((name, index) =>
-    table.hashed.has(name) ? [index] : [],
-  )
+  const names = columnsRead(table, reading)
+  const first = reading.columns === 'pairs' ? (table.pairs?.partitioned === true ? 3 : 2) : 0
+  const positions = names.flatMap((name, index) => (table.hashed.has(name) ? [first + index] : []))
   if (positions.length === 0) return sink
   if (secret === null) throw new RangeError(`table "${table.name}" is masked without a secret`)
   return maskRows(sink, new Set(positions), secret)

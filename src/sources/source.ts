@@ -38,12 +38,39 @@ export interface SourceTable {
   readonly omitted?: ReadonlyMap<string, string> | undefined
   /** Everything that, when it differs, means that rows may have changed unseen. Compared as text. */
   readonly shape: string
+  /** By what name `identity.tables` knows it, where it does. */
+  readonly origin?: string | undefined
   /** When equal to the last batch's, the table is unchanged and need not be read. */
   readonly fingerprint?: string | undefined
   /** What a large table is read in: together all of its rows, each once. Read whole when there are none. */
   readonly parts?: readonly SourcePart[] | undefined
+  /** Given where its changes are to be found by pairs, which it then has. */
+  readonly pairs?: SourcePairs | undefined
   /** About how many rows it has, where the source knows without counting. */
   readonly expectedRows?: number | undefined
+}
+
+/** What is known of a table's pairs: the key and the `xmin` of each row. */
+export interface SourcePairs {
+  /**
+   * What must be the same as when pairs were read, beside the table's shape, so that an equal pair is an
+   * equal row.
+   */
+  readonly origin: Readonly<Record<string, Json>>
+  /** The tables that rows lie in, each with what must be the same of it. */
+  readonly leaves: Readonly<Record<string, string>>
+  /** Rows may lie in several tables, so that pairs name theirs. */
+  readonly partitioned: boolean
+  /** Pages of all these tables together. */
+  readonly pages: number
+  /** Rows come as they lie. */
+  readonly inPlace: boolean
+}
+
+/** A span of 32-bit transaction ids, beginning with `first` and going on after the last with 0. */
+export interface IdSpan {
+  readonly first: number
+  readonly count: number
 }
 
 /** A share of a table that can be read by itself. */
@@ -57,9 +84,11 @@ export interface SourceReading {
   readonly part?: SourcePart | undefined
   /** Rows at these places, as pairs told them; of a table of several files, also others at the same ones. */
   readonly places?: readonly string[] | undefined
+  /** Only rows that lie in this one of the tables that `pairs.leaves` names. */
+  readonly leaf?: string | undefined
   /**
-   * `rows`, all columns, when not given; `rows with xmin` have it as one more; `pairs` are the key, `xmin`
-   * and the row's place.
+   * `rows`, all columns, when not given; `rows with xmin` have it as one more; `pairs` are the table that
+   * the row lies in, if pairs name it, `xmin`, the row's place, and the key.
    */
   readonly columns?: 'rows' | 'rows with xmin' | 'pairs' | undefined
 }
@@ -101,6 +130,8 @@ export interface SourceSnapshot {
   readonly readers?: number | undefined
   /** Whether a pair read at that position, by the same source, is still a pair of the same row. */
   comparable?(position: string): boolean
+  /** The ids that rows written since that position may share with older ones; null when there are none. */
+  reusedIds?(position: string): IdSpan | null
   /** Ends the snapshot; says whether it was whole. Safe to call twice. */
   close(): Promise<void>
 }

@@ -3,7 +3,7 @@
  * by which key. Pure; the source checks the SQL of row filters (`filter-postgres.ts`).
  */
 import { createHash, createHmac } from 'node:crypto'
-import type { Mask, TableSettings } from '../config/project.ts'
+import type { Mask, Strategy, TableSettings } from '../config/project.ts'
 import { isExact, meansTable, parseTableName } from '../config/table-name.ts'
 import type { Secret } from '../secrets/secret.ts'
 import { nearestName, ToteError, type Problem } from '../errors.ts'
@@ -16,6 +16,8 @@ export interface SettingsOf {
   readonly name: string
   readonly tables: { readonly defaultSchema: string }
   readonly table: readonly TableSettings[]
+  /** Of tables that do not say their own; `compare` when not given. */
+  readonly strategy?: Strategy | undefined
   readonly maskSecret: Secret | null
 }
 
@@ -31,6 +33,9 @@ export interface Reading {
   readonly where: { readonly sql: string; readonly place: string } | null
   /** The key is the config's and must be verified. */
   readonly keyGiven: boolean
+  readonly strategy: Strategy
+  /** Where the table itself asks for its strategy; null when it does not. */
+  readonly strategyPlace: string | null
   /** Columns of the relation that are not carried, each with the setting that leaves it out. */
   readonly omitted: ReadonlyMap<string, string>
   /** Masked columns, each as it stands in the shape: `hash "email"`. */
@@ -49,6 +54,7 @@ export function readingsOf(
   details: ReadonlyMap<string, RelationDetail>,
 ): ReadonlyMap<string, Reading> {
   const { defaultSchema } = options.tables
+  const { strategy = 'compare' } = options
   const strangers: Problem[] = []
   const byTable = new Map<Relation, TableSettings>()
   for (const settings of options.table) {
@@ -79,8 +85,8 @@ export function readingsOf(
     readings.set(
       relation.oid,
       settings === undefined
-        ? plain(detail)
-        : readingOf(detail, settings, { secret: options.maskSecret, problems }),
+        ? plain(detail, strategy)
+        : readingOf(detail, settings, { strategy, secret: options.maskSecret, problems }),
     )
   }
   if (problems.length > 0)
@@ -92,23 +98,31 @@ export function readingsOf(
   return readings
 }
 
-function plain(detail: RelationDetail): Reading {
+function plain(detail: RelationDetail, strategy: Strategy): Reading {
   return {
     detail,
     expressions: new Map(),
     hashed: new Set(),
     where: null,
     keyGiven: false,
+    strategy,
+    strategyPlace: null,
     omitted: new Map(),
     masks: [],
     shape: '',
   }
 }
 
+interface ReadingOptions {
+  readonly strategy: Strategy
+  readonly secret: Secret | null
+  readonly problems: Problem[]
+}
+
 function readingOf(
   detail: RelationDetail,
   settings: TableSettings,
-  { secret, problems }: { readonly secret: Secret | null; readonly problems: Problem[] },
+  { strategy, secret, problems }: ReadingOptions,
 ): Reading {
   problems.push(...unknownColumns(detail, settings))
   const { include, exclude } = settings.columns
@@ -139,6 +153,8 @@ function readingOf(
     hashed: new Set(columns.map(({ name }) => name).filter((name) => masks.get(name) === 'hash')),
     where: settings.where === null ? null : { sql: settings.where, place: settings.place('where') },
     keyGiven: settings.key !== null,
+    strategy: settings.strategy ?? strategy,
+    strategyPlace: settings.strategy === null ? null : settings.place('strategy'),
     omitted,
     masks: masksOf(settings, columns),
     shape: shapeOf(settings, columns, secret),

@@ -142,7 +142,7 @@ describe('a source that does not let us read, or has not what was asked for', ()
 
 test('until a later issue: what the config wishes for too early is listed at once, each with its line', async () => {
   await project.configure({
-    source: "strategy: 'xmin'",
+    source: "strategy: 'log'",
     lake: "processed: 's3://bucket/processed'",
   })
   await project.environment({})
@@ -150,7 +150,7 @@ test('until a later issue: what the config wishes for too early is listed at onc
     name: 'NotSupportedYet',
     says: [
       'tote.config.ts:6',
-      'sources.shop.strategy cannot be "xmin" yet',
+      'sources.shop.strategy cannot be "log" yet',
       'tote.config.ts:8',
       'lake.processed is an S3 bucket, which is not there yet; for now: a folder',
     ],

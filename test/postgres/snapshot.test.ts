@@ -1,7 +1,7 @@
 /** Whether one snapshot sees all that another saw, against sets of committed transactions. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { seesAtLeast } from '../../src/postgres/snapshot.ts'
+import { pairsMeanTheSame, reusedIds, seesAtLeast } from '../../src/postgres/snapshot.ts'
 
 /** Which of the transactions 0…9 had committed, ended or were still running when the snapshot was taken. */
 const IDS = 10
@@ -46,4 +46,44 @@ test('P2: 64-bit ids beyond what a number holds, and ids far apart', () => {
 test('another spelling is refused', () => {
   for (const text of ['', '1:2', '1:2:3;4', 'a:b:'])
     expect(() => seesAtLeast(text, '1:2:')).toThrow(RangeError)
+})
+
+test('P2: an id counts as given twice exactly when a later transaction may show the same 32 bits', () => {
+  const all = 2n ** 32n
+  fc.assert(
+    fc.property(
+      fc.bigInt({ min: 3n, max: 3n * all }),
+      fc.bigInt({ min: 0n, max: 2n ** 31n - 1n }),
+      fc.bigInt({ min: 0n, max: 3n * all }),
+      fc.boolean(),
+      (xmin, span, other, near) => {
+        const xmax = xmin + span
+        const span32 = reusedIds(`${xmax}:${xmax}:`, `${xmin}:${xmin + span / 2n}:${xmin}`)
+        // A transaction that the earlier did not see: may an older one have had its 32 bits?
+        const id = near ? xmin + (other % (span + 1n)) : other
+        const unseen = id >= xmin && id < xmax && id - all >= 3n
+        const first = BigInt(span32?.first ?? 0)
+        const inSpan = span32 !== null && (id - first + 4n * all) % all < BigInt(span32.count)
+        if (unseen) expect(inSpan).toBe(true)
+        if (xmax <= all + 3n) expect(span32).toBeNull()
+        else expect(span32?.count ?? 0).toBeLessThanOrEqual(Number(span))
+      },
+    ),
+    { numRuns: 3000 },
+  )
+  // Just after the second round began, only its own ids.
+  expect(reusedIds('4294967310:4294967310:', '4294967200:4294967200:')).toEqual({
+    first: 3,
+    count: 11,
+  })
+  expect(reusedIds('4294967299:4294967299:', '900:900:')).toBeNull()
+})
+
+test('P2: pairs half of all ids apart mean nothing, nor do those of a snapshot that saw more', () => {
+  const half = 2n ** 31n
+  expect(pairsMeanTheSame(`${half + 99n}:${half + 99n}:`, '100:100:')).toBe(true)
+  expect(pairsMeanTheSame(`${half + 100n}:${half + 100n}:`, '100:100:')).toBe(false)
+  // Counted from the oldest that was in progress.
+  expect(pairsMeanTheSame(`${half + 99n}:${half + 99n}:`, '50:100:50')).toBe(false)
+  expect(pairsMeanTheSame('90:90:', '100:100:')).toBe(false)
 })

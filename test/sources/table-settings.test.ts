@@ -43,6 +43,7 @@ function settings(given: Given = {}): TableSettings {
     where: null,
     mask: {},
     key: null,
+    strategy: null,
     place: (...path) => ['sale', ...path].join('.'),
     ...given,
   }
@@ -86,6 +87,8 @@ test('without a setting a table is read as it is, and its shape is as ever', () 
     hashed: new Set(),
     where: null,
     keyGiven: false,
+    strategy: 'compare',
+    strategyPlace: null,
     omitted: new Map(),
     masks: [],
     shape: '',

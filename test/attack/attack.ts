@@ -128,7 +128,7 @@ export default defineProject({
   name: 'attack',
   sources: { field: { type: 'postgres', url: env('FIELD_URL'), shrinkLimit: { share: 1 },
     // Slow, so that much happens while a batch is read.
-    rateLimit: '100kB/s', ${source} } },
+    rateLimit: '100kB/s', giveWayAfter: '10s', lockTimeout: '10s', ${source} } },
   lake: { ingestion: 'lake/ingestion', processed: 'lake/processed', baseAfter: { files: 8 } },
   warehouse: { url: env('STAR_URL'), readers: ['bi'] },
 })

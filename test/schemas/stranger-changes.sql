@@ -3,7 +3,9 @@ insert into "user" (id, email, "displayName", "managerId", "createdAt")
 values (md5('u41')::uuid, 'u41@example.com', 'New', md5('u40')::uuid, '2025-01-01Z');
 update "user" set "managerId" = md5('u41')::uuid, is_deleted = true where id = md5('u1')::uuid;
 update "user" set settings = settings || '{"theme": null}', tags = tags || 'z'::text where id = md5('u2')::uuid;
-insert into "Account" values (md5('a13')::uuid, md5('u41')::uuid, null, 'Account 13', 'infinity', 'infinity', null);
+-- numeric has infinity from PostgreSQL 14 on.
+insert into "Account" values (md5('a13')::uuid, md5('u41')::uuid, null, 'Account 13',
+  (case when current_setting('server_version_num')::integer < 140000 then 'NaN' else 'infinity' end)::numeric, 'infinity', null);
 insert into "Contact" values (md5('c21')::uuid, md5('a13')::uuid, null, '::1', null);
 update "Account" set "primaryContactId" = md5('c21')::uuid, balance = 1.1000 where balance = 1.10 or id = md5('a13')::uuid;
 insert into product (shelf_id, sku, price, status) values (1, 'NEW', 0, 'draft');

@@ -190,7 +190,7 @@ export function startCli(
     cwd: folder,
     env: { PATH, HOME, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 110_000,
     killSignal: 'SIGKILL',
   })
   const ended = new Promise<Told>((resolve, reject) => {

@@ -7,6 +7,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { connect, type Connection } from '../../src/postgres/connection.ts'
 import { quoteIdentifier } from '../../src/postgres/identifiers.ts'
+import type { TestServer } from './postgres.ts'
 
 /** Those that come with changes. */
 export async function schemaNames(): Promise<readonly string[]> {
@@ -17,6 +18,22 @@ export async function schemaNames(): Promise<readonly string[]> {
 /** The SQL of `test/schemas/<name>.sql`. */
 export async function schemaSql(name: string): Promise<string> {
   return readFile(fileURLToPath(new URL(`../schemas/${name}.sql`, import.meta.url)), 'utf8')
+}
+
+/** Why a server cannot take a schema, if it cannot: some types are younger than the oldest server. */
+export async function whyNot(name: string, server: TestServer): Promise<string | undefined> {
+  if (name !== 'types') return undefined
+  const database = await server.createDatabase('version')
+  try {
+    const [row] = await database.query(
+      "select current_setting('server_version_num')::integer >= 150000 as young, version()",
+    )
+    return row?.['young'] === 't'
+      ? undefined
+      : `${row?.['version']?.split(' on ')[0]} has no numeric(5,-2) and perhaps no multiranges`
+  } finally {
+    await database.drop()
+  }
 }
 
 /** A model and its table, as `tote init --json` lists them. */

@@ -49,16 +49,21 @@ _tote() {
   local -a found
   found=("\${(@f)$(tote ${COMPLETE} -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   found=(\${found:#})
-  (( \${#found} )) && compadd -Q -- "\${found[@]}" || _files
+  (( \${#found} )) && compadd -- "\${found[@]}" || _files
 }
 compdef _tote tote
 `,
   fish: `# Add to ~/.config/fish/config.fish:  tote completion fish | source
 function __tote_complete
   set -l words (commandline -opc) (commandline -ct)
-  tote ${COMPLETE} -- $words[2..-1] 2>/dev/null
+  set -l found (tote ${COMPLETE} -- $words[2..-1] 2>/dev/null)
+  if set -q found[1]
+    printf '%s\\n' $found
+  else
+    __fish_complete_path (commandline -ct)
+  end
 end
-complete -c tote -a '(__tote_complete)'
+complete -c tote -f -a '(__tote_complete)'
 `,
 }
 

@@ -144,7 +144,7 @@ const taken: Record<string, number> = {}
 const count = (what: string): void => {
   taken[what] = (taken[what] ?? 0) + 1
 }
-afterAll(() => console.log(`interleavings: ${JSON.stringify(taken)}`))
+afterAll(() => process.stdout.write(`interleavings: ${JSON.stringify(taken)}\n`))
 
 test(
   'P2, P3, P4, P6, P7: after any interleaving of runs, kills, compactions and edits, all is as if nothing had happened',

@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { play } from '../support/surface.ts'
 
@@ -84,4 +87,55 @@ test('bash completes a name with a blank as one word', async () => {
   )
   expect(shell.stderr).toBe('')
   expect(shell.stdout).toBe(String.raw`shop.Odd\ Name|got\ complete|--|show|shop.O|`)
+})
+
+/** Names that are there, and nothing for the flag of a file. */
+const ANSWER = `case "$*" in *-c*) ;; *) printf '%s\\n' 'shop.Odd Name' shop.plain ;; esac`
+
+test('fish completes names, a blank in them included, and files where there is no name', async (ctx) => {
+  ctx.skip(spawnSync('fish', ['--version']).error !== undefined, 'there is no fish here')
+  const { stdout: script } = await play(['completion', 'fish'])
+  const folder = mkdtempSync(join(tmpdir(), 'tote-fish-'))
+  writeFileSync(join(folder, 'other.config.ts'), '')
+  const asked = [
+    'function tote; if not contains -- -c $argv; printf "%s\\n" "shop.Odd Name" shop.plain; end; end',
+    script,
+    "complete -C 'tote show shop.'",
+    "complete -C 'tote status -c oth'",
+  ]
+  const shell = spawnSync('fish', ['--no-config', '-c', asked.join('\n')], {
+    encoding: 'utf8',
+    cwd: folder,
+    env: { ...process.env, HOME: folder },
+  })
+  rmSync(folder, { recursive: true })
+  expect(shell.stderr).toBe('')
+  expect(shell.stdout).toBe('shop.Odd Name\nshop.plain\nother.config.ts\n')
+})
+
+test('zsh completes a name with a blank as one word', async (ctx) => {
+  ctx.skip(spawnSync('zsh', ['--version']).error !== undefined, 'there is no zsh here')
+  const { stdout: script } = await play(['completion', 'zsh'])
+  const folder = mkdtempSync(join(tmpdir(), 'tote-zsh-'))
+  writeFileSync(join(folder, 'tote.zsh'), script)
+  writeFileSync(
+    join(folder, 'setup.zsh'),
+    `PS1=; autoload -U compinit; compinit -u -D
+     tote() { ${ANSWER} }
+     source ./tote.zsh; bindkey '^I' complete-word; print -r -- "rea""dy"`,
+  )
+  // A terminal of its own: what is typed is what a person types.
+  const typed = `zmodload zsh/zpty; zpty shell zsh -f -i; all=
+    seen() { repeat 200; do zpty -r -t shell more && all+=$more; [[ $all == *$1* ]] && return; sleep 0.05; done }
+    zpty -w shell 'source ./setup.zsh'; seen ready
+    zpty -w -n shell $'tote show shop.O\t'; sleep 0.5
+    zpty -w -n shell $'\n'; seen $'\nshop.Odd Name'
+    print -r -- "$all"; zpty -d shell`
+  const shell = spawnSync('zsh', ['-f', '-c', typed], {
+    encoding: 'utf8',
+    cwd: folder,
+    timeout: 25_000,
+  })
+  rmSync(folder, { recursive: true })
+  expect(shell.stdout).toContain(String.raw`tote show shop.Odd\ Name`)
 })

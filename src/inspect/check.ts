@@ -68,7 +68,8 @@ export async function check(
             key: table.key,
           })),
         )
-        return `${snapshot.tables.length} tables can be read`
+        const { length } = snapshot.tables
+        return `${length} ${length === 1 ? 'table' : 'tables'} can be read`
       })
     } else {
       for (const [name, entry] of Object.entries(manifest?.tables ?? {}))

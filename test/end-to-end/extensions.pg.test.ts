@@ -1,0 +1,78 @@
+/** P8 for types of extensions that a server may have: PostGIS, pgvector. Exact as their own text, and in their own type where the warehouse has it. */
+import { describe, expect, test } from 'vitest'
+import { createProject } from '../support/project.ts'
+import { testServer } from '../support/postgres.ts'
+
+const EXTENSIONS = [
+  {
+    extension: 'postgis',
+    columns: {
+      at: [
+        'geography(Point,4326)',
+        'ST_MakePoint(12.5, 55.7)::geography',
+        "'SRID=4326;POINT(-180 90)'",
+      ],
+      shape: ['geometry(Polygon,3857)', 'ST_SetSRID(ST_MakeEnvelope(0, 0, 1, 0.1), 3857)', 'null'],
+      any_shape: ['geometry', "'LINESTRING Z (0 0 1, 1 1 2)'", "'POINT EMPTY'"],
+      box: ['box2d', "'BOX(0 0,1 1)'", 'null'],
+    },
+  },
+  {
+    extension: 'vector',
+    columns: {
+      place: ['vector(3)', "'[1,2.5,-0.1]'", "'[1e-30,0,3]'"],
+      any_place: ['vector', "'[1]'", 'null'],
+    },
+  },
+] as const
+
+const MODEL = '-- kind: dimension\n-- key: id\n-- nullable: all\nselect * from shop.thing\n'
+
+describe.each(EXTENSIONS)('$extension', ({ extension, columns }) => {
+  test.for(['has it, too', 'has it not'])('P8: where the warehouse %s', async (has, ctx) => {
+    const server = await testServer()
+    const look = await server.createDatabase('look')
+    const [known] = await look.query('select 1 from pg_available_extensions where name = $1', [
+      extension,
+    ])
+    await look.drop()
+    ctx.skip(known === undefined, `the server has no ${extension}`)
+    const names = Object.keys(columns)
+    const cells = Object.values(columns)
+    const project = await createProject({
+      setup: `create extension ${extension};
+        create table thing (id integer primary key, ${cells.map(([type], index) => `${names[index]} ${type}`).join(', ')});
+        insert into thing values (1, ${cells.map(([, one]) => one).join(', ')}), (2, ${cells.map(([, , two]) => two).join(', ')});
+        insert into thing (id) values (3)`,
+      models: { dim_thing: MODEL },
+    })
+    try {
+      const isThere = has === 'has it, too'
+      if (isThere) await project.warehouse.query(`create extension ${extension}`)
+      const same = async (): Promise<void> => {
+        await project.good()
+        const rows = `select ${['id', ...names].map((name) => `${name}::text as ${name}`).join(', ')} from`
+        expect(await project.warehouse.query(`${rows} dim_thing order by id`)).toEqual(
+          await project.source.query(`${rows} thing order by id`),
+        )
+      }
+      await same()
+      const types = await project.warehouse.query(
+        `select format_type(atttypid, atttypmod) as type from pg_attribute
+         where attrelid = 'dim_thing'::regclass and attname = any ($1) order by attnum`,
+        [names],
+      )
+      expect(types.map(({ type }) => type)).toEqual(
+        cells.map(([type]) => (isThere ? type : 'text')),
+      )
+      const list = names.join(', ')
+      await project.source.query(
+        `update thing set (${list}) = (select ${list} from thing where id = 1) where id = 2;
+         update thing set ${names[0]} = null where id = 1; insert into thing select 4, ${list} from thing where id = 3`,
+      )
+      await same()
+    } finally {
+      await project.close()
+    }
+  })
+})

@@ -140,6 +140,11 @@ export const ERRORS = {
     retry: false,
     means: "The warehouse's ledger does not belong to this lake.",
   },
+  DifferenceFound: {
+    exit: 5,
+    retry: false,
+    means: 'Source, lake and warehouse hold other rows at one instant.',
+  },
   CountMismatch: { exit: 5, retry: false, means: 'Counts that must be equal differ.' },
   QueryInvalid: { exit: 2, retry: false, means: 'A query was not understood, or is not allowed.' },
   RunLocked: { exit: 4, retry: true, means: 'Another run of this project is under way.' },

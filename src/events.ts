@@ -3,7 +3,7 @@
  * are readers of it. Events carry names, keys of objects and counts: never a cell value (P10).
  */
 import type { ErrorJson } from './errors.ts'
-import type { ChangeCounts, Instant, ModelKind, Stage } from './types.ts'
+import type { AnyStage, ChangeCounts, Instant, ModelKind } from './types.ts'
 
 /** A value for a person's own terminal: JSON.stringify leaves it out. */
 export class TerminalOnly<T> {
@@ -55,6 +55,33 @@ export interface BatchMark {
   readonly instant: Instant
 }
 
+/**
+ * Two sides of a table as `tote verify` found them at one instant, row by row: a source's table against the
+ * lake, a model's query run afresh against its rows in the lake, or the lake against a warehouse table.
+ */
+export interface VerifiedTable {
+  readonly what: 'source' | 'model' | 'warehouse'
+  /** Of a table of a source. */
+  readonly source?: string
+  readonly table: string
+  /** Rows that ought to be there: the source's, the query's, the lake's (of facts every version). */
+  readonly rowsExpected: number
+  /** Rows that are there: the lake's, or the warehouse's. */
+  readonly rowsFound: number
+  /** Of 1,024 ranges of keys, how many differ. */
+  readonly rangesDiffer: number
+  /** Rows that ought to be there and are not, that are there and ought not to be, and that have other values. */
+  readonly missing: number
+  readonly extra: number
+  readonly different: number
+  /** Of the different rows: in how many each column differs. */
+  readonly columns: Readonly<Record<string, number>>
+  /** The first keys of all of those. */
+  readonly keys: TerminalOnly<readonly string[]>
+  /** What differed was made good, and found equal afterwards; the counts are those from before. */
+  readonly repaired: boolean
+}
+
 /** The same object ends `--json`, is kept in the run history and is returned by the API. */
 export interface RunSummary {
   readonly run: string
@@ -70,7 +97,7 @@ export interface RunSummary {
   readonly startedAt: string
   readonly ms: number
   readonly stages: readonly {
-    readonly stage: Stage
+    readonly stage: AnyStage
     readonly ms: number
     readonly outcome: 'done' | 'nothing to do' | 'failed'
   }[]
@@ -84,6 +111,8 @@ export interface RunSummary {
     readonly warehouse: BatchMark | null
   }
   readonly warnings: number
+  /** Of `tote verify`. */
+  readonly verified?: readonly VerifiedTable[]
   readonly error?: ErrorJson
 }
 
@@ -95,17 +124,17 @@ export type NewEvent =
       readonly command: string
     }
   | { readonly type: 'run.finished'; readonly summary: RunSummary }
-  | { readonly type: 'stage.started'; readonly stage: Stage }
+  | { readonly type: 'stage.started'; readonly stage: AnyStage }
   | {
       readonly type: 'stage.finished'
-      readonly stage: Stage
+      readonly stage: AnyStage
       readonly ms: number
       readonly outcome: 'done' | 'nothing to do' | 'failed'
       readonly error?: ErrorJson
     }
   | {
       readonly type: 'table.progress'
-      readonly stage: Stage
+      readonly stage: AnyStage
       readonly table: string
       readonly rows: number
       readonly bytes: number
@@ -148,6 +177,7 @@ export type NewEvent =
       readonly batch: number
       readonly ms: number
     } & WarehouseTableSummary)
+  | ({ readonly type: 'table.verified'; readonly ms: number } & VerifiedTable)
   | { readonly type: 'note'; readonly level: 'info' | 'warn'; readonly text: string }
 
 export type RunEvent = NewEvent & { readonly v: 1; readonly run: string; readonly at: string }

@@ -8,10 +8,16 @@ import type { OpenOptions } from './project/project.ts'
 export { defineProject } from './config/project.ts'
 export { embedded, env } from './secrets/reference.ts'
 export { ERRORS, ToteError, type ErrorName } from './errors.ts'
-export type { Abortable, Project, QuerySettings, RunSettings } from './api/open-project.ts'
+export type {
+  Abortable,
+  Project,
+  QuerySettings,
+  RunSettings,
+  VerifySettings,
+} from './api/open-project.ts'
 export type { Run } from './api/run.ts'
 export type { ProjectConfig } from './config/schema.ts'
-export type { RunEvent, RunSummary } from './events.ts'
+export type { RunEvent, RunSummary, VerifiedTable } from './events.ts'
 export type { CheckReport } from './inspect/check.ts'
 export type { QueryResult } from './inspect/query.ts'
 export type { Status } from './inspect/status.ts'

@@ -11,7 +11,11 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json }
 
+/** What a batch passes. */
 export type Stage = 'extract' | 'transform' | 'load'
+
+/** Also what `tote verify` does beyond a batch. */
+export type AnyStage = Stage | 'verify'
 
 /** A column of a versioned table, of a model or of a warehouse table. */
 export interface Column {

@@ -13,8 +13,9 @@ import type { Status } from '../inspect/status.ts'
 import { newRunId, openContext } from '../observability/run-context.ts'
 import { openRunHistory } from '../observability/run-history.ts'
 import { openProject as open, type OpenOptions } from '../project/project.ts'
-import { run, type RunOptions } from '../pipeline/run.ts'
+import { run, type RunOptions, type RunResult } from '../pipeline/run.ts'
 import type { Stage } from '../types.ts'
+import type { VerifyOptions } from '../verification/verify.ts'
 import { closedError, startRun, type Run } from './run.ts'
 
 export interface Abortable {
@@ -23,6 +24,8 @@ export interface Abortable {
 }
 
 export type RunSettings = RunOptions & Abortable
+
+export type VerifySettings = VerifyOptions & Abortable
 
 export interface QuerySettings extends Abortable {
   /** Default: the lake. */
@@ -45,6 +48,11 @@ export interface Project {
   transform(settings?: RunSettings): Run
   /** Only the batches that the warehouse has not applied yet. */
   load(settings?: RunSettings): Run
+  /**
+   * A run, and then source, lake and warehouse compared row by row; `summary.verified` says what was found of
+   * every table. It fails with DifferenceFound where they differ and `repair` was not asked for.
+   */
+  verify(settings?: VerifySettings): Run
   /** Batches and rows of every table, and how far the warehouse is. */
   status(settings?: Abortable): Promise<Status>
   /**
@@ -90,9 +98,11 @@ export async function openProject(options: OpenOptions): Promise<Project> {
   const reading = (settings: Abortable): Context =>
     openContext({ run: newRunId(clock), signal: signalOf(settings), now: clock.now, readers: [] })
 
-  const start = (settings: RunSettings, only: Stage | undefined): Run => {
+  const conduct = (
+    settings: Pick<RunSettings, 'signal' | 'dryRun'>,
+    work: (context: Context) => Promise<RunResult>,
+  ): Run => {
     if (closing !== undefined) throw closedError()
-    const { signal: _signal, ...runOptions } = settings
     const id = newRunId(clock)
     const history = openRunHistory({
       folder: join(project.stateFolder, 'runs'),
@@ -101,9 +111,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
     })
     return startRun(id, async (reader) =>
       follow(async () =>
-        run(
-          project,
-          { ...runOptions, only },
+        work(
           openContext({
             run: id,
             signal: signalOf(settings),
@@ -114,6 +122,10 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       ),
     )
   }
+  const start = ({ signal, ...chosen }: RunSettings, only: Stage | undefined): Run =>
+    conduct({ signal, dryRun: chosen.dryRun }, async (context) =>
+      run(project, { ...chosen, only }, context),
+    )
 
   const close = async (): Promise<void> => {
     closing ??= Promise.all(underWay).then(async () => project.close())
@@ -127,6 +139,10 @@ export async function openProject(options: OpenOptions): Promise<Project> {
     extract: (settings = {}) => start(settings, 'extract'),
     transform: (settings = {}) => start(settings, 'transform'),
     load: (settings = {}) => start(settings, 'load'),
+    verify: ({ signal, ...chosen } = {}) =>
+      conduct({ signal }, async (context) =>
+        (await import('../verification/verify.ts')).verify(project, chosen, context),
+      ),
     status: async (settings = {}) =>
       follow(async () => (await import('../inspect/status.ts')).status(project, reading(settings))),
     check: async (settings = {}) =>

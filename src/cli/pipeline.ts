@@ -13,10 +13,12 @@ import type { roles } from '../inspect/roles.ts'
 import type { run } from '../pipeline/run.ts'
 import type { status } from '../inspect/status.ts'
 import type { test } from '../inspect/test.ts'
+import type { verify } from '../verification/verify.ts'
 
 export interface Pipeline {
   readonly openProject: typeof openProject
   readonly run: typeof run
+  readonly verify: typeof verify
   readonly status: typeof status
   readonly query: typeof query
   readonly check: typeof check
@@ -31,6 +33,7 @@ export interface Pipeline {
 export const pipeline: Pipeline = {
   openProject: async (...given) => (await import('../project/project.ts')).openProject(...given),
   run: async (...given) => (await import('../pipeline/run.ts')).run(...given),
+  verify: async (...given) => (await import('../verification/verify.ts')).verify(...given),
   status: async (...given) => (await import('../inspect/status.ts')).status(...given),
   query: async (...given) => (await import('../inspect/query.ts')).query(...given),
   check: async (...given) => (await import('../inspect/check.ts')).check(...given),

@@ -1,15 +1,16 @@
 /** `tote run`: one batch through the stages, watched by terminal, JSON lines and run history. */
 import { join } from 'node:path'
 import { type ErrorJson, ToteError } from '../errors.ts'
-import type { RunSummary } from '../events.ts'
+import type { Context, RunSummary } from '../events.ts'
 import { openJsonLines } from '../observability/json-lines.ts'
 import type { EventReader } from '../observability/reader.ts'
 import { openRunHistory } from '../observability/run-history.ts'
 import { renderSummary } from '../terminal/summary.ts'
 import { openLiveTerminal } from '../terminal/terminal-live.ts'
 import { openPlainTerminal, type Terminal, type TerminalOptions } from '../terminal/terminal.ts'
-import type { RunOptions } from '../pipeline/run.ts'
-import type { Stage } from '../types.ts'
+import type { RunOptions, RunResult } from '../pipeline/run.ts'
+import type { Project } from '../project/project.ts'
+import type { AnyStage, Stage } from '../types.ts'
 import { answerError, commandLine, styleOf, toteFrom, writeLines } from '../cli/answer.ts'
 import { type Invocation, withProject, withTimeout } from '../cli/context.ts'
 import { newRunId, openContext } from '../observability/run-context.ts'
@@ -35,7 +36,32 @@ export interface RunFlags {
 
 /** Returns the exit code; throws what went wrong before the run began. */
 export async function commandRun(invocation: Invocation, flags: RunFlags): Promise<number> {
-  const { surface, pipeline } = invocation
+  const { pipeline } = invocation
+  const isPart = flags.select !== undefined || flags.exclude !== undefined
+  const all = isPart ? STAGES.filter((stage) => stage !== 'load') : STAGES
+  const stages = flags.only === undefined ? all : [flags.only]
+  return conductRun(invocation, { ...flags, stages }, async (project, context) =>
+    pipeline.run(project, toOptions(flags), context),
+  )
+}
+
+/** What any command that goes through stages is told. */
+export interface ConductFlags {
+  /** Milliseconds. */
+  readonly timeout?: number
+  readonly logFormat: 'pretty' | 'json'
+  readonly stages: readonly AnyStage[]
+  /** Then it is not kept in the history of runs. */
+  readonly dryRun?: boolean
+}
+
+/** Opens the project, has `work` watched by terminal, JSON lines and run history, and says how it ended. */
+export async function conductRun(
+  invocation: Invocation,
+  flags: ConductFlags,
+  work: (project: Project, context: Context) => Promise<RunResult>,
+): Promise<number> {
+  const { surface } = invocation
   const run = newRunId(surface)
   const terminal = openTerminal(invocation, flags)
   const { signal, stop } = withTimeout(surface.signal, flags.timeout)
@@ -55,7 +81,7 @@ export async function commandRun(invocation: Invocation, flags: RunFlags): Promi
         const kept = flags.dryRun === true ? [] : [history]
         const readers = [...kept, ...jsonReaders(invocation, flags), terminal]
         const context = openContext({ run, signal, now: surface.now, readers })
-        const { summary, error, others } = await pipeline.run(project, toOptions(flags), context)
+        const { summary, error, others } = await work(project, context)
         terminal.close()
         return finish(invocation, { summary, error: endOf({ summary, error, signal }), others })
       },
@@ -79,7 +105,15 @@ function finish(invocation: Invocation, { summary, error, others = [] }: Outcome
     const tote = toteFrom(surface.env, flags)
     const style = styleOf(invocation, 'stdout')
     if (surface.stderr.isTTY) surface.stderr.write('\n')
-    writeLines(surface.stdout, renderSummary(summary, { style, now: surface.now(), tote }))
+    writeLines(
+      surface.stdout,
+      renderSummary(summary, {
+        style,
+        now: surface.now(),
+        tote,
+        ownTerminal: surface.stdout.isTTY,
+      }),
+    )
   }
   if (error === undefined) return 0
   // With --json the summary, which is the last object, carries the error.
@@ -119,7 +153,7 @@ function toOptions(flags: RunFlags): RunOptions {
   return options
 }
 
-function jsonReaders({ surface, flags }: Invocation, { logFormat }: RunFlags): EventReader[] {
+function jsonReaders({ surface, flags }: Invocation, { logFormat }: ConductFlags): EventReader[] {
   return [
     ...(flags.json ? [openJsonLines((text) => surface.stdout.write(text))] : []),
     ...(logFormat === 'json' && !flags.quiet
@@ -128,14 +162,12 @@ function jsonReaders({ surface, flags }: Invocation, { logFormat }: RunFlags): E
   ]
 }
 
-function openTerminal(invocation: Invocation, { only, logFormat, ...chosen }: RunFlags): Terminal {
+function openTerminal(invocation: Invocation, { stages, logFormat }: ConductFlags): Terminal {
   const { surface, flags } = invocation
-  const isPart = chosen.select !== undefined || chosen.exclude !== undefined
-  const all = isPart ? STAGES.filter((stage) => stage !== 'load') : STAGES
   const options: TerminalOptions = {
     output: surface.stderr,
     style: styleOf(invocation, 'stderr'),
-    stages: only === undefined ? all : [only],
+    stages,
     verbosity: flags.verbosity,
     now: surface.now,
   }

@@ -48,8 +48,8 @@ export type ReadSnapshot = Pick<SourceSnapshot, 'identity' | 'position' | 'reach
 
 export interface ReadOptions {
   readonly acceptSource: boolean
-  /** Digests count for nothing: every table is compared in full. */
-  readonly fullRefresh: boolean
+  /** Digests count for nothing: every table is compared in full, or every one of these. */
+  readonly fullRefresh: boolean | ReadonlySet<string>
   readonly tempFolder: string
   /** Where the rows of tables go that the lake does not have; called once. */
   readonly land: (snapshot: SourceSnapshot) => Promise<(table: SourceTable) => Landing | null>
@@ -89,11 +89,14 @@ export async function readTables(
         context.emit({ type: 'note', level: 'warn', text })
     }
     const land = await options.land(snapshot)
+    const { fullRefresh } = options
     for (const table of snapshot.tables) {
       const entry = parent?.tables[table.name] ?? null
       const landing = entry === null ? land(table) : null
-      const trusted = !options.fullRefresh && sameIdentity(parent, snapshot, table)
-      line.add(await readTable(snapshot, table, entry, { ...options, trusted, landing }, context))
+      const inFull = typeof fullRefresh === 'boolean' ? fullRefresh : fullRefresh.has(table.name)
+      const trusted = !inFull && sameIdentity(parent, snapshot, table)
+      const reading = { ...options, fullRefresh: inFull, trusted, landing }
+      line.add(await readTable(snapshot, table, entry, reading, context))
       await line.below(WAITING_BYTES)
     }
     await snapshot.close()

@@ -40,6 +40,8 @@ export interface PointToEvaluate {
   readonly instant: Instant
   /** Models that are not evaluated: their rows are those that `parent` records, as of `batch`. */
   readonly recorded?: ReadonlySet<string>
+  /** Models whose query runs over all rows, whatever changed. */
+  readonly anew?: ReadonlySet<string> | undefined
 }
 
 export interface EvaluatedPoint {
@@ -95,6 +97,7 @@ async function evaluateModels(
     }
     // Another engine, or other types of what is read, may make other values of the same rows.
     const isSame =
+      work.anew?.has(model.name) !== true &&
       parent?.engine === engine.version &&
       before?.entry.position['reads'] === digestOfReads(model, work)
     const way = isSame ? wayOf(model, before?.entry ?? null, relations.hasChanged) : 'full'

@@ -35,7 +35,8 @@ import type { Zone } from '../lake/zone.ts'
 import type { Project, ProjectSource } from '../project/project.ts'
 
 export interface ExtractOptions {
-  readonly fullRefresh: boolean
+  /** Compare every table in full, or every one of these. */
+  readonly fullRefresh: boolean | ReadonlySet<string>
   readonly acceptSource: boolean
   /** Tables whose next batch may delete more than the shrink limit allows. */
   readonly acceptShrink: readonly string[]

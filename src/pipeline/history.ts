@@ -25,15 +25,13 @@ export interface TableHistory {
 export async function remadeTable(
   project: Pick<Project, 'processed'>,
   engine: Engine,
-  { manifest, table, instants }: TableHistory,
+  of: TableHistory,
 ): Promise<RemadeTable> {
-  const entry = manifest.tables[table.name]
-  if (entry === undefined) throw new RangeError(`no table "${table.name}"`)
-  const statements = keepsVersions(table)
-    ? await versions(project, { manifest, table, instants })
-    : { prepare: [], selects: [await latest(project, manifest, table)] }
+  const entry = of.manifest.tables[of.table.name]
+  if (entry === undefined) throw new RangeError(`no table "${of.table.name}"`)
+  const statements = await historyOf(project, of)
   return {
-    table,
+    table: of.table,
     rowsInLake: entry.rows,
     rows: {
       chunks: async function* (select) {
@@ -42,6 +40,16 @@ export async function remadeTable(
       },
     },
   }
+}
+
+/** The statements that yield the rows of a RemadeTable. */
+export async function historyOf(
+  project: Pick<Project, 'processed'>,
+  of: TableHistory,
+): Promise<Statements> {
+  return keepsVersions(of.table)
+    ? versions(project, of)
+    : { prepare: [], selects: [await latest(project, of.manifest, of.table)] }
 }
 
 async function versions(

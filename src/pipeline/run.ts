@@ -10,9 +10,10 @@ import type {
   ModelSummary,
   RunSummary,
   SourceTableSummary,
+  VerifiedTable,
   WarehouseTableSummary,
 } from '../events.ts'
-import type { Stage } from '../types.ts'
+import type { AnyStage, Stage } from '../types.ts'
 import { extract, namesTable } from './extract.ts'
 import { refuseForeignInputs } from '../project/inputs.ts'
 import { load, pendingLoad } from './load.ts'
@@ -54,7 +55,8 @@ export interface RunResult {
   readonly others?: readonly ToteError[]
 }
 
-interface Progress {
+/** What the summary will say. */
+export interface Progress {
   readonly stages: RunSummary['stages'][number][]
   readonly ingestion: Record<string, BatchMark>
   processed: BatchMark | null
@@ -63,8 +65,20 @@ interface Progress {
   models: readonly ModelSummary[]
   warehouse: readonly WarehouseTableSummary[]
   toLoad: number | null
+  verified?: readonly VerifiedTable[]
   warnings: number
   readonly errors: ToteError[]
+}
+
+/** What a command does beyond a run, with what the run has at hand. */
+export interface Beyond {
+  readonly command: string
+  /** Before anything is read. */
+  begin(context: Context): Promise<void>
+  /** In place of `extract`. */
+  readonly extract: typeof extract
+  /** A last stage; says whether there was anything to do. */
+  verify(context: Context, progress: Progress): Promise<boolean>
 }
 
 /** Runs the stages and says how it went; throws nothing. */
@@ -72,6 +86,7 @@ export async function run(
   project: Project,
   options: RunOptions,
   context: Context,
+  beyond?: Beyond,
 ): Promise<RunResult> {
   const startedAt = context.now()
   const progress: Progress = {
@@ -96,10 +111,11 @@ export async function run(
       context.emit(event)
     },
   }
-  counting.emit({ type: 'run.started', ...identify(project), command: isDry ? DRY_RUN : 'run' })
+  const command = beyond?.command ?? (isDry ? DRY_RUN : 'run')
+  counting.emit({ type: 'run.started', ...identify(project), command })
   try {
     if (isDry) await rehearse(project, options, counting, progress)
-    else await runLocked(project, options, counting, progress)
+    else await runLocked(project, { ...options, beyond }, counting, progress)
   } catch (error) {
     progress.errors.push(toToteError(error))
   }
@@ -136,7 +152,7 @@ async function rehearse(
 
 async function runLocked(
   project: Project,
-  options: RunOptions,
+  options: RunOptions & { readonly beyond: Beyond | undefined },
   context: Context,
   progress: Progress,
 ): Promise<void> {
@@ -168,12 +184,15 @@ async function runLocked(
 
 async function runStages(
   project: Project,
-  options: RunOptions,
+  options: RunOptions & { readonly beyond?: Beyond | undefined },
   context: Context,
   progress: Progress,
 ): Promise<void> {
-  const work: Readonly<Record<Stage, () => Promise<boolean>>> = {
+  const { beyond } = options
+  const extractOne = beyond?.extract ?? extract
+  const work: Readonly<Record<AnyStage, () => Promise<boolean>>> = {
     extract: async () => {
+      await beyond?.begin(context)
       const extracting = {
         fullRefresh: options.fullRefresh ?? false,
         acceptSource: options.acceptSource ?? false,
@@ -185,7 +204,7 @@ async function runStages(
       const failures: ToteError[] = []
       for (const source of project.sources) {
         try {
-          const extracted = await extract(project, source, extracting, context)
+          const extracted = await extractOne(project, source, extracting, context)
           progress.tables.push(...extracted.tables)
           changed ||= extracted.changed
           if (extracted.manifest !== null)
@@ -218,8 +237,10 @@ async function runStages(
       progress.inWarehouse = loaded.last === null ? null : markOf(loaded.last)
       return loaded.batches > 0
     },
+    verify: async () => beyond?.verify(context, progress) ?? false,
   }
-  for (const stage of ['extract', 'transform', 'load'] as const) {
+  for (const stage of ['extract', 'transform', 'load', 'verify'] as const) {
+    if (stage === 'verify' && beyond === undefined) continue
     if (options.only !== undefined && options.only !== stage) continue
     // Of a part of the star there is nothing to load.
     if (stage === 'load' && isSelective(options)) continue
@@ -310,6 +331,7 @@ function summarize(
     warehouse,
     batches: { ingestion, processed, warehouse: inWarehouse },
     warnings,
+    ...(progress.verified === undefined ? {} : { verified: progress.verified }),
     ...(error === undefined ? {} : { error: error.toJSON() }),
   }
 }

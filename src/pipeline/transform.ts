@@ -45,6 +45,8 @@ export interface TransformOptions extends Selection {
   readonly forward?: readonly string[] | undefined
   /** The first batch that fails ends the stage, although a later one may pass. */
   readonly failFast?: boolean | undefined
+  /** Models whose query runs over all rows, whatever changed: as a batch, also when none is pending. */
+  readonly anew?: ReadonlySet<string> | undefined
 }
 
 /** Restates edited models, then passes all pending points. Throws ModelInvalid, ModelEdited, ModelFailed, CheckFailed. */
@@ -79,7 +81,7 @@ async function passPoints(
     newest = await restateEdited(project, { newest, models, inputs, options }, context)
     edited = newest.number > before
   }
-  const { points, marks } = await pendingPoints(project, newest, inputs)
+  const { points, marks } = await pendingPoints(project, { newest, inputs, anew: options.anew })
   if (points.length === 0 || texts.length === 0)
     return { manifest: newest, batches: 0, edited, models: [] }
 
@@ -93,7 +95,7 @@ async function passPoints(
     try {
       const committed = await passPoint(
         project,
-        { engine, models, inputs, marks, point, parent: newest },
+        { engine, models, inputs, marks, point, parent: newest, anew: options.anew },
         context,
       )
       if (failed !== undefined) {
@@ -214,6 +216,7 @@ export interface PointWork {
   readonly marks: readonly (BatchMark & InputMark)[]
   readonly point: Point
   readonly parent: CommittedManifest | null
+  readonly anew: ReadonlySet<string> | undefined
 }
 
 async function passPoint(
@@ -292,8 +295,15 @@ function inputsOf({ point, marks, parent }: PointWork): Record<string, InputMark
 
 async function pendingPoints(
   project: Project,
-  newest: CommittedManifest | null,
-  inputs: ReadonlyMap<string, CommittedManifest>,
+  {
+    newest,
+    inputs,
+    anew,
+  }: {
+    readonly newest: CommittedManifest | null
+    readonly inputs: ReadonlyMap<string, CommittedManifest>
+    readonly anew: ReadonlySet<string> | undefined
+  },
 ): Promise<{ points: readonly Point[]; marks: readonly (BatchMark & InputMark)[] }> {
   const done =
     newest?.inputs === undefined
@@ -307,7 +317,8 @@ async function pendingPoints(
     ),
   )
   const points = pointsAfter(done, [...inputs.keys()], marks.flat())
-  const begins = newest !== null && Object.values(newest.tables).some(goesOn)
+  const begins =
+    newest !== null && (anew !== undefined || Object.values(newest.tables).some(goesOn))
   // A new query begins with the next batch; when no rows wait for one, with one of its own.
   if (points.length === 0 && begins && done !== null)
     return { points: [{ batches: done, instant: newest.instant }], marks: marks.flat() }

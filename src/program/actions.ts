@@ -4,12 +4,14 @@ import { readDuration, readList, readWord } from '../cli/flags.ts'
 import type { CheckFlags } from '../commands/check.ts'
 import type { InitFlags } from '../commands/init.ts'
 import type { RunFlags } from '../commands/run.ts'
+import type { VerifyFlags } from '../commands/verify.ts'
 import type { Stage } from '../types.ts'
 import type { Act } from './act.ts'
 
 export function addActions(program: Command, act: Act): void {
   addInit(program, act)
   addRun(program, act)
+  addVerify(program, act)
   addCheck(program, act)
   addTest(program, act)
 }
@@ -53,17 +55,35 @@ function addRun(program: Command, act: Act): void {
     .option('-x, --fail-fast', 'end with the first failure')
     .option('--no-wait', 'exit 4 when another run is under way')
     .option('--timeout <duration>', 'stop after 30s, 5m, 2h', readDuration)
-    .addOption(
-      new Option('--log-format <format>', 'commentary as pretty lines or JSON')
-        .argParser(readWord(['pretty', 'json']))
-        .default('pretty')
-        .env('TOTE_LOG_FORMAT'),
-    )
+    .addOption(logFormat())
     .action((flags: RunFlags, command: Command) =>
       act(command, async (invocation) =>
         (await import('../commands/run.ts')).commandRun(invocation, flags),
       ),
     )
+}
+
+function addVerify(program: Command, act: Act): void {
+  program
+    .command('verify')
+    .description('a batch, then all sides of it compared row by row')
+    .argument('[of...]', 'only these: staff, shop.staff, dim_staff; without any, all')
+    .option('--repair', 'make good what differs, and compare again')
+    .option('--no-wait', 'exit 4 when another run is under way')
+    .option('--timeout <duration>', 'stop after 30s, 5m, 2h', readDuration)
+    .addOption(logFormat())
+    .action((tables: string[], flags: VerifyFlags, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../commands/verify.ts')).commandVerify(invocation, tables, flags),
+      ),
+    )
+}
+
+function logFormat(): Option {
+  return new Option('--log-format <format>', 'commentary as pretty lines or JSON')
+    .argParser(readWord(['pretty', 'json']))
+    .default('pretty')
+    .env('TOTE_LOG_FORMAT')
 }
 
 function addCheck(program: Command, act: Act): void {

@@ -8,14 +8,14 @@ import { toJson } from '../observability/json-lines.ts'
 import { listRuns, readRun } from '../observability/run-history.ts'
 import { renderSummary } from '../terminal/summary.ts'
 import { openPlainTerminal } from '../terminal/terminal.ts'
-import type { Stage } from '../types.ts'
+import type { AnyStage } from '../types.ts'
 import { chooseRun } from './runs.ts'
 
 export interface LogsFlags {
   readonly follow?: boolean
 }
 
-const STAGES: readonly Stage[] = ['extract', 'transform', 'load']
+const STAGES: readonly AnyStage[] = ['extract', 'transform', 'load']
 const LOOK_AGAIN_MS = 200
 
 /** Throws UsageInvalid when there is no such run. */

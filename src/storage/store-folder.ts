@@ -15,6 +15,19 @@ import type { Store, StoredObject } from './store.ts'
 export function openFolderStore(folder: string): Store {
   const pathOf = (key: string): string => join(folder, ...key.split('/'))
   const sound = new Set<string>()
+  const verify = async (key: string, expected: StoredObject): Promise<void> => {
+    const path = pathOf(key)
+    sound.delete(path)
+    const problem = await attempt(path, async () => difference(path, expected))
+    if (problem !== undefined) {
+      throw new ToteError('LakeCorrupt', `The lake file "${key}" ${problem}.`, {
+        where: path,
+        why: 'files of the lake are never changed once written, so something else touched it',
+        fix: 'restore the file from a backup of the lake',
+      })
+    }
+    sound.add(path)
+  }
   return {
     url: folder,
     create: async (key, body) => {
@@ -61,18 +74,10 @@ export function openFolderStore(folder: string): Store {
       ),
     localPath: async (key, expected) => {
       const path = pathOf(key)
-      if (sound.has(path)) return path
-      const problem = await attempt(path, async () => difference(path, expected))
-      if (problem !== undefined) {
-        throw new ToteError('LakeCorrupt', `The lake file "${key}" ${problem}.`, {
-          where: path,
-          why: 'files of the lake are never changed once written, so something else touched it',
-          fix: 'restore the file from a backup of the lake',
-        })
-      }
-      sound.add(path)
+      if (!sound.has(path)) await verify(key, expected)
       return path
     },
+    verify,
   }
 }
 

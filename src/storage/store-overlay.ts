@@ -16,5 +16,6 @@ export function openOverlayStore(
     has: async (key) => (await above.has(key)) || isBelow(key),
     localPath: async (key, expected) =>
       ((await above.has(key)) ? above : below).localPath(key, expected),
+    verify: async (key, expected) => ((await above.has(key)) ? above : below).verify(key, expected),
   }
 }

@@ -34,4 +34,7 @@ export interface Store {
    * Throws LakeCorrupt when it is missing, of another size or of another sha256.
    */
   localPath(key: string, expected: StoredObject): Promise<string>
+
+  /** Reads the object afresh, whatever was seen of it before. Throws LakeCorrupt as localPath does. */
+  verify(key: string, expected: StoredObject): Promise<void>
 }

@@ -3,8 +3,9 @@
  * nothing of terminals: the live view, the plain lines and later the web monitor read it.
  */
 import type { RunEvent } from '../events.ts'
-import type { ChangeCounts, Stage } from '../types.ts'
+import type { AnyStage, ChangeCounts } from '../types.ts'
 import { counted } from './number.ts'
+import { differingRows, nameOf } from './verified.ts'
 
 export interface TableProgress {
   readonly table: string
@@ -33,7 +34,7 @@ export function timeLeft(table: TableProgress): number | undefined {
 }
 
 export interface StageProgress {
-  readonly stage: Stage
+  readonly stage: AnyStage
   /** `stopped` is what a cancelled run leaves. */
   readonly state: 'waiting' | 'running' | 'done' | 'nothing to do' | 'failed' | 'stopped'
   /** Milliseconds since the epoch, while it runs. */
@@ -53,13 +54,16 @@ export interface Progress {
 }
 
 /** Follows the given stages; a stage that begins without being announced is added. */
-export function createProgress(announced: readonly Stage[]): Progress {
-  const stages = new Map<Stage, StageProgress>(announced.map((stage) => [stage, waiting(stage)]))
-  const change = (stage: Stage, next: (before: StageProgress) => Partial<StageProgress>): void => {
+export function createProgress(announced: readonly AnyStage[]): Progress {
+  const stages = new Map<AnyStage, StageProgress>(announced.map((stage) => [stage, waiting(stage)]))
+  const change = (
+    stage: AnyStage,
+    next: (before: StageProgress) => Partial<StageProgress>,
+  ): void => {
     const before = stages.get(stage) ?? waiting(stage)
     stages.set(stage, { ...before, ...next(before) })
   }
-  const finish = (stage: Stage, table: string, rows: number): void =>
+  const finish = (stage: AnyStage, table: string, rows: number): void =>
     change(stage, (before) => ({
       active: without(before.active, table),
       finished: new Set(before.finished).add(table),
@@ -103,6 +107,8 @@ export function createProgress(announced: readonly Stage[]): Progress {
           return finish('transform', event.model, changedRows(event))
         case 'table.loaded':
           return finish('load', event.table, event.rowsLoaded + event.rowsDeleted)
+        case 'table.verified':
+          return finish('verify', nameOf(event), differingRows(event))
         case 'run.finished':
           for (const { stage, state, startedAt } of stages.values()) {
             const end = event.summary.outcome === 'cancelled' ? 'stopped' : 'failed'
@@ -134,16 +140,21 @@ export function describeStage(progress: StageProgress): string {
   const broken = state === 'failed' || state === 'stopped'
   if (finished.size === 0) return broken ? state : ''
   const parts = [counted(finished.size, nounOf(stage))]
+  if (stage === 'verify') {
+    parts.push(changed.size === 0 ? 'all equal' : `${changed.size} with differences`)
+    return (broken ? `${state} after ` : '') + parts.join(', ')
+  }
   if (changed.size < finished.size) parts.push(`${changed.size} with changes`)
   parts.push(`${counted(rows, 'row')} ${stage === 'load' ? 'written' : 'changed'}`)
   return (broken ? `${state} after ` : '') + parts.join(', ')
 }
 
-function nounOf(stage: Stage): string {
+function nounOf(stage: AnyStage): string {
+  if (stage === 'verify') return 'comparison'
   return stage === 'transform' ? 'model' : 'table'
 }
 
-function waiting(stage: Stage): StageProgress {
+function waiting(stage: AnyStage): StageProgress {
   const nothing = {
     active: new Map(),
     finished: new Set<string>(),

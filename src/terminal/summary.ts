@@ -15,10 +15,13 @@ import { changedRows } from './progress.ts'
 import { MARKS, type Style } from './style.ts'
 import { projectTitle } from './title.ts'
 import { renderTable, type TableColumn } from './table.ts'
+import { verifiedTables } from './verified.ts'
 
 export interface SummaryOptions {
   readonly style: Style
   readonly now: Date
+  /** Whether keys may be shown: on a person's own terminal, never in a log (P10). */
+  readonly ownTerminal?: boolean
   /** What starts a command that goes on from here: `tote`, `npx tote -C examples/totesys`. */
   readonly tote: string
 }
@@ -35,6 +38,7 @@ export function renderSummary(summary: RunSummary, options: SummaryOptions): str
           summary.models.filter((model) => changedRows(model) > 0),
           style,
         ),
+    verifiedTables(summary.verified ?? [], { style, ownTerminal: options.ownTerminal ?? false }),
     footer(summary, options),
     summary.outcome === 'succeeded' && summary.dryRun === undefined
       ? nextSteps(summary, options)

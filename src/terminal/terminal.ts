@@ -4,19 +4,20 @@
  * The view that is redrawn is terminal-live.ts. Keys of failing rows are shown only there (P10).
  */
 import type { RunEvent } from '../events.ts'
-import type { ChangeCounts, Stage } from '../types.ts'
+import type { AnyStage, ChangeCounts } from '../types.ts'
 import { renderDuration } from './time.ts'
 import { counted, formatCount } from './number.ts'
 import { changedRows, createProgress, describeStage } from './progress.ts'
 import type { EventReader, TextOutput } from '../observability/reader.ts'
 import { projectTitle } from './title.ts'
 import { MARKS, printable, type Style } from './style.ts'
+import { describeVerified, differingRows, nameOf } from './verified.ts'
 
 export interface TerminalOptions {
   readonly output: TextOutput
   readonly style: Style
   /** The stages that this run will go through. */
-  readonly stages: readonly Stage[]
+  readonly stages: readonly AnyStage[]
   /** 1 and more: also unchanged tables and committed manifests. */
   readonly verbosity: number
   readonly now: () => Date
@@ -81,6 +82,9 @@ export function describeEvent(event: RunEvent, verbosity: number): string | unde
       const way = driven && verbosity > 0 ? ', evaluated for changed rows only' : ''
       return `  ${name}: ${describeChanges(event)}${way}  ${renderDuration(event.ms)}`
     }
+    case 'table.verified':
+      if (differingRows(event) === 0 && verbosity === 0) return undefined
+      return `  ${printable(nameOf(event))}: ${describeVerified(event)}  ${renderDuration(event.ms)}`
     case 'model.skipped':
       return verbosity === 0
         ? undefined

@@ -14,7 +14,7 @@ import type { Column } from '../types.ts'
 import type { Site } from './apply.ts'
 import { binaryColumn, copyRows } from './load.ts'
 import { carriedColumn, type CarriedColumn } from './merge.ts'
-import type { RemadeTable } from './warehouse.ts'
+import type { RemadeTable, RowsDiffer } from './warehouse.ts'
 
 export interface Remade {
   readonly layout: Layout
@@ -169,6 +169,65 @@ export async function deleteAbsent(
   }
 }
 
+/** How what is kept differs from the stage. */
+export async function compareRows(
+  { connection, schema }: Pick<Site, 'connection' | 'schema'>,
+  remade: Remade,
+  { kept, namedKeys }: { readonly kept: Catalogue; readonly namedKeys: number },
+): Promise<RowsDiffer> {
+  const { layout, stage, values } = remade
+  const doing = `compare "${layout.table.name}"`
+  const table = quoteQualified(schema, layout.table.name)
+  const there = values.map(({ name }) => `t.${quoteIdentifier(name)}`)
+  const wanted = keptValues(remade, kept)
+  const differs = `record_image_ne(row(${there.join(', ')}), row(${wanted.join(', ')}))`
+  const columns = values.map(
+    (_, index) =>
+      `count(*) filter (where record_image_ne(row(${there[index]}), row(${wanted[index]}))) as c${index}`,
+  )
+  const absent = (from: string, other: string): string =>
+    `from ${from} where not exists (select from ${other} where ${sameKey(remade)})`
+  const [counts] = await connection.query(
+    doing,
+    `select (select count(*) ${absent(`${stage} as s`, `${table} as t`)}) as missing,
+       (select count(*) from ${table}) - (select count(*) from ${stage}) as more, d.*
+     from (select count(*) as different${columns.map((column) => `, ${column}`).join('')}
+       from ${table} as t join ${stage} as s on ${sameKey(remade)} where ${differs}) as d`,
+  )
+  const count = (name: string): number => Number(counts?.[name] ?? 0)
+  const key = [...new Set([...layout.primaryKey, ...layout.table.key])]
+  const keys: RowsDiffer['keys'][number][] = []
+  const first = async (kind: 'missing' | 'extra' | 'different', text: string): Promise<void> => {
+    if (keys.length >= namedKeys) return
+    const rows = await connection.query(doing, `${text} limit ${namedKeys - keys.length}`)
+    for (const row of rows)
+      keys.push({ kind, parts: key.map((name, index) => [name, row[`k${index}`] ?? null]) })
+  }
+  const list = (expression: (name: string) => string): string =>
+    key.map((name, index) => `(${expression(name)})::text as k${index}`).join(', ')
+  const staged = (name: string): string =>
+    values.find((column) => column.name === name)?.value ?? 'null'
+  const inTable = (name: string): string => `t.${quoteIdentifier(name)}`
+  await first('missing', `select ${list(staged)} ${absent(`${stage} as s`, `${table} as t`)}`)
+  await first('extra', `select ${list(inTable)} ${absent(`${table} as t`, `${stage} as s`)}`)
+  await first(
+    'different',
+    `select ${list(inTable)} from ${table} as t join ${stage} as s on ${sameKey(remade)} where ${differs}`,
+  )
+  return {
+    missing: count('missing'),
+    // Whatever is there beyond the rows that are matched, twice the same key included.
+    extra: count('more') + count('missing'),
+    different: count('different'),
+    columns: Object.fromEntries(
+      values
+        .map(({ name }, index) => [name, count(`c${index}`)] as const)
+        .filter(([, rows]) => rows > 0),
+    ),
+    keys,
+  }
+}
+
 /** Before a table gets another key. */
 export async function removeAll({ connection, schema }: Site, table: string): Promise<void> {
   await connection.query(`empty "${table}"`, `delete from ${quoteQualified(schema, table)}`)
@@ -184,9 +243,13 @@ function sameKey({ layout, values }: Remade): string {
 }
 
 /** The values as the table's columns hold them: images of rows compare within one type only. */
-function asKept({ layout, values }: Remade, kept: Catalogue): string {
+function asKept(remade: Remade, kept: Catalogue): string {
+  return keptValues(remade, kept).join(', ')
+}
+
+function keptValues({ layout, values }: Remade, kept: Catalogue): string[] {
   const types = new Map(kept.get(layout.table.name)?.columns.map(({ name, type }) => [name, type]))
-  return values.map(({ name, value }) => `(${value})::${types.get(name) ?? 'text'}`).join(', ')
+  return values.map(({ name, value }) => `(${value})::${types.get(name) ?? 'text'}`)
 }
 
 function valueOf({ name, castTo }: CarriedColumn): string {

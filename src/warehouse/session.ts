@@ -44,6 +44,22 @@ export function beginLoading(access: 'read only' | 'read write'): string {
   return [`begin isolation level read committed ${access}`, ...pinned, noticeOurEnd].join('; ')
 }
 
+/**
+ * Begins a transaction whose every statement sees the same rows, printed the same everywhere. It may write
+ * temporary tables.
+ */
+export function beginComparing(): string {
+  const settings = [
+    ...SETTINGS,
+    ['lock_timeout', String(LOCK_WAIT_MS)],
+    ['client_encoding', 'UTF8'],
+    ['bytea_output', 'hex'],
+    ['xmlbinary', 'base64'],
+  ] as const
+  const pinned = settings.map(([name, value]) => setLocal(name, value))
+  return ['begin isolation level repeatable read read write', ...pinned, noticeOurEnd].join('; ')
+}
+
 /** Waits until no other loader of this pipeline is at work on this ledger; released at the end of the transaction. */
 export function lockPipeline(pipeline: string, ledger: string): string {
   // Without an environment the name of the lock is that of earlier versions, which may be loading now.

@@ -9,6 +9,8 @@ import { readCatalogue, readEmptyTables, readTypes } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
 import { ledgerIn, parseEntry } from './ledger.ts'
 import { grantReaders, readRights, requireReaders, requireRights } from '../star/rights.ts'
+import { readStar } from './reading.ts'
+import { repairStar } from './repair.ts'
 import { applyRestatement, tryAlterations } from './restate.ts'
 import { beginLoading } from './session.ts'
 import {
@@ -98,6 +100,8 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     restate: async (restatement, context) =>
       use(async (site) => applyRestatement(site, restatement, context)),
     begin: async (whole, context) => use(async (site) => beginStar(site, whole, context)),
+    reading: async (work) => use(async (site) => readStar(site, work)),
+    repair: async (repair, context) => use(async (site) => repairStar(site, repair, context)),
     apply: async (batch, context) => use(async (site) => applyBatch(site, batch, context)),
     probe: async () =>
       use(async ({ connection }) => {

@@ -3,6 +3,7 @@
  */
 import type { RowReader } from '../columns/rows.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
+import type { CopySink } from '../wire/copy.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { Instant } from '../types.ts'
 
@@ -71,6 +72,46 @@ export interface WholeStar {
   readonly tables: readonly RemadeTable[]
 }
 
+/** How a remade table differs from what is there, compared to the byte. */
+export interface RowsDiffer {
+  readonly missing: number
+  readonly extra: number
+  readonly different: number
+  /** In how many of the different rows each column differs. */
+  readonly columns: Readonly<Record<string, number>>
+  /** The first keys, the primary key and of facts the model's own: for a person's terminal only. */
+  readonly keys: readonly {
+    readonly kind: 'missing' | 'extra' | 'different'
+    readonly parts: readonly (readonly [name: string, value: string | null])[]
+  }[]
+}
+
+/** The star in one snapshot of the warehouse: every call sees the same rows. */
+export interface StarReading {
+  /** As `Warehouse.last`. */
+  last(pipeline: string): Promise<LedgerEntry | null>
+  /**
+   * The type of every column as it is kept, by table. Throws WarehouseShapeMismatch, and LedgerMismatch when
+   * a table that `entry` was loaded into is gone.
+   */
+  open(
+    star: readonly StarTable[],
+    entry: LedgerEntry,
+  ): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>>
+  /** All rows of a table as CSV in any order: record id, the table's columns, those of Tote. */
+  copy(table: StarTable, sink: CopySink): Promise<void>
+  /** Sends what ought to be there, and compares. */
+  compare(remade: RemadeTable, namedKeys: number, context: Context): Promise<RowsDiffer>
+}
+
+/** Tables that are to be made what the lake says, at the batch where the warehouse stands. */
+export interface StarRepair {
+  /** The ledger's last entry when this was computed. */
+  readonly after: LedgerEntry
+  readonly star: readonly StarTable[]
+  readonly remade: readonly RemadeTable[]
+}
+
 export interface Warehouse {
   /** The ledger's last entry for a pipeline, or null when it has none (or there is no ledger yet). */
   last(pipeline: string): Promise<LedgerEntry | null>
@@ -107,6 +148,13 @@ export interface Warehouse {
     status: 'applied' | 'already' | 'stale'
     tables: readonly WarehouseTableSummary[]
   }>
+  /** Reads in one snapshot; nothing that is done in it stays. */
+  reading<T>(work: (star: StarReading) => Promise<T>): Promise<T>
+  /**
+   * One transaction, as `restate`, without a new batch: rows that differ are written, those that ought not to
+   * be there go. `stale` when the ledger is not at `after` any more.
+   */
+  repair(repair: StarRepair, context: Context): Promise<'repaired' | 'stale'>
   /** Whether the rights that loading needs are there; for `tote check --live`. */
   probe(): Promise<void>
   /** Gives configured readers what they lack, where no batch does: a reader may be new, or its right taken away. */

@@ -17,30 +17,32 @@ describe('help', () => {
       Carries operational data into a warehouse: nothing lost, nothing doubled.
 
       Options:
-        -V, --version          the version
-        -C, --cwd <dir>        the project, when it is not here
-        -c, --config <file>    another file than tote.config.ts (env: TOTE_CONFIG)
-        -e, --env <name>       an environment of the project (env: TOTE_ENV)
-        --json                 the answer as JSON on stdout
-        -q, --quiet            only the answer, warnings and errors
-        -v, --verbose          more; -vv with stacks
-        --no-color             no colour, as with NO_COLOR
-        -h, --help             help; also after a command
+        -V, --version             the version
+        -C, --cwd <dir>           the project, when it is not here
+        -c, --config <file>       another file than tote.config.ts (env: TOTE_CONFIG)
+        -e, --env <name>          an environment of the project (env: TOTE_ENV)
+        --json                    the answer as JSON on stdout
+        -q, --quiet               only the answer, warnings and errors
+        -v, --verbose             more; -vv with stacks
+        --no-color                no colour, as with NO_COLOR
+        -h, --help                help; also after a command
 
       Commands:
-        init [options] [dir]   write a project from a database's catalogue
-        run [options]          carry one batch from the sources to the warehouse
-        check [options]        look for mistakes before a run
-        test [model]           run the tests of models: given rows, expected rows
-        status [options]       how fresh every table is, and how the last runs went
-        list                   sources, tables and models
-        show [options] <name>  one table or model: columns, lineage, checks, SQL, rows
-        query [options] <sql>  ask the lake or the warehouse, read-only
-        roles [options]        SQL for the roles that the databases need
-        runs [options] [run]   the last runs, or one in full
-        logs [options] [run]   what a run said
-        explain [name]         what the name of an error means
-        completion <shell>     the script that completes words in a shell
+        init [options] [dir]      write a project from a database's catalogue
+        run [options]             carry one batch from the sources to the warehouse
+        verify [options] [of...]  a batch, then all sides of it compared row by row
+        check [options]           look for mistakes before a run
+        test [model]              run the tests of models: given rows, expected rows
+        status [options]          how fresh every table is, and how the last runs went
+        list                      sources, tables and models
+        show [options] <name>     one table or model: columns, lineage, checks, SQL,
+                                  rows
+        query [options] <sql>     ask the lake or the warehouse, read-only
+        roles [options]           SQL for the roles that the databases need
+        runs [options] [run]      the last runs, or one in full
+        logs [options] [run]      what a run said
+        explain [name]            what the name of an error means
+        completion <shell>        the script that completes words in a shell
 
       To begin:
         tote init shop --source env:DATABASE_URL   a project from any PostgreSQL, in ./shop

@@ -18,7 +18,7 @@ const layers: readonly (readonly string[])[] = [
   ['sources', 'lake', 'models', 'warehouse', 'observability', 'orchestrator'],
   ['project', 'evaluation', 'extraction', 'cases'],
   ['pipeline', 'terminal'],
-  ['inspect', 'init'],
+  ['inspect', 'init', 'verification'],
   ['api'],
   ['cli', 'web', 'index.ts'],
   ['commands', 'reports'],

@@ -67,6 +67,7 @@ export async function play(argv: readonly string[], options: Play = {}): Promise
     {
       openProject: async () => project,
       run: unused,
+      verify: unused,
       status: unused,
       query: unused,
       check: unused,

@@ -1,0 +1,147 @@
+/** Two sides of one table at one instant: by ranges, and where those differ row by row. */
+import type { Engine } from '../columns/engine.ts'
+import { TerminalOnly, type VerifiedTable } from '../events.ts'
+import {
+  addRows,
+  addSums,
+  createRows,
+  createSums,
+  differingRanges,
+  differingRows,
+  type Shape,
+} from './ranges.ts'
+import type { Side } from './sides.ts'
+
+export interface TwoSides {
+  /** Of each column its name, in the order of both sides. */
+  readonly columns: readonly string[]
+  /** Those that tell rows apart; all of them where none do, and equal rows count. */
+  readonly key: readonly string[]
+  readonly expected: Side
+  readonly found: Side
+}
+
+/** What is said of a comparison, whatever was compared. */
+export type Findings = Omit<VerifiedTable, 'what' | 'source' | 'table' | 'repaired'>
+
+export interface RangesCompared {
+  readonly rowsExpected: number
+  readonly rowsFound: number
+  readonly differ: readonly number[]
+}
+
+/** Keys that are named, of all rows that differ. */
+export const NAMED_KEYS = 10
+
+export async function compareSides(engine: Engine, sides: TwoSides): Promise<Findings> {
+  const { rowsExpected, rowsFound, differ } = await compareRanges(engine, sides)
+  const counts = { rowsExpected, rowsFound, rangesDiffer: differ.length }
+  if (differ.length === 0) return { ...counts, ...NOTHING_DIFFERS }
+  return { ...counts, ...(await compareRows(engine, sides, differ)) }
+}
+
+const NOTHING_DIFFERS = {
+  missing: 0,
+  extra: 0,
+  different: 0,
+  columns: {},
+  keys: new TerminalOnly<readonly string[]>([]),
+} as const
+
+/** Counts and sums of both sides; which ranges differ. */
+export async function compareRanges(engine: Engine, sides: TwoSides): Promise<RangesCompared> {
+  const shape = shapeOf(sides)
+  const sum = async (table: string, side: Side): Promise<number> => {
+    await engine.run(createSums(table))
+    await side.pass(async (relation) => engine.run(addSums(table, relation, shape)))
+    const [row] = await engine.rows(`select coalesce(sum(rows), 0)::bigint as n from ${table}`)
+    return Number(row?.['n'])
+  }
+  const rowsExpected = await sum('sums_expected', sides.expected)
+  const rowsFound = await sum('sums_found', sides.found)
+  const differ = await engine.rows(differingRanges('sums_expected', 'sums_found'))
+  await engine.run('drop table sums_expected; drop table sums_found')
+  return { rowsExpected, rowsFound, differ: differ.map(({ range }) => Number(range)) }
+}
+
+/** The rows of ranges that differ, compared by key. */
+async function compareRows(
+  engine: Engine,
+  sides: TwoSides,
+  ranges: readonly number[],
+): Promise<Omit<Findings, 'rowsExpected' | 'rowsFound' | 'rangesDiffer'>> {
+  const shape = shapeOf(sides)
+  const gather = async (table: string, side: Side): Promise<void> => {
+    await engine.run(createRows(table, shape))
+    await side.pass(async (relation) => engine.run(addRows(table, relation, { shape, ranges })))
+  }
+  await gather('rows_expected', sides.expected)
+  await gather('rows_found', sides.found)
+  const differing = { shape, expected: 'rows_expected', found: 'rows_found' }
+  await engine.run(differingRows('rows_differing', differing))
+  const kinds = await engine.rows(
+    'select kind, sum(rows)::bigint as n from rows_differing group by kind',
+  )
+  const count = (kind: string): number =>
+    Number(kinds.find((one) => one['kind'] === kind)?.['n'] ?? 0)
+  const findings = {
+    missing: count('missing'),
+    extra: count('extra'),
+    different: count('different'),
+    columns: await columnsThatDiffer(engine, sides),
+    keys: new TerminalOnly(await firstKeys(engine, sides)),
+  }
+  await engine.run('drop table rows_expected; drop table rows_found; drop table rows_differing')
+  return findings
+}
+
+async function columnsThatDiffer(
+  engine: Engine,
+  { columns }: TwoSides,
+): Promise<Record<string, number>> {
+  if (columns.length === 0) return {}
+  const counts = columns.map((_, index) => `count(*) filter (where c${index}) as c${index}`)
+  const [row] = await engine.rows(
+    `select ${counts.join(', ')} from rows_differing where kind = 'different'`,
+  )
+  return Object.fromEntries(
+    columns
+      .map((name, index) => [name, Number(row?.[`c${index}`] ?? 0)] as const)
+      .filter(([, rows]) => rows > 0),
+  )
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  missing: 'missing',
+  extra: 'too many',
+  different: 'different',
+}
+
+async function firstKeys(engine: Engine, { key, columns }: TwoSides): Promise<string[]> {
+  const names = key.length === 0 ? columns : key
+  const list = names.map((_, index) => `k${index}`)
+  const rows = await engine.rows(
+    `select ${['kind', ...list].join(', ')} from rows_differing order by ${['kind', ...list].join(', ')} limit ${NAMED_KEYS}`,
+  )
+  return rows.map((row) =>
+    describeKey(
+      String(row['kind']),
+      names.map((name, index) => [name, row[`k${index}`] as string | null]),
+    ),
+  )
+}
+
+/** `sale_id 17 (missing)`; for a person's own terminal only. */
+export function describeKey(
+  kind: string,
+  parts: readonly (readonly [name: string, value: string | null])[],
+): string {
+  const text = parts.map(([name, value]) => `${name} ${value ?? 'NULL'}`).join(', ')
+  const cut = text.length > 100 ? `${text.slice(0, 99)}…` : text
+  return `${cut} (${KINDS[kind] ?? kind})`
+}
+
+function shapeOf({ columns, key }: TwoSides): Shape {
+  const own = key.length === 0 ? columns : key
+  return { width: columns.length, key: own.map((name) => columns.indexOf(name)) }
+}

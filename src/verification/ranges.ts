@@ -1,0 +1,106 @@
+/**
+ * Two sides of a table compared without ordering either: the keys fall into 1,024 ranges of their hash,
+ * evenly whatever their type and gaps, and each range has a count of rows and a sum of hashes of whole
+ * rows. Ranges that agree hold the same rows; the others are gone through again, row by row.
+ *
+ * Why a sum and not an exclusive or: equal rows would cancel each other in pairs, so that two copies
+ * would look like none. Why two rounds of hashing: DuckDB folds the last columns in without mixing, and the
+ * second round makes one bit of any column change half of the bits that are summed. The sum is exact (128
+ * bits over hashes of 64), so a range that differs by accident is taken for equal once in 2^64.
+ */
+const RANGES = 1024
+const RANGE_BITS = 10
+
+/** Relations here have the columns c0, c1, … ; which of them are the key. */
+export interface Shape {
+  readonly width: number
+  readonly key: readonly number[]
+}
+
+export function columnNames(width: number): string[] {
+  return Array.from({ length: width }, (_, index) => `c${index}`)
+}
+
+/** A statement that makes the table of sums, or null sums. */
+export function createSums(table: string): string {
+  return `create or replace temp table ${table} (range ubigint, rows hugeint, sum hugeint)`
+}
+
+/** Adds what a relation holds; the same range may then stand there several times. */
+export function addSums(table: string, relation: string, shape: Shape): string {
+  return (
+    `insert into ${table} select ${rangeOf(shape)} as range, count(*) as rows, sum(${hashOf(columnNames(shape.width))}) as sum` +
+    ` from ${relation} group by 1`
+  )
+}
+
+/** A `select` of the ranges in which two tables of sums differ. */
+export function differingRanges(expected: string, found: string): string {
+  const total = (table: string): string =>
+    `(select range, sum(rows) as rows, sum(sum) as sum from ${table} group by range)`
+  return (
+    `select coalesce(e.range, f.range) as range from ${total(expected)} e full join ${total(found)} f on e.range = f.range` +
+    ` where e.rows is distinct from f.rows or e.sum is distinct from f.sum order by 1`
+  )
+}
+
+export function createRows(table: string, { width, key }: Shape): string {
+  const columns = [
+    ...key.map((_, index) => `k${index} varchar`),
+    'whole ubigint',
+    ...columnNames(width).map((name) => `${name} ubigint`),
+  ]
+  return `create or replace temp table ${table} (${columns.join(', ')})`
+}
+
+/** Adds the rows of some ranges: their keys, and the hashes of the row and of each column. */
+export function addRows(
+  table: string,
+  relation: string,
+  { shape, ranges }: { readonly shape: Shape; readonly ranges: readonly number[] },
+): string {
+  const { width, key } = shape
+  const names = columnNames(width)
+  const values = [
+    ...key.map((position) => `cast(c${position} as varchar)`),
+    hashOf(names),
+    ...names.map((name) => `hash(${name})`),
+  ]
+  const all = ranges.length === RANGES ? '' : ` where ${rangeOf(shape)} in (${ranges.join(', ')})`
+  return `insert into ${table} select ${values.join(', ')} from ${relation}${all}`
+}
+
+/**
+ * Creates table `into` with one row for each key whose rows differ: `kind` (`missing`, `extra`,
+ * `different`), how many `rows`, the key, and for each column whether it differs.
+ */
+export function differingRows(
+  into: string,
+  { shape, expected, found }: { shape: Shape; expected: string; found: string },
+): string {
+  const keys = shape.key.map((_, index) => `k${index}`)
+  const names = columnNames(shape.width)
+  const grouped = (table: string): string => {
+    const columns = names.map((name) => `min(${name}) as ${name}`)
+    const by = keys.length === 0 ? '' : ` group by ${keys.join(', ')}`
+    return `(select ${[...keys, 'count(*) as n', 'sum(whole) as s', ...columns].join(', ')} from ${table}${by})`
+  }
+  const on = keys.map((key) => `e.${key} is not distinct from f.${key}`)
+  const columns = names.map((name) => `(e.${name} is distinct from f.${name}) as ${name}`)
+  return (
+    `create or replace temp table ${into} as select` +
+    ` case when coalesce(e.n, 0) > coalesce(f.n, 0) then 'missing' when coalesce(e.n, 0) < coalesce(f.n, 0) then 'extra' else 'different' end as kind,` +
+    ` case when e.n = f.n then e.n else abs(coalesce(e.n, 0) - coalesce(f.n, 0)) end as rows,` +
+    ` ${[...keys.map((key) => `coalesce(e.${key}, f.${key}) as ${key}`), ...columns].join(', ')}` +
+    ` from ${grouped(expected)} e full join ${grouped(found)} f on ${on.length === 0 ? 'true' : on.join(' and ')}` +
+    ` where e.n is distinct from f.n or e.s is distinct from f.s`
+  )
+}
+
+function rangeOf({ key }: Shape): string {
+  return `(hash(${key.length === 0 ? '0' : key.map((position) => `c${position}`).join(', ')}) >> ${64 - RANGE_BITS})`
+}
+
+function hashOf(names: readonly string[]): string {
+  return `hash(hash(${names.length === 0 ? '0' : names.join(', ')}))`
+}

@@ -1,0 +1,278 @@
+/**
+ * `tote verify`: one batch, and then source, lake and warehouse compared row by row at its instant. What must be
+ * equal at any instant is compared at one that each side can show: a source in the snapshot of its own batch, the
+ * warehouse in a snapshot of its own, at the batch where its ledger stands. So nobody need stop writing.
+ *
+ * A repair is an ordinary batch wherever one can do it: tables of a source that differ are compared in full,
+ * models that differ are evaluated over all rows. Warehouse rows are then made what the lake says, in place.
+ */
+import { nearestName, ToteError } from '../errors.ts'
+import type { Context, SourceTableSummary, VerifiedTable } from '../events.ts'
+import { extract, namesTable, type ExtractOptions, type Extracted } from '../pipeline/extract.ts'
+import { load } from '../pipeline/load.ts'
+import { run, type Progress, type RunResult } from '../pipeline/run.ts'
+import { transform } from '../pipeline/transform.ts'
+import type { Project, ProjectSource } from '../project/project.ts'
+import { describeVerified, differingRows, nameOf } from '../terminal/verified.ts'
+import { verifyLakeFiles } from './lake-files.ts'
+import { verifyModels } from './models.ts'
+import { holdSource, verifySource, type HeldSource } from './source.ts'
+import { repairOf, verifyWarehouse, type WarehouseVerified } from './warehouse.ts'
+
+export interface VerifyOptions {
+  /** Tables of sources, models and warehouse tables by name; all of them when there are none. */
+  readonly tables?: readonly string[] | undefined
+  /** Makes good what differs, and compares again. */
+  readonly repair?: boolean | undefined
+  /** As of a run. */
+  readonly wait?: boolean | undefined
+}
+
+interface Verification {
+  readonly project: Project
+  readonly repair: boolean
+  readonly chosen: Chosen
+  readonly verified: VerifiedTable[]
+}
+
+/** Says how it went, `verified` in its summary included; throws nothing. What differs and is not repaired is a DifferenceFound. */
+export async function verify(
+  project: Project,
+  { tables = [], repair = false, wait = true }: VerifyOptions,
+  context: Context,
+): Promise<RunResult> {
+  const work: Verification = { project, repair, chosen: chooseTables(tables), verified: [] }
+  // Nothing is compared with a lake whose files are not what they were.
+  let sound = false
+  return run(project, { wait }, context, {
+    command: 'verify',
+    begin: async (counting) => {
+      await verifyLakeFiles(project, counting)
+      sound = true
+    },
+    extract: async (_, from, options, counting) => extractAndVerify(work, from, options, counting),
+    verify: async (counting, progress) => {
+      progress.verified = work.verified
+      return sound && verifyRest(work, progress, counting)
+    },
+  })
+}
+
+async function extractAndVerify(
+  work: Verification,
+  from: ProjectSource,
+  options: ExtractOptions,
+  context: Context,
+): Promise<Extracted> {
+  const { project, chosen, verified } = work
+  const held = holdSource(from.source)
+  const source = { ...from, source: held.source }
+  const wanted = (table: string): boolean => chosen.has(table, from)
+  try {
+    const taken = await extract(project, source, options, context)
+    const found = await verifyTaken(project, held, { taken, wanted }, context)
+    const differ = namesOf(found.filter(isDifferent))
+    if (!work.repair || differ.size === 0) {
+      verified.push(...found)
+      return taken
+    }
+    const again = await extract(project, source, { ...options, fullRefresh: differ }, context)
+    const after = await verifyTaken(
+      project,
+      held,
+      { taken: again, wanted: (table) => differ.has(table) },
+      context,
+    )
+    verified.push(...afterRepair(found, after))
+    return { ...again, changed: true, tables: addCounts(taken.tables, again.tables) }
+  } finally {
+    await held.release()
+  }
+}
+
+async function verifyTaken(
+  project: Project,
+  held: HeldSource,
+  { taken, wanted }: { taken: Extracted; wanted: (table: string) => boolean },
+  context: Context,
+): Promise<readonly VerifiedTable[]> {
+  const { manifest } = taken
+  if (manifest === null) return []
+  const source = held.source.name
+  return verifySource(project, { source, snapshot: held.snapshot(), manifest, wanted }, context)
+}
+
+/** Models, and the warehouse. Throws DifferenceFound with every table that differs, sources' included. */
+async function verifyRest(
+  work: Verification,
+  progress: Progress,
+  context: Context,
+): Promise<boolean> {
+  const { project, chosen, verified } = work
+  const wanted = (table: string): boolean => chosen.has(table)
+  verified.push(...(await verifyAllModels(work, progress, context)))
+  const first = await verifyWarehouse(project, wanted, context)
+  verified.push(...(await repairWarehouse(work, first, context)))
+  if (first.at !== null) {
+    const { batch, instant } = first.at.entry
+    progress.inWarehouse = { batch, instant }
+  }
+  // What a failed stage did not come to is not unknown.
+  if (progress.errors.length === 0) chosen.refuseUnknown()
+  const differing = verified.filter((table) => isDifferent(table) && !table.repaired)
+  if (differing.length > 0) throw differenceFound(differing)
+  return true
+}
+
+async function verifyAllModels(
+  { project, repair, chosen }: Verification,
+  progress: Progress,
+  context: Context,
+): Promise<readonly VerifiedTable[]> {
+  const chain = project.processed.chain(project.name)
+  const wanted = (table: string): boolean => chosen.has(table)
+  const manifest = await chain.newest()
+  if (manifest === null) return []
+  const found = await verifyModels(project, { manifest, wanted }, context)
+  const differ = namesOf(found.filter(isDifferent))
+  if (!repair || differ.size === 0) return found
+  const transformed = await transform(project, { anew: differ }, context)
+  progress.models = transformed.models
+  progress.warehouse = (await load(project, context)).tables
+  const now = (await chain.newest()) ?? manifest
+  progress.processed = { batch: now.batch, instant: now.instant }
+  const after = await verifyModels(
+    project,
+    { manifest: now, wanted: (table) => differ.has(table) },
+    context,
+  )
+  return afterRepair(found, after)
+}
+
+/** How often another loader may come between the comparison and the repair. */
+const ATTEMPTS = 5
+
+async function repairWarehouse(
+  { project, repair, chosen }: Verification,
+  first: WarehouseVerified,
+  context: Context,
+): Promise<readonly VerifiedTable[]> {
+  let seen = first
+  for (let attempt = 1; repair; attempt++) {
+    const { at, tables } = seen
+    const differ = namesOf(tables.filter(isDifferent))
+    if (at === null || differ.size === 0) return seen.tables
+    const engine = await project.engine(context.signal)
+    let outcome: 'repaired' | 'stale'
+    try {
+      outcome = await project.warehouse.repair(
+        await repairOf(project, engine, at, differ, context),
+        context,
+      )
+    } finally {
+      engine.close()
+    }
+    const wanted = (table: string): boolean =>
+      outcome === 'stale' ? chosen.has(table) : differ.has(table)
+    const after = await verifyWarehouse(project, wanted, context)
+    if (outcome === 'repaired') return afterRepair(tables, after.tables)
+    if (attempt === ATTEMPTS) return after.tables
+    seen = after
+  }
+  return seen.tables
+}
+
+/** Tables that are equal now tell what was repaired; the others what still differs. */
+function afterRepair(
+  before: readonly VerifiedTable[],
+  after: readonly VerifiedTable[],
+): VerifiedTable[] {
+  return before.map((table) => {
+    const now = after.find((other) => other.table === table.table)
+    if (now === undefined) return table
+    return isDifferent(now) ? now : { ...table, repaired: true }
+  })
+}
+
+function isDifferent(table: VerifiedTable): boolean {
+  return differingRows(table) > 0
+}
+
+function namesOf(tables: readonly VerifiedTable[]): ReadonlySet<string> {
+  return new Set(tables.map(({ table }) => table))
+}
+
+function addCounts(
+  first: readonly SourceTableSummary[],
+  second: readonly SourceTableSummary[],
+): SourceTableSummary[] {
+  return second.map((table) => {
+    const before = first.find((other) => other.table === table.table)
+    if (before === undefined) return table
+    return {
+      ...table,
+      inserted: before.inserted + table.inserted,
+      updated: before.updated + table.updated,
+      deleted: before.deleted + table.deleted,
+    }
+  })
+}
+
+interface Chosen {
+  /** Whether a table was asked for; one of a source may be named with it, or with its schema. */
+  has(table: string, from?: ProjectSource): boolean
+  /** Throws UsageInvalid for names that no table had. */
+  refuseUnknown(): void
+}
+
+function chooseTables(asked: readonly string[]): Chosen {
+  const unknown = new Set(asked)
+  const seen = new Set<string>()
+  return {
+    has: (table, from) => {
+      seen.add(table)
+      const names = asked.filter((name) =>
+        from === undefined
+          ? name === table
+          : name === `${from.source.name}.${table}` || namesTable(name, table, from),
+      )
+      for (const name of names) unknown.delete(name)
+      return asked.length === 0 || names.length > 0
+    },
+    refuseUnknown: () => {
+      const [name] = unknown
+      if (name === undefined) return
+      const nearest = nearestName(name, seen)
+      throw new ToteError(
+        'UsageInvalid',
+        `No table of a source or of the warehouse is named "${name}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`}`,
+        { fix: 'tote list' },
+      )
+    },
+  }
+}
+
+function differenceFound(differing: readonly VerifiedTable[]): ToteError {
+  const rows = differing.reduce((sum, table) => sum + differingRows(table), 0)
+  const places = differing.map((table) => ({
+    where: nameOf(table),
+    message: `${describeVerified(table)} ${BETWEEN[table.what]}`,
+  }))
+  return new ToteError(
+    'DifferenceFound',
+    `${rows} ${rows === 1 ? 'row differs' : 'rows differ'} in ${differing.length === 1 ? 'one comparison' : `${differing.length} comparisons`} of source, lake and warehouse.`,
+    {
+      where: places[0]?.where,
+      problems: places,
+      why: 'whatever wrote to the lake or to the warehouse beside Tote, or a fault of Tote: docs/verify.md says how to tell',
+      fix: 'tote verify --repair',
+      details: { rows, comparisons: differing.length },
+    },
+  )
+}
+
+const BETWEEN: Readonly<Record<VerifiedTable['what'], string>> = {
+  source: 'in the lake, by the source',
+  model: 'in the lake, by the query',
+  warehouse: 'in the warehouse, by the lake',
+}

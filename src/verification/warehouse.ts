@@ -1,0 +1,181 @@
+/**
+ * The lake against the warehouse: every row that the warehouse ought to hold at the batch where its ledger
+ * stands, versions and record ids included, against those that it holds, in one snapshot of it. Ranges that
+ * differ are sent and compared there to the byte: only the server knows how it spells a value that it casts.
+ */
+import type { Engine } from '../columns/engine.ts'
+import { isFloat, quoteName } from '../columns/sql.ts'
+import { toText } from '../columns/text.ts'
+import { TerminalOnly, type Context, type VerifiedTable } from '../events.ts'
+import type { CommittedManifest } from '../lake/manifest.ts'
+import { historyOf, pastOf, remadeTable } from '../pipeline/history.ts'
+import { refuseForeignLedger } from '../pipeline/load.ts'
+import { starOf } from '../pipeline/star.ts'
+import type { Project } from '../project/project.ts'
+import { layoutOf } from '../star/layout.ts'
+import type { StarTable } from '../star/star-table.ts'
+import { NUMBER_COLUMN } from '../star/versions.ts'
+import type { RowSink } from '../sources/source.ts'
+import type { Instant } from '../types.ts'
+import type { LedgerEntry, StarReading, StarRepair } from '../warehouse/warehouse.ts'
+import { compareRanges, describeKey, NAMED_KEYS, type Findings } from './compare.ts'
+import { copiedSide, queriedSide, type Side } from './sides.ts'
+
+export interface WarehouseVerified {
+  readonly tables: readonly VerifiedTable[]
+  /** The batch at which they were compared; null when nothing was ever loaded. */
+  readonly at: { readonly entry: LedgerEntry; readonly manifest: CommittedManifest } | null
+}
+
+/** Emits `table.verified` for each table of the star. Throws LedgerMismatch, WarehouseShapeMismatch, Warehouse*. */
+export async function verifyWarehouse(
+  project: Project,
+  wanted: (table: string) => boolean,
+  context: Context,
+): Promise<WarehouseVerified> {
+  const engine = await project.engine(context.signal)
+  try {
+    return await project.warehouse.reading(async (reading) => {
+      const entry = await reading.last(project.name)
+      // The lake after the ledger, as when loading: it is never behind.
+      const chain = project.processed.chain(project.name)
+      await refuseForeignLedger(project, await chain.newest(), entry)
+      if (entry === null) return { tables: [], at: null }
+      const manifest = await chain.read(entry.manifest)
+      const star = starOf(manifest)
+      const kept = await reading.open(star, entry)
+      const { instants } = await pastOf(project, manifest, context)
+      const tables: VerifiedTable[] = []
+      for (const table of star.filter(({ name }) => wanted(name))) {
+        const startedAt = context.now().getTime()
+        const work = { manifest, table, instants, types: kept.get(table.name) ?? new Map() }
+        const findings = await verifyTable(project, engine, { ...work, reading }, context)
+        const found = {
+          what: 'warehouse' as const,
+          table: table.name,
+          ...findings,
+          repaired: false,
+        }
+        context.emit({ type: 'table.verified', ms: context.now().getTime() - startedAt, ...found })
+        tables.push(found)
+      }
+      return { tables, at: { entry, manifest } }
+    })
+  } finally {
+    engine.close()
+  }
+}
+
+interface TableToVerify {
+  readonly manifest: CommittedManifest
+  readonly table: StarTable
+  readonly instants: ReadonlyMap<number, Instant>
+  /** Of each column as it is kept. */
+  readonly types: ReadonlyMap<string, string>
+  readonly reading: StarReading
+}
+
+async function verifyTable(
+  project: Project,
+  engine: Engine,
+  work: TableToVerify,
+  context: Context,
+): Promise<Findings> {
+  const { table, types, reading } = work
+  const layout = layoutOf(table)
+  const columns = [
+    ...(layout.recordId === null
+      ? []
+      : [{ name: layout.recordId.name, column: NUMBER_COLUMN, carried: 'BIGINT' }]),
+    ...table.columns.map(({ name, carried }) => ({
+      name,
+      column: name,
+      carried: carriedAs(carried, types.get(name)),
+    })),
+    ...layout.system.map(({ name }) => ({
+      name,
+      column: name,
+      carried: SYSTEM[name] ?? 'VARCHAR',
+    })),
+  ]
+  const copied = {
+    table: table.name,
+    tempFolder: project.tempFolder,
+    carried: columns.map(({ carried }) => carried),
+    copy: async (sink: RowSink) => reading.copy(table, sink),
+  }
+  const { rowsExpected, rowsFound, differ } = await compareRanges(engine, {
+    columns: columns.map(({ name }) => name),
+    key: layout.primaryKey,
+    expected: await historySide(
+      project,
+      engine,
+      work,
+      columns.map(({ column, carried }) => asText(column, carried)),
+    ),
+    found: copiedSide(copied, context),
+  })
+  const nothing = { missing: 0, extra: 0, different: 0, columns: {}, keys: new TerminalOnly([]) }
+  const counts = { rowsExpected, rowsFound, rangesDiffer: differ.length }
+  if (differ.length === 0) return { ...counts, ...nothing }
+  const remade = await remadeTable(project, engine, work)
+  const { keys, ...rows } = await reading.compare(remade, NAMED_KEYS, context)
+  // Equal after all: only the spelling was another.
+  if (rows.missing + rows.extra + rows.different === 0)
+    return { ...counts, ...nothing, rangesDiffer: 0 }
+  const named = keys.map(({ kind, parts }) => describeKey(kind, parts))
+  return { ...counts, ...rows, keys: new TerminalOnly(named) }
+}
+
+async function historySide(
+  project: Project,
+  engine: Engine,
+  work: TableToVerify,
+  values: readonly string[],
+): Promise<Side> {
+  const { prepare, selects } = await historyOf(project, work)
+  return {
+    pass: async (take) => {
+      for (const statement of prepare) await engine.run(statement)
+      for (const rows of selects) await queriedSide(rows, values).pass(take)
+    },
+  }
+}
+
+const SYSTEM: Readonly<Record<string, string>> = {
+  valid_from: 'TIMESTAMP WITH TIME ZONE',
+  valid_to: 'TIMESTAMP WITH TIME ZONE',
+  is_deleted: 'BOOLEAN',
+  batch: 'BIGINT',
+}
+
+/** A float is compared as what the warehouse keeps it as: 0.1 of four bytes is another number in eight. */
+function carriedAs(carried: string, type: string | undefined): string {
+  if (!isFloat(carried)) return carried
+  return type === 'double precision' ? 'DOUBLE' : carried
+}
+
+function asText(column: string, carried: string): string {
+  const value = `r.${quoteName(column)}`
+  return toText(isFloat(carried) ? `cast(${value} as ${carried})` : value, carried)
+}
+
+/** What repairing some tables takes. */
+export async function repairOf(
+  project: Project,
+  engine: Engine,
+  { entry, manifest }: NonNullable<WarehouseVerified['at']>,
+  tables: ReadonlySet<string>,
+  context: Context,
+): Promise<StarRepair> {
+  const star = starOf(manifest)
+  const { instants } = await pastOf(project, manifest, context)
+  const remade = star.filter(({ name }) => tables.has(name))
+  return {
+    after: entry,
+    star,
+    remade: await Promise.all(
+      remade.map(async (table) => remadeTable(project, engine, { manifest, table, instants })),
+    ),
+  }
+}

@@ -43,6 +43,7 @@ export interface AttackOptions {
 
 /** By name, the settings of a source under attack. */
 export const STRATEGIES: Readonly<Record<string, string>> = {
+  xmin: `strategy: 'xmin'`,
   compare: `strategy: 'compare'`,
 }
 

@@ -71,7 +71,7 @@ async function install(version: string): Promise<{ bin: string } | { missing: st
   return { bin: join(native, 'bin') }
 }
 
-const STRATEGIES: readonly string[] = ['']
+const STRATEGIES: readonly string[] = ["strategy: 'compare',", "strategy: 'xmin',"]
 
 for (const [major, version] of Object.entries(VERSIONS))
   test(`P1, P2: PostgreSQL ${major} as a source: a first batch, changes of every kind, a truncate, parts and readers, and nothing to do`, async (context) => {

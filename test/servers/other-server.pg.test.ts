@@ -29,7 +29,7 @@ async function shopServer(): Promise<Cluster> {
   return cluster
 }
 
-const STRATEGIES = [''] as const
+const STRATEGIES = ["strategy: 'compare',", "strategy: 'xmin',"] as const
 
 const update =
   'update sale set units = units + 1, unit_price = unit_price + 1 where sale_id % 2 = 1'

@@ -15,8 +15,8 @@ const BLOCK_BYTES = 1 << 20
 const FIRST_BLOCK_BYTES = 1 << 16
 /** Kept in memory before the first file is begun. */
 const SPILL_BYTES = 8 << 20
-/** Each piece is read by one thread, so many small ones keep all threads at work. */
-const PIECE_BYTES = 16 << 20
+/** Each piece is read by one thread, and DuckDB's other threads spin until the last has been: small ones end together. */
+const PIECE_BYTES = 4 << 20
 /** What is taken at once becomes one file of the lake. */
 const GROUP_BYTES = 96 << 20
 
@@ -128,9 +128,8 @@ export function openPieceWriter(
     const taken = blocks
     blocks = []
     heldBytes = 0
-    if (taken.length === 0) return
     try {
-      await append(taken)
+      for (const piece of inPieces(taken)) await append(piece)
     } catch (error) {
       throw unwritable(folder, error)
     }
@@ -234,6 +233,18 @@ export function openPieceWriter(
     },
     discard,
   }
+}
+
+/** Blocks side by side, none of the groups much larger than a piece. */
+function inPieces(blocks: readonly Block[]): Block[][] {
+  const pieces: Block[][] = []
+  let bytes = PIECE_BYTES
+  for (const block of blocks) {
+    if (bytes >= PIECE_BYTES) pieces.push([])
+    bytes = (bytes >= PIECE_BYTES ? 0 : bytes) + block.buffer.length
+    pieces.at(-1)?.push(block)
+  }
+  return pieces
 }
 
 function noFiles(): Files {

@@ -12,19 +12,20 @@ import {
   sortNames,
 } from './sql.ts'
 
-/** `copy (…) to '…'` of a relation that has `_tote_op` and the columns; rows sorted by `key`, as they come without one. */
-export function writeParquet({ relation, columns, key, batch, path }: FileToWrite): string {
+/** `copy (…) to '…'` of a relation that has `_tote_op` and the columns; rows sorted by `key`, in any order without one. */
+export function writeParquet(file: FileToWrite): string {
+  const { relation, columns, key, batch, keepsOrder = false, path } = file
   const names = quoteNames(columns.map((column) => column.name))
   const ids = [
     `${quoteName(OP_COLUMN)}: ${OP_FIELD_ID}`,
     `${quoteName(BATCH_COLUMN)}: ${BATCH_FIELD_ID}`,
     ...columns.map((column) => `${quoteName(column.name)}: ${column.id}`),
   ].join(', ')
-  const order = key.length === 0 ? '' : ` order by ${sortNames(key, columns)}`
+  const order = key.length === 0 || keepsOrder ? '' : ` order by ${sortNames(key, columns)}`
   return (
     `copy (select ${quoteName(OP_COLUMN)}, ${batchOf(batch)}, ${names} from ${relation}` +
     `${order}) to ${quoteText(path)}` +
-    ` (format parquet, compression zstd, compression_level 1, field_ids {${ids}})`
+    ` (format parquet, compression zstd, compression_level 1${keepsOrder ? ', preserve_order true' : ''}, field_ids {${ids}})`
   )
 }
 

@@ -11,8 +11,10 @@ export interface FileToWrite {
   /** Has `_tote_op` and the columns. */
   readonly relation: string
   readonly columns: readonly FileColumn[]
-  /** Rows are sorted by it; they stay as they come when it is empty. */
+  /** Rows are sorted by it; they come in any order when it is empty. */
   readonly key: readonly string[]
+  /** Rows stay in the order in which the relation yields them, and are not sorted. Parquet only. */
+  readonly keepsOrder?: boolean | undefined
   /** null: the relation has `_tote_batch`. */
   readonly batch: number | null
   readonly path: string

@@ -20,7 +20,7 @@ import { modelFailed } from '../models/checks.ts'
 import { modelQuery, type Driven, type Model, type TableName } from '../models/model.ts'
 import type { ChangeCounts, Column } from '../types.ts'
 import type { Zone } from '../lake/zone.ts'
-import { prepareFirstRows } from './first-rows.ts'
+import { writeFirstRows } from './first-rows.ts'
 import { quoteTable, type Relations } from './relations.ts'
 
 /** A model with the lake's state of it before the point. */
@@ -87,16 +87,19 @@ export async function evaluateModel(
   const isFirst = before === null || !hasFiles(before.entry)
   const driven = way === 'driven' && !isFirst ? model.driven : null
   let prepared: string | null = null
+  let rows: number | 'unsound key' | undefined
   if (isFirst && processed.format === 'parquet') {
     await relations.need(model.reads)
     const of = { query: modelQuery(model), columns, key: model.key, batch }
-    const first = await prepareFirstRows({ ...of, tempFolder, rows: evaluated, changes })
+    const first = await makeRows(model, async () =>
+      writeFirstRows(engine, { ...of, tempFolder, rows: evaluated, changes }),
+    )
     prepared = first.path
-    await makeRows(engine, model, first.write)
-    await engine.run(first.views)
+    rows = first.rows ?? 'unsound key'
   } else if (driven === null) {
     await relations.need(model.reads)
-    await makeRows(engine, model, `create table ${quoteName(evaluated)} as ${modelQuery(model)}`)
+    const create = `create table ${quoteName(evaluated)} as ${modelQuery(model)}`
+    await makeRows(model, async () => engine.run(create))
   } else {
     await evaluateApart(engine, relations, model, driven, evaluated)
   }
@@ -115,7 +118,7 @@ export async function evaluateModel(
       return `create view ${quoteName(model.name)} as ${rows}from ${quoteName(evaluated)}`
     })
   }
-  const rows = await soundRows(engine, evaluated, model.key)
+  rows ??= await soundRows(engine, evaluated, model.key)
   if (rows === 'unsound key') {
     define(true)
     return { outcome: 'unsound key', way, evaluated }
@@ -201,7 +204,7 @@ async function evaluateApart(
     `create table ${home}.main.${quoteName(into)} as ${modelQuery(model)}`,
   ]
   try {
-    await makeRows(engine, model, statements.join(';\n'))
+    await makeRows(model, async () => engine.run(statements.join(';\n')))
   } finally {
     await engine.run(`use ${home}; detach database if exists ${apart}`)
   }
@@ -211,9 +214,9 @@ function within(database: string, table: TableName): string {
   return `${database}.${table.schema === null ? 'main.' : ''}${quoteTable(table)}`
 }
 
-async function makeRows(engine: Engine, model: Model, sql: string): Promise<void> {
+async function makeRows<T>(model: Model, work: () => Promise<T>): Promise<T> {
   try {
-    await engine.run(sql)
+    return await work()
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw placeFailure(error, `model "${model.name}"`)
     throw modelFailed(model, error)

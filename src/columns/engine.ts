@@ -139,6 +139,8 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
     memory_limit: options.memoryLimit ?? defaultMemory(options.threads),
     temp_directory: options.tempFolder,
     preserve_insertion_order: 'false',
+    // The system keeps what has been read of files; a second copy would fill all of our memory.
+    enable_external_file_cache: 'false',
     ...(options.threads === undefined ? {} : { threads: String(options.threads) }),
   })
   return { instance, version: `duckdb ${duckdb.version()}` }

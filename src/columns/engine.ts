@@ -141,6 +141,8 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
     preserve_insertion_order: 'false',
     // The system keeps what has been read of files; a second copy would fill all of our memory.
     enable_external_file_cache: 'false',
+    // What one stage has freed goes back to the system before the next needs as much.
+    allocator_background_threads: 'true',
     ...(options.threads === undefined ? {} : { threads: String(options.threads) }),
   })
   return { instance, version: `duckdb ${duckdb.version()}` }

@@ -102,7 +102,7 @@ const sourceSchema = settings({
     .default({})
     .describe('Settings of single tables, by name: `table`, `schema.table`, `"Odd Name"`.'),
   strategy: choice(['auto', 'compare', 'xmin'], ['cursor', 'log'])
-    .default('compare')
+    .default('auto')
     .describe(
       'How differences are found: `compare` reads every row, `xmin` a few bytes of every row and then the rows that are new, where a table allows it; `auto` is `xmin` for tables above 64 MB.',
     ),

@@ -9,13 +9,12 @@ import { formatDraftKey } from '../lake/keys.ts'
 import type { CommittedManifest, DataFile } from '../lake/manifest.ts'
 import type { Zone } from '../lake/zone.ts'
 import type { SourceIdentity, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
-import type { StoredObject } from '../storage/store.ts'
 import type { Column } from '../types.ts'
 
 export interface DraftFile {
   readonly data: DataFile
-  /** The key and `xmin` of its rows. */
-  readonly pairs: StoredObject & { readonly key: string }
+  /** The pairs of its rows. */
+  readonly pairs: DataFile
 }
 
 export interface DraftPart {
@@ -32,8 +31,10 @@ export interface Draft {
   note(table: SourceTable, part: SourcePart, finished: DraftPart): Promise<void>
 }
 
+const FORMAT = 2
+
 interface Note extends DraftPart {
-  readonly format: 1
+  readonly format: typeof FORMAT
   readonly identity: SourceIdentity
   readonly position: string
   readonly parent: string | null
@@ -81,7 +82,7 @@ export async function openDraft(
     },
     note: async ({ name, shape, key }, part, { columns, files }) => {
       const note: Note = {
-        format: 1,
+        format: FORMAT,
         identity,
         position,
         parent: parent?.sha256 ?? null,
@@ -105,7 +106,7 @@ export async function openDraft(
 function parseNote(body: Buffer | undefined): Note | undefined {
   try {
     const note = JSON.parse(String(body)) as Partial<Note> | null
-    return note?.format === 1 && typeof note.position === 'string' ? (note as Note) : undefined
+    return note?.format === FORMAT && typeof note.position === 'string' ? (note as Note) : undefined
   } catch {
     return undefined
   }

@@ -4,28 +4,28 @@
  * disk stay the same whatever the table's size. The files exist when the batch's manifest names them;
  * until then a draft notes the parts that are finished, with the pairs of their rows.
  */
-import { randomBytes } from 'node:crypto'
 import { csvRelation } from '../columns/csv.ts'
 import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
-import { XMIN_COLUMN, XMIN_TYPE } from './pairs.ts'
 import type { PieceGroup } from '../columns/pieces.ts'
-import { OP_COLUMN, quoteName, quoteNames, quoteText, ROW_COLUMN } from '../columns/sql.ts'
+import { OP_COLUMN, quoteName, ROW_COLUMN } from '../columns/sql.ts'
 import type { Context } from '../events.ts'
 import { recordCarried } from '../lake/carried.ts'
 import { continueColumns } from '../lake/column-ids.ts'
-import { formatPairsKey } from '../lake/keys.ts'
 import type { DataFile } from '../lake/manifest.ts'
 import { writeRows } from '../lake/write.ts'
 import type { Zone } from '../lake/zone.ts'
 import type { SourcePart, SourceTable } from '../sources/source.ts'
 import type { Column, Instant } from '../types.ts'
 import type { Draft, DraftFile, DraftPart } from './draft.ts'
+import { pairColumns, pairsOfRows, XMIN_COLUMN, XMIN_TYPE } from './pairs.ts'
 import type { EngineTurns } from './turns.ts'
 import { carryAsText, comparisonFailed } from './uncarried.ts'
 
 export interface Landed {
   readonly columns: readonly Column[]
   readonly files: readonly DataFile[]
+  /** The pairs of all rows; null where those of some were not written. */
+  readonly pairs: readonly DataFile[] | null
 }
 
 /** Rows on their way into the lake: a group of pieces, or what a `select` makes of it. */
@@ -80,7 +80,10 @@ export function openLanding(
   const widen = (wider: readonly Column[]): void => {
     for (const files of parts)
       for (const [index, { data, pairs }] of files.entries())
-        files[index] = { data: recordCarried([data], columns, wider)[0] ?? data, pairs }
+        files[index] = {
+          data: recordCarried([data], columns, wider)[0] ?? data,
+          pairs: pairs === null ? null : (recordCarried([pairs], columns, wider)[0] ?? pairs),
+        }
     columns = wider
   }
   const write = async (engine: Engine, rows: RowsToLand, draft: Draft | null): Promise<Written> => {
@@ -106,7 +109,7 @@ export function openLanding(
         : await writePairs(
             engine,
             { ...options, draft },
-            { relation: `(${chosen})`, key: table.key },
+            { relation: `(${chosen})`, table, columns, rows: rows.rows },
           )
     return { data, pairs }
   }
@@ -155,7 +158,10 @@ export function openLanding(
           const wider = asText(columns, carried)
           widen(wider)
           for (const { data, pairs } of adopted)
-            files.push({ data: recordCarried([data], carried, wider)[0] ?? data, pairs })
+            files.push({
+              data: recordCarried([data], carried, wider)[0] ?? data,
+              pairs: recordCarried([pairs], carried, wider)[0] ?? pairs,
+            })
         },
         finish: async () => {
           if (part === undefined || draft === null) return
@@ -167,7 +173,15 @@ export function openLanding(
         },
       }
     },
-    landed: () => ({ columns, files: parts.flatMap((files) => files.map(({ data }) => data)) }),
+    landed: () => {
+      const files = parts.flat()
+      const pairs = files.flatMap((file) => file.pairs ?? [])
+      return {
+        columns,
+        files: files.map(({ data }) => data),
+        pairs: pairs.length < files.length || files.length === 0 ? null : pairs,
+      }
+    },
   }
 }
 
@@ -202,20 +216,32 @@ export function dataKeyOf({ chain, batch, instant }: LandingOptions): {
   return { chain, batch, instant }
 }
 
-/** Writes the pairs of the rows of `relation`, durable on return. */
+/** Writes the pairs of the rows of `relation`, which have their `xmin`, durable on return. */
 export async function writePairs(
   engine: Engine,
-  { zone, chain, draft }: LandingOptions & { readonly draft: Draft },
-  { relation, key }: { readonly relation: string; readonly key: readonly string[] },
-): Promise<DraftFile['pairs']> {
-  const name = formatPairsKey(chain, draft.manifest, randomBytes(6).toString('hex'))
-  const columns = quoteNames([...key, XMIN_COLUMN])
-  const stored = await zone.store.writeFile(name, async (path) =>
-    engine.run(
-      `copy (select ${columns} from ${relation}) to ${quoteText(path)} (format parquet, compression zstd)`,
-    ),
-  )
-  return { key: name, ...stored }
+  { zone, chain, instant, draft }: LandingOptions & { readonly draft: Draft },
+  of: {
+    readonly relation: string
+    readonly table: SourceTable
+    readonly columns: readonly Column[]
+    readonly rows: number
+  },
+): Promise<DataFile> {
+  const { relation, table, columns, rows } = of
+  return writeRows(zone, engine, {
+    chain,
+    table: table.name,
+    key: table.key,
+    batch: draft.manifest,
+    instant,
+    relation: `(${pairsOfRows(relation, table)})`,
+    columns: pairColumns(table, columns),
+    base: true,
+    pairs: true,
+    rows,
+    deletes: 0,
+    order: 'as they come',
+  })
 }
 
 /** Columns, those as text that are it on either side. */

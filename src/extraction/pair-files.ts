@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { currentRows, newestChanges } from '../columns/current.ts'
 import type { Engine } from '../columns/engine.ts'
-import { OP_COLUMN, quoteName } from '../columns/sql.ts'
+import { OP_COLUMN, quoteName, quoteNames } from '../columns/sql.ts'
 import { dueCompaction, type BasePolicy } from '../lake/base.ts'
 import { mergeRuns } from '../lake/history.ts'
 import { formatBlocksKey } from '../lake/keys.ts'
@@ -80,6 +80,15 @@ export async function writePairChanges(
 ): Promise<Pick<PairsEntry, 'base' | 'files'>> {
   const { columns, base } = before
   if (rows === 0) return { base, files: before.files }
+  // Of most pairs, as when a table was written anew: two files would hold each of them.
+  if (2 * rows > pairs) {
+    const all = await knownPairs(place.zone, before, place.key)
+    return writePairsBase(place, engine, {
+      relation: withChanges(all, relation, { columns, key: place.key }),
+      columns,
+      rows: pairs,
+    })
+  }
   const file = await writeRows(place.zone, engine, {
     ...dataPlace(place),
     relation,
@@ -95,6 +104,20 @@ export async function writePairChanges(
     return writePairsBase(place, engine, { relation: all, columns, rows: pairs })
   }
   return { base, files: due === null ? after.files : await merge(place, engine, after) }
+}
+
+/** A `select` of what `changes`, with OP_COLUMN, make of `pairs`. */
+function withChanges(
+  pairs: string,
+  changes: string,
+  { columns, key }: Pick<PairsEntry, 'columns'> & { readonly key: readonly string[] },
+): string {
+  const names = quoteNames(columns.map(({ name }) => name))
+  const same = key.map((name) => `c.${quoteName(name)} = p.${quoteName(name)}`).join(' and ')
+  return (
+    `select ${names} from (${pairs}) p where not exists (select 1 from ${changes} c where ${same})` +
+    ` union all select ${names} from ${changes} where ${quoteName(OP_COLUMN)} = 'u'`
+  )
 }
 
 /** Of several files only the newest change of each key counts. */

@@ -3,7 +3,7 @@
  * version's `xmin` never changes, so a row whose pair is known has not changed since; a key with no pair
  * left is a row that is gone. Pure SQL over relations that hold the key and XMIN_COLUMN.
  */
-import { quoteName, quoteNames } from '../columns/sql.ts'
+import { OP_COLUMN, quoteName, quoteNames } from '../columns/sql.ts'
 import type { IdSpan, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import type { BlockName } from './pair-blocks.ts'
@@ -61,6 +61,15 @@ export function placedPairs(rows: string): string {
   return (
     `select * exclude (${place}), cast(substr(${place}, 2, ${comma} - 2) as UINTEGER) as ${quoteName(PAGE_COLUMN)},` +
     ` cast(substr(${place}, ${comma} + 1, length(${place}) - ${comma} - 1) as USMALLINT) as ${quoteName(ITEM_COLUMN)} from (${rows})`
+  )
+}
+
+/** A `select` with OP_COLUMN of the pairs of rows that were read with their `xmin`, and nobody knows where they lie. */
+export function pairsOfRows(rows: string, { key, pairs }: SourceTable): string {
+  const unknown = [...(pairs?.partitioned === true ? [LEAF_COLUMN] : []), PAGE_COLUMN]
+  return (
+    `select 'u' as ${quoteName(OP_COLUMN)}, ${quoteNames([...key, XMIN_COLUMN])},` +
+    ` ${unknown.map((name) => `null::UINTEGER as ${quoteName(name)}`).join(', ')} from ${rows}`
   )
 }
 
@@ -146,9 +155,9 @@ export function changedKeys(changes: string): string {
   return `(from ${quoteName(changes)} where ${quoteName(PAIR_KIND)} <> 'm')`
 }
 
-/** A `select` with `op` of what `changes` make of the pairs in the lake. */
-export function changesOfPairs(changes: string, op: string): string {
-  return `select case ${quoteName(PAIR_KIND)} when 'd' then 'd' else 'u' end as ${quoteName(op)}, * from ${quoteName(changes)}`
+/** A `select` with OP_COLUMN of what `changes` make of the pairs in the lake. */
+export function changesOfPairs(changes: string): string {
+  return `select case ${quoteName(PAIR_KIND)} when 'd' then 'd' else 'u' end as ${quoteName(OP_COLUMN)}, * from ${quoteName(changes)}`
 }
 
 /** A `select` of the pairs, with whatever else stands beside them, of `now` that `known` does not have. */

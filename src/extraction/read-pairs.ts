@@ -7,9 +7,9 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { csvRelation } from '../columns/csv.ts'
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { openPieceWriter, type Pieces } from '../columns/pieces.ts'
-import { OP_COLUMN, quoteName } from '../columns/sql.ts'
+import { quoteName } from '../columns/sql.ts'
 import type { BasePolicy } from '../lake/base.ts'
-import type { PairsEntry } from '../lake/manifest.ts'
+import type { DataFile, PairsEntry } from '../lake/manifest.ts'
 import type { Zone } from '../lake/zone.ts'
 import type {
   IdSpan,
@@ -81,6 +81,24 @@ const NEW_SHARE = 0.2
 /** Rows asked for in one statement. */
 const PLACES_AT_ONCE = 5000
 
+/** The pairs that a first load has left beside its rows: where these lie the next reading of pairs will tell. */
+export function landedPairs(
+  reading: PairReading,
+  landed: () => { readonly pairs: readonly DataFile[] | null },
+): PairsUpdate {
+  return {
+    changes: null,
+    bytes: 0,
+    discard: async () => undefined,
+    write: async (_engine, place, now) => {
+      const base = landed().pairs
+      if (base === null || base.reduce((sum, { rows }) => sum + rows, 0) !== now.rows) return null
+      const columns = pairColumns(reading.table, now.columns)
+      return { ...(await entryOf(reading, place, null)), columns, base, files: [] }
+    },
+  }
+}
+
 /** All pairs of a table that is read whole, to begin with. */
 export async function readAllPairs(reading: PairReading): Promise<PairsUpdate> {
   const { table } = reading
@@ -138,7 +156,7 @@ export async function readByPairs(
       discard: async () => undefined,
       write: async (engine, place, now) => {
         const after = await writePairChanges(place, engine, known, {
-          relation: `(${changesOfPairs(changes, OP_COLUMN)})`,
+          relation: `(${changesOfPairs(changes)})`,
           rows: found.changes,
           deletes: found.gone,
           pairs: now.rows,

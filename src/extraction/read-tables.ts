@@ -20,7 +20,13 @@ import type {
 } from '../sources/source.ts'
 import { pairsThatCount } from './known-pairs.ts'
 import type { Landed, Landing, PartLanding } from './landing.ts'
-import { readAllPairs, readByPairs, type PairReading, type PairsUpdate } from './read-pairs.ts'
+import {
+  landedPairs,
+  readAllPairs,
+  readByPairs,
+  type PairReading,
+  type PairsUpdate,
+} from './read-pairs.ts'
 import { resumePart } from './resume.ts'
 import { lateMasks, refuseChangedShapes } from './shapes.ts'
 import { openLine, type EngineTurns } from './turns.ts'
@@ -144,7 +150,12 @@ async function readTable(
   const rows = read.reduce((sum, part) => sum + part.rows, 0)
   const digest = table.fingerprint ?? digestOf(read)
   const withXmin = (table.parts ?? []).length > 0
-  const pairs = reading === null ? null : await readAllPairs(reading)
+  const pairs =
+    reading === null
+      ? null
+      : landing !== null && withXmin && !reading.pairs.partitioned
+        ? landedPairs(reading, () => landing.landed())
+        : await readAllPairs(reading)
   const facts = { ...none, rows, digest, withXmin, pairs, ms: done() }
   if (landing !== null) {
     // All parts but the last have landed.

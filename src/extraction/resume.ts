@@ -203,7 +203,7 @@ async function keepFiles(
     const left = await writePairs(
       engine,
       { ...landingOptions, draft },
-      { relation: sound, key: table.key },
+      { relation: sound, table, columns: noted.columns, rows },
     )
     kept.push({ data, pairs: left })
   }

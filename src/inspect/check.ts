@@ -10,6 +10,7 @@ import { bindModels } from '../models/bind.ts'
 import { describePreview, previewEdits } from '../evaluation/preview.ts'
 import type { Model } from '../models/model.ts'
 import { continueColumns } from '../lake/column-ids.ts'
+import type { SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import { checkStar } from '../pipeline/load-restated.ts'
 import { starOfModels } from '../pipeline/star.ts'
@@ -69,7 +70,8 @@ export async function check(
           })),
         )
         const { length } = snapshot.tables
-        return `${length} ${length === 1 ? 'table' : 'tables'} can be read`
+        const how = describeStrategies(snapshot.tables)
+        return `${length} ${length === 1 ? 'table' : 'tables'} can be read${how}`
       })
     } else {
       for (const [name, entry] of Object.entries(manifest?.tables ?? {}))
@@ -111,6 +113,12 @@ export async function check(
     passed,
     warnings,
   }
+}
+
+/** How the changes of tables are found, where not by comparing all of their rows. */
+function describeStrategies(tables: readonly SourceTable[]): string {
+  const byPairs = tables.filter(({ pairs }) => pairs !== undefined).length
+  return byPairs === 0 ? '' : `, ${byPairs} by xmin`
 }
 
 /** Runs the models on the rows of the newest batches. */

@@ -96,11 +96,6 @@ export function formatDraftKey(chain: string, manifest: number, n: number): stri
   return `${draftFolder(chain, manifest)}/${String(n).padStart(10, '0')}.json`
 }
 
-/** `<chain>/_drafts/<10 digits>/<random>.parquet`: the pairs of the rows of a file. */
-export function formatPairsKey(chain: string, manifest: number, random: string): string {
-  return `${draftFolder(chain, manifest)}/${random}.parquet`
-}
-
 function draftFolder(chain: string, manifest: number): string {
   return `${encode(chain)}/_drafts/${String(manifest).padStart(10, '0')}`
 }

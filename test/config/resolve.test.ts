@@ -82,7 +82,7 @@ test('a small config is a whole project: defaults are filled in, paths are absol
             "share": 0.5,
           },
           "statementTimeoutMs": 1800000,
-          "strategy": "compare",
+          "strategy": "auto",
           "table": [],
           "tables": {
             "exclude": [

@@ -3,7 +3,7 @@
  * first load, and compared when they are there already. Lake and source are compared whole each time.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { DataFile } from '../../src/lake/manifest.ts'
+import type { DataFile, PairsEntry } from '../../src/lake/manifest.ts'
 import { rowsAsOf } from '../../src/lake/read.ts'
 import type { NewEvent } from '../../src/events.ts'
 import { createProject, type TestProject } from '../support/project.ts'
@@ -67,7 +67,23 @@ test('P2, P8: a first load writes a file for each part; lake and source are equa
   expect(progress.at(-1)).toMatchObject({ table: 'event', rows: 100_000, expectedRows: 100_000 })
 }, 60_000)
 
-test('a large table in which nothing changed is known by the digests of its parts', async () => {
+test('P2: a first load leaves pairs; the next run tells where they lie, and then nothing is to do', async () => {
+  const pairsNow = async (): Promise<PairsEntry | undefined> =>
+    project.opened(
+      async ({ ingestion }) => (await ingestion.chain('shop').newest())?.tables['event']?.pairs,
+    )
+  const first = await pairsNow()
+  expect(first?.base.map(({ rows }) => rows).reduce((sum, rows) => sum + rows)).toBe(100_000)
+  expect(first?.blocks).toBeNull()
+  const looked = await project.run({ only: 'extract' })
+  expect(looked.error).toBeUndefined()
+  expect(looked.summary.tables.every((table) => table.rowsInLake === table.rowsInSource)).toBe(true)
+  expect(written(looked.events)).toBe(0)
+  const second = await pairsNow()
+  // All of them anew, once; no row was read.
+  expect(second?.files).toEqual([])
+  expect(second?.base.map(({ rows }) => rows)).toEqual([100_000])
+  expect(second?.blocks).not.toBeNull()
   const { summary, events } = await project.run({ only: 'extract' })
   expect(summary.outcome).toBe('nothing to do')
   expect(written(events)).toBe(0)

@@ -36,7 +36,16 @@ const finished = (rows: number): DraftPart => ({
         least: [],
         greatest: [],
       },
-      pairs: { key: 'p', bytes: 1, sha256: 'b' },
+      pairs: {
+        key: 'p',
+        batch: 1,
+        rows,
+        deletes: 0,
+        bytes: 1,
+        sha256: 'b',
+        least: [],
+        greatest: [],
+      },
     },
   ],
 })

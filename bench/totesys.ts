@@ -48,7 +48,7 @@ async function measureFirstRuns(
     answers.push(await inFreshProcess(env, { task: 'whole', cwd, options: {} }))
   }
   const tables = answers[0]?.summary?.tables.filter(({ source: name }) => name === 'totesys') ?? []
-  const rows = tables.reduce((sum, table) => sum + table.rowsInSource, 0)
+  const rows = tables.reduce((sum, table) => sum + (table.rowsInSource ?? 0), 0)
   const what = `first run, totesys at scale ${scale}, ${rows.toLocaleString('en')} rows in ${tables.length} tables`
   return {
     installation,

@@ -19,8 +19,8 @@ export class TerminalOnly<T> {
 export interface SourceTableSummary extends ChangeCounts {
   readonly source: string
   readonly table: string
-  /** Rows in the source at the batch's snapshot, counted as they passed. */
-  readonly rowsInSource: number
+  /** Rows in the source at the batch's snapshot, counted as they passed; null of a table that a cursor read in part. */
+  readonly rowsInSource: number | null
   /** Current rows of the versioned table after the batch, counted from the lake. */
   readonly rowsInLake: number
 }

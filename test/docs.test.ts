@@ -158,6 +158,8 @@ const config = {
 const keys = ${JSON.stringify(keys)}
 let at = keys[0] === 'options' ? { options } : config
 for (const key of keys.slice(0, -1)) at = at[key] ??= {}
+if (keys.at(-2) === 'cursor') at.column = 'seen'
+if (keys.includes('table') && keys.at(-1) === 'strategy') at.cursor = { column: 'seen' }
 at[keys.at(-1)] = ${example}
 export default config
 `,

@@ -2,6 +2,7 @@
  * A project, as a tote.config.ts defines it and as all other code sees it: defaults filled in, paths
  * absolute, secrets hidden, variables of the environment resolved. Light: every config imports this.
  */
+import type { Duration } from './duration.ts'
 import type { Database } from '../secrets/reference.ts'
 import type { Secret } from '../secrets/secret.ts'
 import type { ProjectConfig } from './schema.ts'
@@ -54,7 +55,7 @@ export interface SourceSettings {
   readonly tables: { readonly include: readonly string[]; readonly exclude: readonly string[] }
   /** Settings of single tables. */
   readonly table: readonly TableSettings[]
-  readonly strategy: Strategy
+  readonly strategy: Exclude<Strategy, 'cursor'>
   readonly shrinkLimit: { readonly share: number; readonly fromRows: number }
   readonly lockTimeoutMs: number
   readonly statementTimeoutMs: number
@@ -67,8 +68,15 @@ export interface SourceSettings {
   readonly partSize: number
 }
 
-/** How differences are found; `auto` is `xmin` for large tables that allow it, else `compare`. */
-export type Strategy = 'auto' | 'compare' | 'xmin'
+/** How differences are found; `auto` is `xmin` for large tables that allow it, else `compare`; `cursor` only of single tables. */
+export type Strategy = 'auto' | 'compare' | 'xmin' | 'cursor'
+
+export interface CursorSettings {
+  readonly column: string
+  /** A number of milliseconds or, of a column of numbers, of those; as it was written. */
+  readonly lookBack: Duration | null
+  readonly reconcileMs: number
+}
 
 /** How a column is kept from the lake: left out, replaced by a constant, or by a keyed hash. */
 export type Mask = 'drop' | 'redact' | 'hash'
@@ -88,6 +96,8 @@ export interface TableSettings {
   readonly key: readonly string[] | null
   /** In place of the source's. */
   readonly strategy: Strategy | null
+  /** Of `cursor`. */
+  readonly cursor: CursorSettings | null
   /** Where a setting of this table stands: `tote.config.ts:12:5`, or its path. Without one: the table itself. */
   place(...path: readonly (string | number)[]): string
 }

@@ -159,13 +159,21 @@ function sourceOf(
       exclude: source.tables.exclude.map(qualified),
     },
     table: Object.entries(source.table).map(
-      ([table, { columns, where, mask, key, strategy }]): TableSettings => ({
+      ([table, { columns, where, mask, key, strategy, cursor }]): TableSettings => ({
         table: qualified(table),
         columns: { include: columns.include ?? null, exclude: columns.exclude },
         where: where ?? null,
         mask,
         key: key ?? null,
-        strategy: strategy ?? null,
+        strategy: cursor === undefined ? (strategy ?? null) : 'cursor',
+        cursor:
+          cursor === undefined
+            ? null
+            : {
+                column: cursor.column,
+                lookBack: cursor.lookBack ?? null,
+                reconcileMs: cursor.reconcile,
+              },
         place: (...path) => place(['sources', name, 'table', table, ...path]),
       }),
     ),
@@ -293,7 +301,8 @@ function zoneFindings({ lake }: CheckedConfig, { folder }: Written): Finding[] {
 function tableFindings(config: CheckedConfig): Finding[] {
   return Object.entries(config.sources).flatMap(([source, { table: tables, defaultSchema }]) => {
     const seen = new Map<string, string>()
-    return Object.entries(tables).flatMap(([table, { columns, mask, key }]): Finding[] => {
+    return Object.entries(tables).flatMap(([table, settings]): Finding[] => {
+      const { columns, mask, key, strategy, cursor } = settings
       const path = ['sources', source, 'table', table]
       const written = parseTableName(table)
       if (written === undefined || !isExact(written))
@@ -310,6 +319,17 @@ function tableFindings(config: CheckedConfig): Finding[] {
         ...(twice === undefined
           ? []
           : [{ path, message: `"${table}" is the same table as "${twice}"` }]),
+        ...(cursor === undefined && strategy === 'cursor'
+          ? [
+              {
+                path: [...path, 'strategy'],
+                message: 'a cursor needs its column: cursor: { column }',
+              },
+            ]
+          : []),
+        ...(cursor !== undefined && strategy !== undefined && strategy !== 'cursor'
+          ? [{ path: [...path, 'cursor'], message: `the strategy "${strategy}" has no cursor` }]
+          : []),
         ...Object.entries(mask).flatMap(([column, how]): Finding[] => [
           ...(how === 'hash' && config.maskSecret === undefined
             ? [

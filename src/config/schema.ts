@@ -75,9 +75,25 @@ const tableSchema = settings({
     .describe(
       'The columns that tell rows apart, in place of the primary key; verified in every batch.',
     ),
-  strategy: choice(['auto', 'compare', 'xmin'], ['cursor', 'log'])
+  strategy: choice(['auto', 'compare', 'xmin', 'cursor'], ['log'])
     .optional()
     .describe('How differences of this table are found, in place of what the source says.'),
+  cursor: settings({
+    column: name.describe('A column whose values only grow: numbers, dates or times.'),
+    lookBack: z
+      .custom<Duration>(
+        (value) => parseDuration(value as Duration) !== undefined,
+        'must be a duration such as "1h", or for a column of numbers a number above zero',
+      )
+      .meta({ title: 'duration or number' })
+      .optional()
+      .describe(
+        'How far behind the greatest value that was seen rows are read again; "1h" of times, 10,000 of numbers when not given.',
+      ),
+    reconcile: duration('24h').describe('How often the table is compared in full, all the same.'),
+  })
+    .optional()
+    .describe('Of strategy `cursor`: where it looks.'),
 })
 
 const sourceSchema = settings({

@@ -9,7 +9,8 @@ import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { openPieceWriter, type Pieces } from '../columns/pieces.ts'
 import { quoteName } from '../columns/sql.ts'
 import type { BasePolicy } from '../lake/base.ts'
-import type { DataFile, PairsEntry } from '../lake/manifest.ts'
+import { continueColumns } from '../lake/column-ids.ts'
+import type { DataFile, PairsEntry, TableEntry } from '../lake/manifest.ts'
 import type { Zone } from '../lake/zone.ts'
 import type {
   IdSpan,
@@ -74,6 +75,19 @@ export interface ReadByPairs {
   readonly pieces: Pieces | null
   /** null: every pair is known, and where it was. */
   readonly update: PairsUpdate | null
+}
+
+/** How a table's pairs are read; null where its changes are not to be found by them. */
+export function pairReading(
+  snapshot: SourceSnapshot,
+  table: SourceTable,
+  entry: TableEntry | null,
+  options: Pick<PairReading, 'zone' | 'turns' | 'tempFolder' | 'policy'>,
+): PairReading | null {
+  const { pairs } = table
+  if (pairs === undefined || snapshot.position === null) return null
+  const columns = continueColumns(table.columns, entry?.columns ?? [])
+  return { ...options, snapshot, table, pairs, columns }
 }
 
 /** Of a table in which more than this share of rows is new, reading all of it is less work. */

@@ -9,22 +9,15 @@ import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import type { BasePolicy } from '../lake/base.ts'
-import { continueColumns } from '../lake/column-ids.ts'
 import type { Zone } from '../lake/zone.ts'
-import type {
-  Source,
-  SourceIdentity,
-  SourcePart,
-  SourceSnapshot,
-  SourceTable,
-} from '../sources/source.ts'
-import { pairsThatCount } from './known-pairs.ts'
+import type { Source, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
+import { cursorThatCounts, pairsThatCount, sameIdentity } from './positions.ts'
 import type { Landed, Landing, PartLanding } from './landing.ts'
 import {
   landedPairs,
   readAllPairs,
   readByPairs,
-  type PairReading,
+  pairReading,
   type PairsUpdate,
 } from './read-pairs.ts'
 import { resumePart } from './resume.ts'
@@ -37,12 +30,15 @@ export interface ReadTable {
   readonly entry: TableEntry | null
   /** Equal to what the lake holds, by digest; `pieces` are then gone. */
   readonly unchanged: boolean
+  /** Of the table; those that were read, when it was read in part. */
   readonly rows: number
   /** null when not all of its bytes were read in this run. */
   readonly digest: string | null
   readonly pieces: PieceGroup | null
   /** The rows in the pieces end with their `xmin`. */
   readonly withXmin: boolean
+  /** Only what a cursor found: other rows may be there, and none is known to be gone. */
+  readonly partial: boolean
   /** What is to become of the table's pairs; null when they stay, or there are none. */
   readonly pairs: PairsUpdate | null
   /** Of a table that is new: lands what is still in the pieces, and tells where all of its rows are. */
@@ -101,8 +97,9 @@ export async function readTables(
       const landing = entry === null ? land(table) : null
       const inFull = typeof fullRefresh === 'boolean' ? fullRefresh : fullRefresh.has(table.name)
       const trusted = !inFull && sameIdentity(parent, snapshot, table)
-      const reading = { ...options, fullRefresh: inFull, trusted, landing }
-      line.add(await readTable(snapshot, table, entry, reading, context))
+      const sameTable = sameIdentity(parent, snapshot, table, ['started', 'version'])
+      const asked = { ...options, fullRefresh: inFull, trusted, sameTable, landing }
+      line.add(await readTable(snapshot, table, entry, asked, context))
       await line.below(WAITING_BYTES)
     }
     await snapshot.close()
@@ -120,17 +117,41 @@ async function readTable(
   snapshot: SourceSnapshot,
   table: SourceTable,
   entry: TableEntry | null,
-  options: ReadOptions & { readonly trusted: boolean; readonly landing: Landing | null },
+  options: ReadOptions & {
+    readonly trusted: boolean
+    readonly sameTable: boolean
+    readonly landing: Landing | null
+  },
   context: Context,
 ): Promise<ReadTable> {
   const startedAt = context.now().getTime()
   const known =
     options.trusted && entry?.shape === table.shape ? entry.position['digest'] : undefined
   const done = (): number => context.now().getTime() - startedAt
-  const none = { table, entry, pieces: null, pairs: null, withXmin: false, land: null }
+  const none = {
+    table,
+    entry,
+    pieces: null,
+    pairs: null,
+    withXmin: false,
+    partial: false,
+    land: null,
+  }
   if (table.fingerprint !== undefined && table.fingerprint === known && entry !== null) {
     const digest = table.fingerprint
     return { ...none, unchanged: true, rows: entry.rows, digest, ms: done() }
+  }
+  const cursor =
+    entry === null || options.fullRefresh || !options.sameTable
+      ? null
+      : cursorThatCounts(entry, table, snapshot.instant)
+  if (cursor !== null) {
+    const pieces = await readSince(snapshot, table, cursor.watermark, options.tempFolder)
+    const { passed, digest } = pieces
+    const unchanged = digest === cursor.read
+    if (unchanged) await pieces.discard()
+    const facts = { ...none, rows: passed, digest, partial: true, unchanged, ms: done() }
+    return { ...facts, pieces: unchanged ? null : pieces }
   }
   const { landing } = options
   const reading = pairReading(snapshot, table, entry, options)
@@ -172,16 +193,21 @@ async function readTable(
   return { ...facts, unchanged, pieces: unchanged ? null : left }
 }
 
-function pairReading(
+/** The rows that a cursor finds, in an order that stays while none changes. */
+async function readSince(
   snapshot: SourceSnapshot,
   table: SourceTable,
-  entry: TableEntry | null,
-  options: ReadOptions,
-): PairReading | null {
-  const { pairs } = table
-  if (pairs === undefined || snapshot.position === null) return null
-  const columns = continueColumns(table.columns, entry?.columns ?? [])
-  return { ...options, snapshot, table, pairs, columns }
+  since: string,
+  tempFolder: string,
+): Promise<Pieces> {
+  const writer = openPieceWriter(tempFolder, randomUUID())
+  try {
+    await snapshot.copy(table, writer, { since })
+    return await writer.finish()
+  } catch (error) {
+    await writer.discard()
+    throw error
+  }
 }
 
 interface PartRead {
@@ -368,18 +394,4 @@ function mayFollow(
     const name = error instanceof ToteError ? error.name : ''
     if (!(acceptSource && ['SourceReplaced', 'SourceBehind'].includes(name))) throw error
   }
-}
-
-/** A digest counts only for the very server process, and the very table, that it was taken from. */
-function sameIdentity(
-  parent: CommittedManifest | null,
-  snapshot: SourceSnapshot,
-  { origin = '' }: SourceTable,
-): boolean {
-  const before = parent?.source?.identity
-  const identityOf = ({ tables, ...server }: SourceIdentity): string => {
-    const own = Object.entries(tables ?? {}).find(([name]) => name === origin)
-    return JSON.stringify([server, own?.[1] ?? null])
-  }
-  return before !== undefined && identityOf(before) === identityOf(snapshot.identity)
 }

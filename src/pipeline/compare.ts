@@ -9,6 +9,7 @@ import {
   differenceTable,
   insertTable,
 } from '../columns/difference.ts'
+import { OP_COLUMN, quoteName, quoteNames, quoteText } from '../columns/sql.ts'
 import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
@@ -20,8 +21,8 @@ import type { EngineTurns } from '../extraction/turns.ts'
 import { emptyRelation } from '../extraction/read-pairs.ts'
 import type { ReadTable } from '../extraction/read-tables.ts'
 import { continueColumns } from '../lake/column-ids.ts'
-import type { CommittedManifest, DataFile } from '../lake/manifest.ts'
-import { rowsAsOf } from '../lake/read.ts'
+import type { CommittedManifest, DataFile, TableEntry } from '../lake/manifest.ts'
+import { changesIn, rowsAsOf } from '../lake/read.ts'
 import type { SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import type { Zone } from '../lake/zone.ts'
@@ -37,6 +38,8 @@ export interface Compared {
   readonly relation: string | null
   /** Of a table that is new: what holds its rows already. */
   readonly files: readonly DataFile[]
+  /** Of a table with a cursor: its greatest value, as text. */
+  readonly watermark: string | null
 }
 
 export interface ToCompare {
@@ -61,14 +64,22 @@ export async function compareTable(
     const inserted = files.reduce((sum, { rows }) => sum + rows, 0)
     refuseOtherCount(read, inserted)
     const counts = { ...NO_CHANGES, inserted }
-    return { read, columns, counts, changedRows: inserted, relation: null, files }
+    const watermark =
+      table.cursor === undefined
+        ? null
+        : await withEngine(async (engine) =>
+            greatestValue(engine, `(${await changesIn(zone, { columns }, files)})`, table, columns),
+          )
+    return { read, columns, counts, changedRows: inserted, relation: null, files, watermark }
   }
   const columns = continueColumns(table.columns, entry?.columns ?? [])
   if (pieces !== null)
     return withEngine(async (engine) =>
       comparePieces(zone, engine, { ...work, pieces, columns }, context),
     )
-  return { read, columns, counts: NO_CHANGES, changedRows: 0, relation: null, files: [] }
+  const watermark = entry === null ? null : watermarkOf(entry)
+  const none = { counts: NO_CHANGES, changedRows: 0, relation: null, files: [] }
+  return { read, columns, ...none, watermark }
 }
 
 interface ComparedPieces extends ToCompare {
@@ -101,7 +112,7 @@ async function comparePieces(
     }
   }
   const counts = await countChanges(engine, relation)
-  refuseOtherCount(read, (entry?.rows ?? 0) + counts.inserted - counts.deleted)
+  if (!read.partial) refuseOtherCount(read, (entry?.rows ?? 0) + counts.inserted - counts.deleted)
   return {
     read,
     columns,
@@ -109,7 +120,58 @@ async function comparePieces(
     changedRows: counts.inserted + counts.updated + counts.deleted,
     relation,
     files: [],
+    watermark: await newWatermark(zone, engine, work, columns),
   }
+}
+
+/**
+ * The greatest value of the cursor: of a table that was read in part, of what it was and what has changed; else of all
+ * rows as they are now, so that one which was wrongly far ahead counts no longer.
+ */
+async function newWatermark(
+  zone: Zone,
+  engine: Engine,
+  { parent, read, relation }: ToCompare,
+  columns: readonly Column[],
+): Promise<string | null> {
+  const { table, entry, partial } = read
+  const { cursor, key } = table
+  if (cursor === undefined) return null
+  const names = quoteNames([...key, cursor.column])
+  const changed = `select ${names} from ${quoteName(relation)} where ${quoteName(OP_COLUMN)} = 'u'`
+  if (partial || entry === null || parent === null) {
+    const before = partial && entry !== null ? watermarkOf(entry) : null
+    return greatestValue(engine, `(${changed})`, table, columns, before)
+  }
+  const all = await rowsAsOf(zone, parent, table.name, parent.batch, columns)
+  const same = key.map((name) => `c.${quoteName(name)} = o.${quoteName(name)}`).join(' and ')
+  const left = `select ${names} from (${all}) o where not exists (select 1 from ${quoteName(relation)} c where ${same})`
+  return greatestValue(engine, `(${left} union all ${changed})`, table, columns)
+}
+
+function watermarkOf({ position }: TableEntry): string | null {
+  const { watermark } = position
+  return typeof watermark === 'string' ? watermark : null
+}
+
+/** Null where there is none that rows can be asked for by: nothing but infinity, a year before our era, or a type that text stands for. */
+async function greatestValue(
+  engine: Engine,
+  rows: string,
+  { cursor }: SourceTable,
+  columns: readonly Column[],
+  before: string | null = null,
+): Promise<string | null> {
+  const column = columns.find(({ name }) => name === cursor?.column)
+  if (column === undefined || column.carried === 'VARCHAR') return null
+  const name = quoteName(column.name)
+  const finite = /^(DATE|TIMESTAMP)/.test(column.carried) ? ` filter (where isfinite(${name}))` : ''
+  const greatest = `max(${name})${finite}`
+  const value =
+    before === null ? greatest : `greatest(${greatest}, ${quoteText(before)}::${column.carried})`
+  const [row] = await engine.rows(`select (${value})::varchar as value from ${rows}`)
+  const text = row?.['value']
+  return typeof text === 'string' && !text.includes('BC') ? text : null
 }
 
 function refuseOtherCount({ table, rows }: ReadTable, inLake: number): void {
@@ -132,13 +194,14 @@ async function makeDifference(
   const arrived =
     files.length === 0 ? emptyRelation(inPieces) : csvRelation(files, inPieces, longestRow)
   const changes = pairs?.changes ?? null
+  const materialized = table.keyGiven === true || read.partial
+  if (materialized) await engine.run(`create or replace temp table ${ARRIVED} as ${arrived}`)
+  if (table.keyGiven === true) await refuseFalseKey(engine, table)
+  const keys = changes !== null ? changedKeys(changes) : read.partial ? ARRIVED : null
   const among =
-    changes === null
+    keys === null
       ? null
-      : {
-          relation: changedKeys(changes),
-          on: table.key.map((column) => ({ column, as: column })),
-        }
+      : { relation: keys, on: table.key.map((column) => ({ column, as: column })) }
   const previous =
     entry === null || parent === null
       ? null
@@ -146,22 +209,21 @@ async function makeDifference(
   const next =
     changes !== null
       ? rowsWithPair(`(${arrived})`, freshPairs(changes), table.key)
-      : table.keyGiven === true
-        ? await withTrueKey(engine, table, arrived)
+      : materialized
+        ? `select * from ${ARRIVED}`
         : arrived
   await engine.run(
     previous === null
       ? insertTable({ into: relation, next, columns })
       : differenceTable({ into: relation, previous, next, columns, key: table.key }),
   )
-  if (table.keyGiven === true) await engine.run(`drop table ${ARRIVED}`)
+  if (materialized) await engine.run(`drop table ${ARRIVED}`)
 }
 
 /** A key that no catalogue vouches for is verified before rows are compared by it. */
-async function withTrueKey(engine: Engine, table: SourceTable, rows: string): Promise<string> {
-  await engine.run(`create or replace temp table ${ARRIVED} as ${rows}`)
+async function refuseFalseKey(engine: Engine, table: SourceTable): Promise<void> {
   const { withoutKey, doubled } = await countKeyFaults(engine, ARRIVED, table.key)
-  if (withoutKey === 0 && doubled === 0) return `select * from ${ARRIVED}`
+  if (withoutKey === 0 && doubled === 0) return
   const key = `(${table.key.join(', ')})`
   throw new ToteError(
     'SourceKeyInvalid',

@@ -15,6 +15,7 @@ import { openDraft } from '../extraction/draft.ts'
 import { mayLand, openLanding } from '../extraction/landing.ts'
 import { readTables, type ReadSnapshot, type ReadTable } from '../extraction/read-tables.ts'
 import type { PairsPlace } from '../extraction/pair-files.ts'
+import { cursorText, type CursorPosition } from '../extraction/positions.ts'
 import { takeTurns } from '../extraction/turns.ts'
 import { writeDueBases } from '../lake/base.ts'
 import { goOnWith } from '../lake/carried.ts'
@@ -31,6 +32,7 @@ import {
 import { writeRows } from '../lake/write.ts'
 import { TRIES, waitBeforeNext } from '../pace/back-off.ts'
 import { compareTable, NO_CHANGES, type Compared } from './compare.ts'
+import type { Instant } from '../types.ts'
 import type { Zone } from '../lake/zone.ts'
 import type { Project, ProjectSource } from '../project/project.ts'
 
@@ -127,7 +129,7 @@ async function extractOnce(
       )
       const place = { zone, chain: source.name, manifest: (parent?.number ?? 0) + 1, instant }
       const pairs = await turns.withEngine(async (engine) => writePairs(engine, place, one))
-      tables[one.read.table.name] = entryOf(one, files, pairs)
+      tables[one.read.table.name] = entryOf(one, files, pairs, snapshot.instant)
     }
     const changed =
       parent === null || compared.some((one) => one.changedRows > 0 || one.read.entry === null)
@@ -169,7 +171,9 @@ async function extractOnce(
 
 /** Its entry can stay. */
 function isAsItWas(read: ReadTable): boolean {
-  return read.unchanged && read.pairs === null
+  // A table with a cursor that was compared in full need not be, for a while.
+  const compared = read.table.cursor !== undefined && !read.partial
+  return read.unchanged && read.pairs === null && !compared
 }
 
 function refuseShrinking(
@@ -257,25 +261,38 @@ async function writePairs(
 }
 
 function entryOf(
-  { read, columns }: Compared,
+  one: Compared,
   files: readonly DataFile[],
   pairs: PairsEntry | null,
+  seenAt: Instant,
 ): TableEntry {
+  const { read, columns } = one
   const before = goOnWith(read.entry, columns)
   return {
     columns,
     key: read.table.key,
     shape: read.table.shape,
-    position: positionOf(read),
+    position: positionOf(one, seenAt),
     ...(pairs === null ? {} : { pairs }),
-    rows: read.rows,
+    rows: read.partial ? (read.entry?.rows ?? 0) + one.counts.inserted : read.rows,
     ...before,
     files: [...before.files, ...files],
   }
 }
 
-function positionOf(read: ReadTable): TableEntry['position'] {
-  const { entry, table, digest } = read
+function positionOf({ read, watermark }: Compared, seenAt: Instant): TableEntry['position'] {
+  const { entry, table, digest, partial } = read
+  const { cursor } = table
+  if (cursor !== undefined) {
+    const { comparedAt } = (entry?.position ?? {}) as Partial<CursorPosition>
+    return {
+      strategy: 'cursor',
+      cursor: cursorText(cursor),
+      ...(watermark === null ? {} : { watermark }),
+      comparedAt: partial ? (comparedAt ?? seenAt) : seenAt,
+      ...(digest === null ? {} : partial ? { read: digest } : { digest }),
+    }
+  }
   if (isAsItWas(read) && digest === null && entry !== null) return entry.position
   return {
     strategy: table.pairs === undefined ? 'compare' : 'xmin',
@@ -290,7 +307,9 @@ function summarize(
   context: Context,
 ): SourceTableSummary {
   const rowsInLake = (read.entry?.rows ?? 0) + counts.inserted - counts.deleted
-  const summary = { source, table: read.table.name, ...counts, rowsInSource: read.rows, rowsInLake }
+  // Of a table that was read in part nobody has counted the others.
+  const rowsInSource = read.partial ? null : read.rows
+  const summary = { source, table: read.table.name, ...counts, rowsInSource, rowsInLake }
   context.emit({ type: 'table.extracted', ms: read.ms, ...summary })
   return summary
 }

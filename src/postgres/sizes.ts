@@ -140,3 +140,22 @@ const TYPES = `with recursive reach(root, type) as (
   from reach r left join pg_catalog.pg_type t on t.oid = r.type
     left join pg_catalog.pg_namespace n on n.oid = t.typnamespace
   group by r.root`
+
+/** By table oid, the columns that whole, valid indexes begin with. */
+export async function readIndexedColumns(
+  connection: Connection,
+  oids: readonly string[],
+): Promise<Map<string, string[]>> {
+  const rows = await connection.query(
+    'read the indexes',
+    `select i.indrelid::text as oid, json_agg(a.attname)::text as columns
+     from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+       join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_am m on m.oid = c.relam
+     where i.indrelid = any ($1::oid[]) and i.indisvalid and i.indpred is null and m.amname in ('btree', 'brin')
+     group by i.indrelid`,
+    [`{${oids.join(',')}}`],
+  )
+  return new Map(
+    rows.map((row) => [row['oid'] ?? '', JSON.parse(row['columns'] ?? '[]') as string[]]),
+  )
+}

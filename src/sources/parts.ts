@@ -3,6 +3,7 @@
  * an index, in the order in which they lie (TID range scans, PostgreSQL 14). A range is the same in
  * every snapshot, whatever has been written since.
  */
+import { quoteIdentifier, quoteLiteral } from '../postgres/identifiers.ts'
 import type { SourcePart } from './source.ts'
 
 /** 64 MB of a table. */
@@ -40,4 +41,23 @@ export function atPlaces(places: readonly string[]): string {
 export function inLeaf(oid: string): string {
   if (!/^\d{1,10}$/.test(oid)) throw new RangeError('not the oid of a table')
   return `tableoid = '${oid}'::pg_catalog.oid`
+}
+
+/** What a value of a cursor may look like, as DuckDB prints it: it comes from the lake, and stands in SQL. */
+const VALUE = /^-?\d{1,40}(\.\d{1,40})?$|^\d{4,6}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?(\+00)?)?$/
+
+/** The condition under which a row's cursor is not further behind `value` than the look-back. */
+export function sinceValue({ type, source, lookBack }: CursorPlace, value: string): string {
+  if (!VALUE.test(value)) throw new RangeError('not a value of a cursor')
+  const back = /^\d+$/.test(lookBack) ? lookBack : `${quoteLiteral(lookBack)}::pg_catalog.interval`
+  return `${quoteIdentifier(source)} >= ${quoteLiteral(value)}::${type} - ${back}`
+}
+
+export interface CursorPlace {
+  /** Of the column, in the database. */
+  readonly source: string
+  /** As PostgreSQL's catalogue prints it. */
+  readonly type: string
+  /** A number, or an interval. */
+  readonly lookBack: string
 }

@@ -10,19 +10,34 @@ import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { openBucket } from '../pace/bucket.ts'
 import { paceRows } from '../pace/paced-rows.ts'
-import { describeRelations, identifyServer } from '../postgres/catalogue.ts'
+import { describeRelations, identifyServer, type Relation } from '../postgres/catalogue.ts'
 import { connect, openReaders, type Connection } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import type { SessionLimits } from '../postgres/session.ts'
 import type { Secret } from '../secrets/secret.ts'
-import { measureTables, type TableSize } from '../postgres/sizes.ts'
+import { measureTables, readIndexedColumns, type TableSize } from '../postgres/sizes.ts'
 import { importSnapshot, pairsMeanTheSame, reusedIds } from '../postgres/snapshot.ts'
 import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
 import { lockTables, type LockedTables } from './locks-postgres.ts'
-import { atPlaces, dividePages, inLeaf, inPart, type PagePart } from './parts.ts'
+import {
+  atPlaces,
+  dividePages,
+  inLeaf,
+  inPart,
+  sinceValue,
+  type CursorPlace,
+  type PagePart,
+} from './parts.ts'
 import type { TableChoice } from './patterns.ts'
 import { findPairs, followDatabase, reachOf } from './identity-postgres.ts'
-import type { RowSink, Source, SourceReading, SourceSnapshot, SourceTable } from './source.ts'
+import type {
+  RowSink,
+  Source,
+  SourceCursor,
+  SourceReading,
+  SourceSnapshot,
+  SourceTable,
+} from './source.ts'
 import { checkFilters, whereClause } from './filter-postgres.ts'
 import { maskRows } from './masking.ts'
 import { readingsOf, type Reading, type SettingsOf } from './table-settings.ts'
@@ -134,7 +149,10 @@ async function takeSnapshot(
       reach: reachOf(logBefore, server.log),
       standby: server.standby,
       instant: server.instant,
-      warnings: server.encoding === 'SQL_ASCII' ? [UNCHECKED] : [],
+      warnings: [
+        ...(server.encoding === 'SQL_ASCII' ? [UNCHECKED] : []),
+        ...(await cursorWarnings(connection, tables, described)),
+      ],
       tables: described.map((table, index) => ({
         ...table,
         origin: `${tables[index]?.schema}.${tables[index]?.name}`,
@@ -183,7 +201,39 @@ function rowTooLarge(table: string): ToteError {
 interface ReadTable
   extends
     PostgresTable,
-    Pick<Reading, 'expressions' | 'hashed' | 'where' | 'strategy' | 'strategyPlace'> {}
+    Pick<Reading, 'expressions' | 'hashed' | 'where' | 'strategy' | 'strategyPlace'> {
+  readonly cursor?: (SourceCursor & CursorPlace) | undefined
+}
+
+/** What the cursors of tables may miss, or cost, that others of their kind do not. */
+async function cursorWarnings(
+  connection: Connection,
+  relations: readonly Relation[],
+  tables: readonly ReadTable[],
+): Promise<string[]> {
+  if (tables.every(({ cursor }) => cursor === undefined)) return []
+  const indexed = await readIndexedColumns(
+    connection,
+    relations.map(({ oid }) => oid),
+  )
+  return tables.flatMap(({ name, cursor, columns }, index) => {
+    if (cursor === undefined) return []
+    const { oid = '' } = relations[index] ?? {}
+    const column = columns.find((candidate) => candidate.name === cursor.column)
+    return [
+      ...(indexed.get(oid)?.includes(cursor.source) === true
+        ? []
+        : [
+            `table "${name}": no index begins with the cursor "${cursor.source}", so that every run reads the whole table to find new rows`,
+          ]),
+      ...(column?.notNull === false
+        ? [
+            `table "${name}": rows whose cursor "${cursor.source}" is NULL are seen only when the table is compared in full`,
+          ]
+        : []),
+    ]
+  })
+}
 
 /** The tables as their settings let them be read. */
 function describeReadings(
@@ -196,7 +246,8 @@ function describeReadings(
     const reading = readings.get(locked.tables[index]?.oid ?? '')
     if (reading === undefined) throw new RangeError(`table "${table.name}" was not described`)
     const { expressions, hashed, where, keyGiven, omitted, masks, shape } = reading
-    const { strategy, strategyPlace } = reading
+    const { strategy, strategyPlace, cursor } = reading
+    const place = table.columns.find(({ source }) => source === cursor?.column)
     return {
       ...table,
       expressions,
@@ -204,6 +255,10 @@ function describeReadings(
       where,
       strategy,
       strategyPlace,
+      cursor:
+        cursor === null || place === undefined
+          ? undefined
+          : { ...cursor, column: place.name, source: cursor.column },
       ...(keyGiven ? { keyGiven } : {}),
       ...(omitted.size > 0 ? { omitted } : {}),
       ...(masks.length > 0 ? { masks } : {}),
@@ -224,13 +279,14 @@ function copyStatement(table: ReadTable, reading: SourceReading): string {
   if (reading.columns === 'rows with xmin') selected.push('xmin')
   if (reading.columns === 'pairs')
     selected.unshift(...(table.pairs?.partitioned === true ? ['tableoid'] : []), 'xmin', 'ctid')
-  const { part, places, leaf } = reading
+  const { part, places, leaf, since } = reading
   const which = [
     ...(part === undefined ? [] : [inPart(part as PagePart)]),
     ...(places === undefined ? [] : [atPlaces(places)]),
     ...(leaf === undefined ? [] : [inLeaf(leaf)]),
   ]
   const inPlace = which.length > 0 || reading.columns === 'pairs'
+  if (since !== undefined && table.cursor !== undefined) which.push(sinceValue(table.cursor, since))
   const order = inPlace ? [] : ownColumns(table, table.key).map(quoteIdentifier)
   const from = [
     `${relation}${whereClause(table)}`,

@@ -46,8 +46,19 @@ export interface SourceTable {
   readonly parts?: readonly SourcePart[] | undefined
   /** Given where its changes are to be found by pairs, which it then has. */
   readonly pairs?: SourcePairs | undefined
+  /** Given where its changes are to be found by a cursor. */
+  readonly cursor?: SourceCursor | undefined
   /** About how many rows it has, where the source knows without counting. */
   readonly expectedRows?: number | undefined
+}
+
+/** A column whose values grow with every row that is written, or should. */
+export interface SourceCursor {
+  readonly column: string
+  /** How far behind the greatest value rows are read again; as text, to tell a change of it. */
+  readonly lookBack: string
+  /** How often the table is compared in full. */
+  readonly reconcileMs: number
 }
 
 /** What is known of a table's pairs: the key and the `xmin` of each row. */
@@ -84,6 +95,8 @@ export interface SourceReading {
   readonly part?: SourcePart | undefined
   /** Rows at these places, as pairs told them; of a table of several files, also others at the same ones. */
   readonly places?: readonly string[] | undefined
+  /** Only rows whose cursor is not further than the look-back behind this value, which the lake's rows have told. */
+  readonly since?: string | undefined
   /** Only rows that lie in this one of the tables that `pairs.leaves` names. */
   readonly leaf?: string | undefined
   /**

@@ -4,12 +4,14 @@
  */
 import { createHash, createHmac } from 'node:crypto'
 import type { Mask, Strategy, TableSettings } from '../config/project.ts'
+import { parseDuration } from '../config/duration.ts'
 import { isExact, meansTable, parseTableName } from '../config/table-name.ts'
 import type { Secret } from '../secrets/secret.ts'
 import { nearestName, ToteError, type Problem } from '../errors.ts'
 import type { Relation, RelationColumn, RelationDetail } from '../postgres/catalogue.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import { namesNothing } from './patterns.ts'
+import type { SourceCursor } from './source.ts'
 
 export interface SettingsOf {
   /** The source's name. */
@@ -19,6 +21,12 @@ export interface SettingsOf {
   /** Of tables that do not say their own; `compare` when not given. */
   readonly strategy?: Strategy | undefined
   readonly maskSecret: Secret | null
+}
+
+/** A cursor, and what stands for its look-back in SQL. */
+export interface ReadCursor extends SourceCursor {
+  /** PostgreSQL's type of the column, as `format_type` prints it. */
+  readonly type: string
 }
 
 /** How one relation is read. */
@@ -36,6 +44,8 @@ export interface Reading {
   readonly strategy: Strategy
   /** Where the table itself asks for its strategy; null when it does not. */
   readonly strategyPlace: string | null
+  /** Of strategy `cursor`. */
+  readonly cursor: ReadCursor | null
   /** Columns of the relation that are not carried, each with the setting that leaves it out. */
   readonly omitted: ReadonlyMap<string, string>
   /** Masked columns, each as it stands in the shape: `hash "email"`. */
@@ -107,6 +117,7 @@ function plain(detail: RelationDetail, strategy: Strategy): Reading {
     keyGiven: false,
     strategy,
     strategyPlace: null,
+    cursor: null,
     omitted: new Map(),
     masks: [],
     shape: '',
@@ -155,9 +166,59 @@ function readingOf(
     keyGiven: settings.key !== null,
     strategy: settings.strategy ?? strategy,
     strategyPlace: settings.strategy === null ? null : settings.place('strategy'),
+    cursor: cursorOf(detail, settings, { key, masks, omitted, problems }),
     omitted,
     masks: masksOf(settings, columns),
     shape: shapeOf(settings, columns, secret),
+  }
+}
+
+/** Types whose values grow, and from which a look-back can be taken. */
+const TIMES = /^(date|timestamp(\(\d\))? (with|without) time zone)$/
+const NUMBERS = /^(smallint|integer|bigint|numeric\(\d+,\d+\))$/
+
+function cursorOf(
+  detail: RelationDetail,
+  settings: TableSettings,
+  reading: Pick<Reading, 'omitted'> & {
+    readonly key: readonly string[]
+    readonly masks: ReadonlyMap<string, Mask>
+    readonly problems: Problem[]
+  },
+): ReadCursor | null {
+  const { cursor } = settings
+  if (cursor === null) return null
+  const column = detail.columns.find(({ name }) => name === cursor.column)
+  if (column === undefined) return null
+  const { key, masks, omitted, problems } = reading
+  const refuse = (message: string, ...path: string[]): null => {
+    problems.push({ where: settings.place('cursor', ...path), message })
+    return null
+  }
+  const by = omitted.get(column.name) ?? (masks.has(column.name) ? 'mask' : undefined)
+  if (by !== undefined)
+    return refuse(
+      `column "${column.name}" is the cursor, and ${by} takes its values away`,
+      'column',
+    )
+  if (key.length === 0) return refuse(`a cursor needs a key, and ${settings.table} has none`)
+  const { type } = column
+  const numbers = NUMBERS.test(type)
+  if (!numbers && !TIMES.test(type))
+    return refuse(
+      `column "${column.name}" is ${type}; a cursor is a smallint, integer, bigint, numeric(p,s), date or timestamp`,
+      'column',
+    )
+  const { lookBack } = cursor
+  if (numbers && typeof lookBack === 'string')
+    return refuse(`column "${column.name}" has numbers, so the look-back is one, too`, 'lookBack')
+  return {
+    column: column.name,
+    type,
+    lookBack: numbers
+      ? String(lookBack ?? 10_000)
+      : `${parseDuration(lookBack ?? '1h') ?? 0} milliseconds`,
+    reconcileMs: cursor.reconcileMs,
   }
 }
 
@@ -172,6 +233,7 @@ function unknownColumns(detail: RelationDetail, settings: TableSettings): Proble
     ),
     ...Object.keys(settings.mask).map((name) => [name, ['mask', name]] as const),
     ...(settings.key ?? []).map((name, index) => [name, ['key', index]] as const),
+    ...(settings.cursor === null ? [] : [[settings.cursor.column, ['cursor', 'column']] as const]),
   ]
   return given
     .filter(([name]) => !names.includes(name))

@@ -59,7 +59,7 @@ function headline(summary: RunSummary, style: Style): string {
         return `${style.green(MARKS.done)} ${style.bold(name)} in ${took}: this is what a run would do; nothing was written`
       return `${style.green(MARKS.done)} ${style.bold(name)} succeeded in ${took}`
     case 'nothing to do': {
-      const rows = summary.tables.reduce((sum, table) => sum + table.rowsInSource, 0)
+      const rows = summary.tables.reduce((sum, table) => sum + table.rowsInLake, 0)
       const seen =
         summary.tables.length === 0
           ? ''
@@ -74,14 +74,17 @@ function headline(summary: RunSummary, style: Style): string {
 }
 
 function sourceTables(tables: readonly SourceTableSummary[], style: Style): string[] {
-  const changed = tables.filter(
-    (table) => changedRows(table) > 0 || table.rowsInSource !== table.rowsInLake,
-  )
+  const changed = tables.filter((table) => changedRows(table) > 0 || !countsAgree(table))
   if (changed.length === 0) return []
   const still = tables.filter((table) => !changed.includes(table))
   const row = (name: string, of: readonly SourceTableSummary[]): string[] => {
     const sum = total(of)
     const before = sum('rowsInLake') - sum('inserted') + sum('deleted')
+    const inSource = of.reduce<number | null>(
+      (rows, { rowsInSource }) =>
+        rows === null || rowsInSource === null ? null : rows + rowsInSource,
+      0,
+    )
     return [
       name,
       formatCount(before),
@@ -89,11 +92,8 @@ function sourceTables(tables: readonly SourceTableSummary[], style: Style): stri
       formatChange(sum('updated')),
       formatChange(sum('deleted')),
       formatCount(sum('rowsInLake')),
-      formatCount(sum('rowsInSource')),
-      agreement(
-        of.every((table) => table.rowsInLake === table.rowsInSource),
-        style,
-      ),
+      inSource === null ? 'not counted' : formatCount(inSource),
+      inSource === null ? '' : agreement(of.every(countsAgree), style),
     ]
   }
   const columns = [
@@ -110,6 +110,11 @@ function sourceTables(tables: readonly SourceTableSummary[], style: Style): stri
     ],
     { indent: 2, title: style.dim },
   )
+}
+
+/** What a cursor has read in part cannot disagree: nobody has counted the rest. */
+function countsAgree({ rowsInSource, rowsInLake }: SourceTableSummary): boolean {
+  return rowsInSource === null || rowsInSource === rowsInLake
 }
 
 function warehouseTables({ warehouse, models }: RunSummary, style: Style): string[] {

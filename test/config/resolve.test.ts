@@ -512,7 +512,7 @@ test('settings of single tables, by a name as SQL quotes it; a table is known by
   expect(sources[0]?.table.map(({ place, ...table }) => [place('where'), table])).toEqual([
     [
       'sources.shop.table.sale.where',
-      { table: 'public.sale', ...SHOP_TABLES.sale, strategy: null },
+      { table: 'public.sale', ...SHOP_TABLES.sale, strategy: null, cursor: null },
     ],
     [
       'sources.shop.table["crm.\\"Odd.Name\\""].where',
@@ -523,6 +523,7 @@ test('settings of single tables, by a name as SQL quotes it; a table is known by
         mask: { phone: 'drop', fax: 'redact' },
         key: null,
         strategy: null,
+        cursor: null,
       },
     ],
   ])

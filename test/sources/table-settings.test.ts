@@ -44,6 +44,7 @@ function settings(given: Given = {}): TableSettings {
     mask: {},
     key: null,
     strategy: null,
+    cursor: null,
     place: (...path) => ['sale', ...path].join('.'),
     ...given,
   }
@@ -89,6 +90,7 @@ test('without a setting a table is read as it is, and its shape is as ever', () 
     keyGiven: false,
     strategy: 'compare',
     strategyPlace: null,
+    cursor: null,
     omitted: new Map(),
     masks: [],
     shape: '',

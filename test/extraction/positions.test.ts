@@ -1,6 +1,6 @@
 /** Pairs that the lake keeps count only for the very table, in the very shape, on the very server (DESIGN.md 4). */
 import { expect, test } from 'vitest'
-import { pairsThatCount } from '../../src/extraction/known-pairs.ts'
+import { pairsThatCount } from '../../src/extraction/positions.ts'
 import { pairColumns } from '../../src/extraction/pairs.ts'
 import type { PairsEntry, TableEntry } from '../../src/lake/manifest.ts'
 import type { SourceTable } from '../../src/sources/source.ts'

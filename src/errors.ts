@@ -133,7 +133,8 @@ export const ERRORS = {
   WarehouseDependents: {
     exit: 1,
     retry: false,
-    means: 'Something in the warehouse needs what an edited model no longer has.',
+    means:
+      'Something in the warehouse hangs on a table in a way that a change of the table would break.',
   },
   LedgerMismatch: {
     exit: 1,

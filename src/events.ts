@@ -50,6 +50,30 @@ export interface WarehouseTableSummary {
   readonly rowsTotal: number
 }
 
+/** A table of a rebuilt star beside the live one. */
+export interface RebuiltTable {
+  readonly table: string
+  readonly kind: ModelKind
+  /** Whether there is a live one, and whether its columns, types and key are the same: only then rows were compared. */
+  readonly shape: 'same' | 'differs' | 'absent'
+  /** All rows, history included; null where there is no live table. */
+  readonly rowsLive: number | null
+  readonly rowsRebuilt: number
+  /** Rows of one key (of facts: one record id) that are the same to the byte. */
+  readonly rowsEqual: number
+}
+
+/** What a rebuild came to. */
+export interface RebuildSummary {
+  /** `switched`: the new star is live; `built`: it lies in `schema`; `compared`: a dry run, nothing is left of it. */
+  readonly outcome: 'switched' | 'built' | 'compared'
+  readonly schema: string
+  /** Where the live star stood. */
+  readonly from: BatchMark | null
+  readonly to: BatchMark
+  readonly tables: readonly RebuiltTable[]
+}
+
 export interface BatchMark {
   readonly batch: number
   readonly instant: Instant
@@ -113,6 +137,8 @@ export interface RunSummary {
   readonly warnings: number
   /** Of `tote verify`. */
   readonly verified?: readonly VerifiedTable[]
+  /** Of `tote rebuild` that came to its end. */
+  readonly rebuild?: RebuildSummary
   readonly error?: ErrorJson
 }
 

@@ -13,6 +13,7 @@ import type { Status } from '../inspect/status.ts'
 import { newRunId, openContext } from '../observability/run-context.ts'
 import { openRunHistory } from '../observability/run-history.ts'
 import { openProject as open, type OpenOptions } from '../project/project.ts'
+import type { RebuildOptions } from '../pipeline/rebuild.ts'
 import { run, type RunOptions, type RunResult } from '../pipeline/run.ts'
 import type { Stage } from '../types.ts'
 import type { VerifyOptions } from '../verification/verify.ts'
@@ -26,6 +27,8 @@ export interface Abortable {
 export type RunSettings = RunOptions & Abortable
 
 export type VerifySettings = VerifyOptions & Abortable
+
+export type RebuildSettings = RebuildOptions & Abortable
 
 export interface QuerySettings extends Abortable {
   /** Default: the lake. */
@@ -53,6 +56,8 @@ export interface Project {
    * every table. It fails with DifferenceFound where they differ and `repair` was not asked for.
    */
   verify(settings?: VerifySettings): Run
+  /** A new warehouse from the lake alone, beside the live one, then in its place; `summary.rebuild` compares the two. */
+  rebuild(settings?: RebuildSettings): Run
   /** Batches and rows of every table, and how far the warehouse is. */
   status(settings?: Abortable): Promise<Status>
   /**
@@ -142,6 +147,10 @@ export async function openProject(options: OpenOptions): Promise<Project> {
     verify: ({ signal, ...chosen } = {}) =>
       conduct({ signal }, async (context) =>
         (await import('../verification/verify.ts')).verify(project, chosen, context),
+      ),
+    rebuild: ({ signal, ...chosen } = {}) =>
+      conduct({ signal, dryRun: chosen.dryRun }, async (context) =>
+        (await import('../pipeline/rebuild.ts')).rebuild(project, chosen, context),
       ),
     status: async (settings = {}) =>
       follow(async () => (await import('../inspect/status.ts')).status(project, reading(settings))),

@@ -10,6 +10,7 @@ import type { show } from '../inspect/show.ts'
 import type { openProject } from '../project/project.ts'
 import type { query } from '../inspect/query.ts'
 import type { roles } from '../inspect/roles.ts'
+import type { rebuild } from '../pipeline/rebuild.ts'
 import type { run } from '../pipeline/run.ts'
 import type { status } from '../inspect/status.ts'
 import type { test } from '../inspect/test.ts'
@@ -19,6 +20,7 @@ export interface Pipeline {
   readonly openProject: typeof openProject
   readonly run: typeof run
   readonly verify: typeof verify
+  readonly rebuild: typeof rebuild
   readonly status: typeof status
   readonly query: typeof query
   readonly check: typeof check
@@ -34,6 +36,7 @@ export const pipeline: Pipeline = {
   openProject: async (...given) => (await import('../project/project.ts')).openProject(...given),
   run: async (...given) => (await import('../pipeline/run.ts')).run(...given),
   verify: async (...given) => (await import('../verification/verify.ts')).verify(...given),
+  rebuild: async (...given) => (await import('../pipeline/rebuild.ts')).rebuild(...given),
   status: async (...given) => (await import('../inspect/status.ts')).status(...given),
   query: async (...given) => (await import('../inspect/query.ts')).query(...given),
   check: async (...given) => (await import('../inspect/check.ts')).check(...given),

@@ -1,6 +1,7 @@
 /** SQL that makes the roles a project needs, with no right too many. Pure text, for an administrator to read and run. */
 import { isExact, parseTableName } from '../config/table-name.ts'
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../postgres/identifiers.ts'
+import { rebuildSchema } from '../star/layout.ts'
 
 export interface SourceRole {
   readonly source: string
@@ -62,6 +63,7 @@ export function warehouseScript({
 }: WarehouseRole): string {
   const loader = quoteIdentifier(role)
   const schemas = [schema, ledger].map(quoteIdentifier)
+  const rebuilds = quoteIdentifier(rebuildSchema(schema))
   return script(
     [
       `The warehouse: a role that may make and fill the tables of schema "${schema}" and the ledger in "${ledger}".`,
@@ -70,7 +72,10 @@ export function warehouseScript({
     { role, database },
     [
       `grant temporary on database ${quoteIdentifier(database)} to ${loader};`,
-      ...schemas.flatMap((name) => [
+      comment(
+        `In ${rebuilds} a new star is made by tote rebuild, before it takes the old one's place.`,
+      ),
+      ...[...schemas, rebuilds].flatMap((name) => [
         `create schema if not exists ${name};`,
         `grant usage, create on schema ${name} to ${loader};`,
       ]),

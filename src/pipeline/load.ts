@@ -143,7 +143,7 @@ export async function refuseForeignLedger(
     new ToteError('LedgerMismatch', message, {
       where: project.processed.store.url,
       why: 'the lake is a new, another or a restored one, and its batches must not be taken for those that were loaded',
-      fix: `restore the lake that the warehouse was loaded from, or begin a new warehouse schema (drop the tables and the schema "${project.settings.warehouse.ledger}")`,
+      fix: 'restore the lake that the warehouse was loaded from; or make the warehouse anew from this lake, which gives up what it alone has: tote rebuild --accept-lake (with --dry-run first, to see what that is)',
     })
   if (newest === null)
     throw mismatch(

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { readDuration, readList, readWord } from '../cli/flags.ts'
 import type { CheckFlags } from '../commands/check.ts'
 import type { InitFlags } from '../commands/init.ts'
+import type { RebuildFlags } from '../commands/rebuild.ts'
 import type { RunFlags } from '../commands/run.ts'
 import type { VerifyFlags } from '../commands/verify.ts'
 import type { Stage } from '../types.ts'
@@ -12,6 +13,7 @@ export function addActions(program: Command, act: Act): void {
   addInit(program, act)
   addRun(program, act)
   addVerify(program, act)
+  addRebuild(program, act)
   addCheck(program, act)
   addTest(program, act)
 }
@@ -59,6 +61,22 @@ function addRun(program: Command, act: Act): void {
     .action((flags: RunFlags, command: Command) =>
       act(command, async (invocation) =>
         (await import('../commands/run.ts')).commandRun(invocation, flags),
+      ),
+    )
+}
+
+function addRebuild(program: Command, act: Act): void {
+  program
+    .command('rebuild')
+    .description('make the warehouse anew from the lake alone')
+    .option('--dry-run', 'build and compare, then leave all as it was; exit 5 on a difference')
+    .option('--into <schema>', 'build in this schema and leave it there, instead of switching')
+    .option('--accept-lake', 'take this lake for the warehouse, whatever the ledger says')
+    .option('--timeout <duration>', 'stop after 30s, 5m, 2h', readDuration)
+    .addOption(logFormat())
+    .action((flags: RebuildFlags, command: Command) =>
+      act(command, async (invocation) =>
+        (await import('../commands/rebuild.ts')).commandRebuild(invocation, flags),
       ),
     )
 }

@@ -188,7 +188,8 @@ export function dependents(
   )
 }
 
-function viewOf(row: TextRow, ownStays: boolean): Dependent {
+/** A row of `viewsOver`. */
+export function viewOf(row: TextRow, ownStays: boolean): Dependent {
   const list = (name: string): readonly string[] => JSON.parse(row[name] ?? '[]') as string[]
   const [schema, name] = [row['schema'] ?? '', row['name'] ?? '']
   const own = row['own'] === 't'
@@ -216,29 +217,37 @@ function viewOf(row: TextRow, ownStays: boolean): Dependent {
   }
 }
 
-/** Views over the columns, and views over those, the nearest first; the table's own view always. */
-const VIEWS = `
+/**
+ * Views over relations, and views over those, the nearest first. Conditions: `base` names the relations `c` in `n`,
+ * `first` says which uses count (a view `v` in `n` over the column `a` of `base`), `own` which views are the star's own.
+ */
+export function viewsOver({
+  base,
+  first,
+  own,
+}: Readonly<Record<'base' | 'first' | 'own', string>>): string {
+  return `
 with recursive base as (
   select c.oid from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-  where n.nspname = $1 and c.relname = $2
+  where ${base}
 ),
 hanging(oid, depth) as (
   select r.ev_class, 1 from base
     join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = base.oid and d.classid = 'pg_rewrite'::regclass
     join pg_rewrite as r on r.oid = d.objid
     left join pg_attribute as a on a.attrelid = base.oid and a.attnum = d.refobjsubid and d.refobjsubid > 0
-    join pg_class as v on v.oid = r.ev_class join pg_namespace as n on n.oid = v.relnamespace
-  where r.ev_class <> base.oid
-    and (a.attname in (select jsonb_array_elements_text($3::jsonb)) or (n.nspname = $1 and v.relname = $4))
+    join pg_class as v on v.oid = r.ev_class and v.relkind in ('v', 'm') join pg_namespace as n on n.oid = v.relnamespace
+  where r.ev_class <> base.oid and (${first})
   union all
   select r.ev_class, hanging.depth + 1 from hanging
     join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = hanging.oid and d.classid = 'pg_rewrite'::regclass
     join pg_rewrite as r on r.oid = d.objid
+    join pg_class as v on v.oid = r.ev_class and v.relkind in ('v', 'm')
   where r.ev_class <> hanging.oid
 ),
 ordered as (select oid, max(depth) as depth from hanging group by oid)
 select n.nspname as schema, c.relname as name, c.relkind::text as kind, pg_get_userbyid(c.relowner) as owner,
-  n.nspname = $1 and c.relname is not distinct from $4 as own, c.relispopulated as populated,
+  pg_has_role(c.relowner, 'usage') as ours, coalesce(${own}, false) as own, c.relispopulated as populated,
   pg_get_viewdef(c.oid) as definition, array_to_string(c.reloptions, ', ') as options,
   (select coalesce(jsonb_agg(pg_get_indexdef(i.indexrelid)), '[]') from pg_index as i where i.indrelid = c.oid) as indexes,
   (select coalesce(jsonb_agg(case when s.objsubid > 0
@@ -247,14 +256,28 @@ select n.nspname as schema, c.relname as name, c.relkind::text as kind, pg_get_u
         n.nspname, c.relname, s.description) end), '[]')
     from pg_description as s left join pg_attribute as a on a.attrelid = c.oid and a.attnum = s.objsubid
     where s.classoid = 'pg_class'::regclass and s.objoid = c.oid) as comments,
-  (select coalesce(jsonb_agg(pg_describe_object('pg_trigger'::regclass, t.oid, 0)), '[]')
-    from pg_trigger as t where t.tgrelid = c.oid) as triggers,
-  (select coalesce(jsonb_agg(format('grant %s on %I.%I to %s%s', g.privilege_type, n.nspname, c.relname,
+  (select coalesce(jsonb_agg(what), '[]') from (
+      select pg_describe_object('pg_trigger'::regclass, t.oid, 0) as what from pg_trigger as t where t.tgrelid = c.oid
+      union all
+      select pg_describe_object('pg_rewrite'::regclass, r.oid, 0) from pg_rewrite as r where r.ev_class = c.oid and r.rulename <> '_RETURN'
+    ) as attached) as triggers,
+  (select coalesce(jsonb_agg(format('grant %s%s on %I.%I to %s%s', g.privilege_type, ' (' || quote_ident(attname) || ')', n.nspname, c.relname,
       case when g.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end,
       case when g.is_grantable then ' with grant option' else '' end)), '[]')
-    from aclexplode(c.relacl) as g where g.grantee <> c.relowner) as grants
+    from (select null as attname, c.relacl as acl
+        union all select a.attname, a.attacl from pg_attribute as a where a.attrelid = c.oid and a.attacl is not null) as granted
+      cross join lateral aclexplode(granted.acl) as g where g.grantee <> c.relowner) as grants
 from ordered join pg_class as c on c.oid = ordered.oid join pg_namespace as n on n.oid = c.relnamespace
 order by ordered.depth, n.nspname, c.relname`
+}
+
+/** Those over the columns; the table's own view always. */
+const VIEWS = viewsOver({
+  base: 'n.nspname = $1 and c.relname = $2',
+  first:
+    'a.attname in (select jsonb_array_elements_text($3::jsonb)) or (n.nspname = $1 and v.relname = $4)',
+  own: 'n.nspname = $1 and c.relname = $4',
+})
 
 /** What depends on the columns besides views, plain indexes, and what the star makes anew; and what refers to the key. */
 const OTHERS = `

@@ -13,6 +13,16 @@ import type { StarTable } from './star-table.ts'
 /** Where the ledger stands, beside the star's own schema. */
 export const LEDGER_TABLE = 'ledger'
 
+/** Where a rebuild works: beside the star's schema, whose name it bears. */
+export function rebuildSchema(schema: string): string {
+  // A name has 63 bytes at most, and a cut character is none.
+  const whole = Buffer.from(schema)
+    .subarray(0, 55)
+    .toString('utf8')
+    .replace(/\uFFFD$/, '')
+  return `${whole}_rebuild`
+}
+
 export interface WarehouseColumn {
   readonly name: string
   /** As `create table` says it, for example `serial`. */

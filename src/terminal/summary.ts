@@ -4,6 +4,7 @@
  */
 import type {
   ModelSummary,
+  RebuildSummary,
   RunSummary,
   SourceTableSummary,
   WarehouseTableSummary,
@@ -32,12 +33,15 @@ export function renderSummary(summary: RunSummary, options: SummaryOptions): str
   const blocks = [
     [headline(summary, style)],
     sourceTables(summary.tables, style),
-    summary.warehouse.length > 0
-      ? warehouseTables(summary, style)
-      : modelTables(
-          summary.models.filter((model) => changedRows(model) > 0),
-          style,
-        ),
+    summary.rebuild === undefined ? [] : rebuiltTables(summary.rebuild, options),
+    summary.rebuild !== undefined
+      ? []
+      : summary.warehouse.length > 0
+        ? warehouseTables(summary, style)
+        : modelTables(
+            summary.models.filter((model) => changedRows(model) > 0),
+            style,
+          ),
     verifiedTables(summary.verified ?? [], { style, ownTerminal: options.ownTerminal ?? false }),
     footer(summary, options),
     summary.outcome === 'succeeded' && summary.dryRun === undefined
@@ -158,6 +162,50 @@ function warehouseTables({ warehouse, models }: RunSummary, style: Style): strin
     ],
     { indent: 2, title: style.dim },
   )
+}
+
+const REBUILT: Readonly<Record<RebuildSummary['outcome'], (schema: string) => string>> = {
+  switched: () => 'the new star is live',
+  built: (schema) => `the new star is in schema ${schema}; the live one was not touched`,
+  compared: () => 'a dry run: nothing was changed',
+}
+
+function rebuiltTables(
+  { outcome, schema, from, to, tables }: RebuildSummary,
+  { style, now }: SummaryOptions,
+): string[] {
+  const stood =
+    from === null
+      ? 'there was none before'
+      : from.batch === to.batch
+        ? 'as the live one'
+        : `the live one was at batch ${from.batch} (${renderMoment(from.instant, now)})`
+  const rows = tables.map(({ table, kind, shape, rowsLive, rowsRebuilt, rowsEqual }) => [
+    table,
+    kind,
+    rowsLive === null ? '' : formatCount(rowsLive),
+    formatCount(rowsRebuilt),
+    shape === 'same' ? formatCount(rowsEqual) : '',
+    shape === 'absent'
+      ? 'new'
+      : shape === 'differs'
+        ? `${style.yellow(MARKS.warning)} other columns or key`
+        : agreement(rowsLive === rowsEqual && rowsRebuilt === rowsEqual, style),
+  ])
+  return [
+    ...renderTable(
+      [
+        text('Warehouse table'),
+        text('kind'),
+        ...['live', 'rebuilt', 'equal'].map(number),
+        text(''),
+      ],
+      rows,
+      { indent: 2, title: style.dim },
+    ),
+    '',
+    `  at batch ${to.batch} (${renderMoment(to.instant, now)}), ${stood}; ${REBUILT[outcome](schema)}`,
+  ]
 }
 
 /** For a run that did not load. */

@@ -26,7 +26,7 @@ import {
 import { allColumns, layoutOf, loadOrder } from '../star/layout.ts'
 import { entryValues, parseEntry, placeInLedger, refuseRows, type Ledger } from './ledger.ts'
 import { fillTable, mergeTable } from './load.ts'
-import { carriedColumn, countRows, type Target } from './merge.ts'
+import { carriedColumn, countRows, type Target } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
 import { beginLoading, lockLedger, lockPipeline, moreMemoryForKeys } from './session.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
@@ -47,6 +47,8 @@ export interface Site {
   readonly readers: readonly string[]
   /** Reads and compares, inside the open transaction; throws WarehouseShapeMismatch. `ask` for the emptiness of every table there. */
   survey(star: readonly StarTable[], ask: 'all' | 'incomplete'): Promise<Surveyed>
+  /** The same in another schema. */
+  at(schema: string): Site
 }
 
 export interface Applied {

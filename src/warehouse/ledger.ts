@@ -24,6 +24,9 @@ export interface Ledger {
   readonly insert: string
   /** Parameter: a JSON array of entries; those that are there stay as they are. */
   readonly insertMany: string
+  /** Parameters: the pipeline, a JSON array of entries. Entries that are none of these, as `n`. */
+  readonly countOthers: string
+  readonly deleteOthers: string
   /** Gives an earlier version's ledger, whose key knew no generations, the key of this one. */
   readonly migrate: (key: string) => string
 }
@@ -34,6 +37,9 @@ const COLUMNS = `pipeline, chain, generation, batch, manifest, manifest_sha256, 
 /** The ledger of a schema. */
 export function ledgerIn(schema: string): Ledger {
   const ledger = quoteQualified(schema, LEDGER_TABLE)
+  const others = `${ledger} as l where l.pipeline = $1 and not exists (
+  select from pg_catalog.jsonb_array_elements($2::jsonb) as e
+  where (e->>8)::integer = l.generation and (e->>2)::bigint = l.batch and e->>4 = l.manifest_sha256)`
   return {
     schema,
     createSchema: `create schema if not exists ${quoteIdentifier(schema)}`,
@@ -65,6 +71,8 @@ values ($1, $2, $3::bigint, $4::bigint, $5, $6::timestamptz, $7, $8::jsonb, $9::
     insertMany: `insert into ${ledger} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
 select e->>0, e->>1, (e->>2)::bigint, (e->>3)::bigint, e->>4, (e->>5)::timestamptz, e->>6, (e->>7)::jsonb, (e->>8)::integer
 from pg_catalog.jsonb_array_elements($1::jsonb) as e on conflict (pipeline, generation, batch) do nothing`,
+    countOthers: `select count(*) as n from ${others}`,
+    deleteOthers: `delete from ${others}`,
     migrate: (key) =>
       `alter table ${ledger} drop constraint ${quoteIdentifier(key)}, add primary key (pipeline, generation, batch)`,
   }
@@ -110,7 +118,7 @@ export function parseEntry(row: TextRow | undefined): LedgerEntry | null {
 }
 
 const REBUILD =
-  'load this lake into an empty warehouse (another schema and database), or point the project at the lake that was loaded here'
+  'point the project at the lake that was loaded here; or make the warehouse anew from this lake: tote rebuild --accept-lake'
 
 /**
  * Whether a batch may be applied on top of the ledger's last entry. `recorded` is the ledger's own
@@ -167,8 +175,8 @@ export function refuseRows(
       : `Table "${table}" is missing, though earlier batches of pipeline "${entry.pipeline}" were loaded into it.`
   const fix =
     why === 'rows without a ledger'
-      ? 'empty the table, or load into another schema'
-      : 'restore the table, or load the lake into an empty warehouse'
+      ? 'empty the table, load into another schema, or have the table made anew from the lake: tote rebuild --accept-lake'
+      : 'have the warehouse made anew from the lake: tote rebuild'
   throw new ToteError('LedgerMismatch', message, {
     where: table,
     fix,

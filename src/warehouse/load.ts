@@ -26,7 +26,7 @@ import {
   type BatchStamp,
   type CarriedColumn,
   type Target,
-} from './merge.ts'
+} from '../star/merge.ts'
 import type { StarChanges } from './warehouse.ts'
 
 export interface TableLoad {

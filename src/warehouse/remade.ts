@@ -13,7 +13,7 @@ import { layoutOf, type Layout } from '../star/layout.ts'
 import type { Column } from '../types.ts'
 import type { Site } from './apply.ts'
 import { binaryColumn, copyRows } from './load.ts'
-import { carriedColumn, type CarriedColumn } from './merge.ts'
+import { carriedColumn, type CarriedColumn } from '../star/merge.ts'
 import type { RemadeTable, RowsDiffer } from './warehouse.ts'
 
 export interface Remade {

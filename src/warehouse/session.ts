@@ -2,6 +2,10 @@
  * The transaction in which the warehouse is read or written, pinned so that no setting of role or
  * database changes what a value means or how durable it is. All `set local`: a transaction pooler will do.
  */
+import { setTimeout as delay } from 'node:timers/promises'
+import { ToteError } from '../errors.ts'
+import type { Context } from '../events.ts'
+import type { Connection } from '../postgres/connection.ts'
 import { quoteLiteral } from '../postgres/identifiers.ts'
 
 const SETTINGS: readonly (readonly [string, string])[] = [
@@ -69,6 +73,44 @@ export function lockPipeline(pipeline: string, ledger: string): string {
     `select pg_advisory_xact_lock(hashtextextended(${quoteLiteral(name)}, 0))`,
     setLocal('lock_timeout', String(LOCK_WAIT_MS)),
   ].join('; ')
+}
+
+/** How long a moment without readers is waited for, all in all, and how long readers are held up at most for that at a time. */
+const SWITCH_WAIT_MS = 600_000
+// Below the server's deadlock_timeout, so that it is us who give way, and never a reader.
+const HOLD_UP_MS = 500
+
+/**
+ * Work that needs tables for itself, inside the open transaction: tried again and again, and between the tries
+ * nobody is held up.
+ */
+export async function patiently(
+  connection: Connection,
+  context: Context,
+  work: () => Promise<void>,
+): Promise<void> {
+  const started = performance.now()
+  await connection.query('set a savepoint', 'savepoint tote_switch')
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await connection.query('set the lock timeout', setLocal('lock_timeout', String(HOLD_UP_MS)))
+      await work()
+      await connection.query('set the lock timeout', setLocal('lock_timeout', String(LOCK_WAIT_MS)))
+      return
+    } catch (error) {
+      const held =
+        error instanceof ToteError && ['55P03', '40P01'].includes(error.facts.sqlstate ?? '')
+      if (!held || performance.now() - started > SWITCH_WAIT_MS) throw error
+      await connection.query('go back to the savepoint', 'rollback to savepoint tote_switch')
+      if (attempt === 10)
+        context.emit({
+          type: 'note',
+          level: 'info',
+          text: 'the new star waits for a moment in which nobody reads the old one',
+        })
+      await delay(Math.min(100 * attempt, 1000), undefined, { signal: context.signal })
+    }
+  }
 }
 
 /** Keys of large new tables are sorted in memory; a server that is set to give more keeps that. */

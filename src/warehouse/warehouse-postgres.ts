@@ -11,6 +11,7 @@ import { ledgerIn, parseEntry } from './ledger.ts'
 import { grantReaders, readRights, requireReaders, requireRights } from '../star/rights.ts'
 import { readStar } from './reading.ts'
 import { repairStar } from './repair.ts'
+import { rebuildStar } from './rebuild.ts'
 import { applyRestatement, tryAlterations } from './restate.ts'
 import { beginLoading } from './session.ts'
 import {
@@ -64,14 +65,16 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
           signal,
         }))()
       const connection = await open
-      return await action({
+      const at = (place: string): Site => ({
         connection,
-        schema,
+        schema: place,
         ledger,
         readers,
         survey: async (star, ask) =>
-          survey(connection, { schema, ledger: ledger.schema, star, ask }),
+          survey(connection, { schema: place, ledger: ledger.schema, star, ask }),
+        at,
       })
+      return await action(at(schema))
     } catch (error) {
       await open
         ?.then(async (connection) => connection.query('roll back', 'rollback'))
@@ -102,6 +105,8 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     begin: async (whole, context) => use(async (site) => beginStar(site, whole, context)),
     reading: async (work) => use(async (site) => readStar(site, work)),
     repair: async (repair, context) => use(async (site) => repairStar(site, repair, context)),
+    rebuild: async (whole, options, context) =>
+      use(async (site) => rebuildStar(site, whole, options, context)),
     apply: async (batch, context) => use(async (site) => applyBatch(site, batch, context)),
     probe: async () =>
       use(async ({ connection }) => {

@@ -2,7 +2,7 @@
  * The seam to the warehouse: whole batches of a star, each applied once, in one transaction (P4, P5).
  */
 import type { RowReader } from '../columns/rows.ts'
-import type { Context, WarehouseTableSummary } from '../events.ts'
+import type { Context, RebuiltTable, WarehouseTableSummary } from '../events.ts'
 import type { CopySink } from '../wire/copy.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { Instant } from '../types.ts'
@@ -72,6 +72,26 @@ export interface WholeStar {
   readonly tables: readonly RemadeTable[]
 }
 
+export interface RebuildOptions {
+  /** The ledger's last entry when this was computed. */
+  readonly after: LedgerEntry | null
+  /** A schema to build in and leave; null: the star takes the live one's place. */
+  readonly into: string | null
+  /** Only to see what it would come to. */
+  readonly dryRun: boolean
+  /** What the warehouse holds that is not of this lake may go. */
+  readonly acceptLake: boolean
+  /** Tables whose models are gone: they are made anew only where they are. */
+  readonly retired: ReadonlySet<string>
+}
+
+export interface Rebuilt {
+  /** `stale` when the ledger is not at `after` any more. */
+  readonly status: 'switched' | 'built' | 'compared' | 'stale'
+  readonly tables: readonly WarehouseTableSummary[]
+  readonly compared: readonly RebuiltTable[]
+}
+
 /** How a remade table differs from what is there, compared to the byte. */
 export interface RowsDiffer {
   readonly missing: number
@@ -137,6 +157,11 @@ export interface Warehouse {
     whole: WholeStar,
     context: Context,
   ): Promise<{ status: 'applied' | 'stale'; tables: readonly WarehouseTableSummary[] }>
+  /**
+   * One transaction: the star made anew beside the live one, compared with it, and put in its place with
+   * all that hangs on it. Throws WarehouseDependents with what could not be made again.
+   */
+  rebuild(whole: WholeStar, options: RebuildOptions, context: Context): Promise<Rebuilt>
   /**
    * One transaction, as `apply`: alters tables whose models were edited, gives them their new history,
    * and keeps what hangs on them. `stale` when the ledger is not at `after` any more.

@@ -84,7 +84,7 @@ interface Built {
 }
 
 /** Makes the tables, fills them, gives them their keys and counts them. `freeze`: older snapshots will see them, too. */
-async function buildStar(
+export async function buildStar(
   site: Site,
   of: {
     readonly plans: readonly TablePlan[]
@@ -172,7 +172,7 @@ async function fillWhole(
 }
 
 /** The ledger's rows of every batch; those that it has already stay. The last one tells the counts. */
-async function recordAll(
+export async function recordAll(
   { connection, ledger }: Site,
   { entries, entry }: WholeStar,
   tables: readonly WarehouseTableSummary[],
@@ -181,7 +181,7 @@ async function recordAll(
   await connection.query('write the ledger', ledger.insertMany, [JSON.stringify(rows)])
 }
 
-function sayLoaded({ entry }: WholeStar, { tables, ms }: Built, context: Context): void {
+export function sayLoaded({ entry }: WholeStar, { tables, ms }: Built, context: Context): void {
   for (const [index, summary] of tables.entries())
     context.emit({
       type: 'table.loaded',

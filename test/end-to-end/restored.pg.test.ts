@@ -102,7 +102,7 @@ test('a lake put back alone is refused; with the warehouse of that time, the nex
   await lake()
   await expectRefusal(shop, {
     name: 'LedgerMismatch',
-    says: ['stands at batch 3', 'only at 2'],
+    says: ['stands at batch 3', 'only at 2', 'tote rebuild --accept-lake'],
     moves: 'lake',
   })
   await lake()
@@ -113,6 +113,51 @@ test('a lake put back alone is refused; with the warehouse of that time, the nex
     rowsCurrent: 4,
     rowsDeleted: 2,
   })
+})
+
+test('P7: a lake put back alone: a rebuild that accepts it has what that lake has, and runs go on from there', async () => {
+  let lake = async (): Promise<void> => undefined
+  const { shop, warehouse } = await livedThrough(async (lived) => {
+    lake = await backUpLake(lived)
+  })
+  await lake()
+  await expectRefusal(shop, {
+    name: 'LedgerMismatch',
+    says: ['stands at batch 3', 'tote rebuild --accept-lake'],
+    args: ['rebuild'],
+  })
+  expect((await shop.tote('rebuild', '--dry-run')).exit).toBe(0)
+  expect((await shop.tote('rebuild', '--accept-lake')).exit).toBe(0)
+  expect(await shop.warehouse.query('select batch from tote.ledger')).toEqual([{ batch: '1' }])
+  expect(await warehouseOf(shop)).not.toEqual(warehouse)
+  expect((await shop.good()).batches.warehouse?.batch).toBe(2)
+  expect((await shop.tote('rebuild', '--dry-run')).exit).toBe(0)
+})
+
+test('P7: tables without their ledger, and another lake altogether, are accepted by a rebuild alone', async () => {
+  const { shop, warehouse } = await livedThrough(async () => undefined)
+  await shop.warehouse.query('drop schema tote cascade')
+  await expectRefusal(shop, {
+    name: 'LedgerMismatch',
+    says: ['already holds rows', 'tote rebuild --accept-lake'],
+    moves: 'lake',
+  })
+  await expectRefusal(shop, {
+    name: 'LedgerMismatch',
+    says: ['already holds rows'],
+    args: ['rebuild'],
+  })
+  expect((await shop.tote('rebuild', '--accept-lake')).exit).toBe(0)
+  expect(await warehouseOf(shop)).toEqual(warehouse)
+  await rm(join(shop.folder, 'lake'), { recursive: true })
+  await expectRefusal(shop, {
+    name: 'LedgerMismatch',
+    says: ['--accept-lake'],
+    moves: 'lake',
+  })
+  expect((await shop.tote('rebuild', '--accept-lake')).exit).toBe(0)
+  expect((await shop.good()).outcome).toBe('nothing to do')
+  expect((await shop.tote('rebuild', '--dry-run')).exit).toBe(0)
 })
 
 test('a source put back on another server is refused until accepted; what it lost stays as history', async () => {

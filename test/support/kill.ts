@@ -75,14 +75,14 @@ export interface Switch {
   readonly report?: string
 }
 
-/** Starts `tote run --json`. */
-export function startRun(site: Site, kill?: Switch): StartedRun {
+/** Starts `tote run --json`, or another command that runs. */
+export function startRun(site: Site, kill?: Switch, command = 'run'): StartedRun {
   const child = spawn(
     process.execPath,
     [
       ...(kill === undefined ? [] : ['--import', killSwitch]),
       cli,
-      'run',
+      command,
       '--json',
       '-C',
       site.folder,
@@ -178,9 +178,9 @@ export interface Watched {
 }
 
 /** Runs with the switch to the end, whichever it is. */
-export async function runWithSwitch(site: Site, kill: Switch): Promise<Watched> {
+export async function runWithSwitch(site: Site, kill: Switch, command = 'run'): Promise<Watched> {
   const report = join(site.folder, `${randomUUID()}.report`)
-  const ended = await startRun(site, { ...kill, report }).ended
+  const ended = await startRun(site, { ...kill, report }, command).ended
   const facts = existsSync(report)
     ? readFileSync(report, 'utf8')
         .trimEnd()

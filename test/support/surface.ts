@@ -66,6 +66,7 @@ export async function play(argv: readonly string[], options: Play = {}): Promise
     },
     {
       openProject: async () => project,
+      rebuild: unused,
       run: unused,
       verify: unused,
       status: unused,

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { SelectRows } from '../../src/warehouse/merge.ts'
+import type { SelectRows } from '../../src/star/merge.ts'
 import type { Warehouse } from '../../src/warehouse/warehouse.ts'
 import { openPostgresWarehouse } from '../../src/warehouse/warehouse-postgres.ts'
 import { withPassword } from '../support/project.ts'

@@ -13,7 +13,7 @@ import {
   selectNewRows,
   upsertRows,
   type Target,
-} from '../../src/warehouse/merge.ts'
+} from '../../src/star/merge.ts'
 import type { StarTable } from '../../src/star/star-table.ts'
 import { columns, starTable } from '../support/star.ts'
 

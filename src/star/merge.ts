@@ -7,7 +7,7 @@ import { naturalType, transferOf } from '../vectors/copy-types.ts'
 import { OP_COLUMN, quoteName, quoteNames, quoteText, sortNames } from '../columns/sql.ts'
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../postgres/identifiers.ts'
 import { keepsVersions, type Instant } from '../types.ts'
-import { STAGE_NUMBER, type Layout } from '../star/layout.ts'
+import { STAGE_NUMBER, type Layout } from './layout.ts'
 
 /** A model column on its way: what DuckDB holds, what is sent, what the warehouse keeps. */
 export interface CarriedColumn {

@@ -94,7 +94,7 @@ function addList(program: Command, act: Act): void {
 function addShow(program: Command, act: Act): void {
   program
     .command('show')
-    .description('one table or model: columns, lineage, checks, SQL, rows')
+    .description('one table or model: columns, lineage, SQL, rows')
     .argument('<name>', 'dim_staff, or shop.staff')
     .option('--limit <rows>', 'how many rows of it', readLimit, 5)
     .action((name: string, flags: ShowFlags, command: Command) =>

@@ -31,32 +31,18 @@ describe('help', () => {
         init [options] [dir]      write a project from a database's catalogue
         run [options]             carry one batch from the sources to the warehouse
         verify [options] [of...]  a batch, then all sides of it compared row by row
+        rebuild [options]         make the warehouse anew from the lake alone
         check [options]           look for mistakes before a run
         test [model]              run the tests of models: given rows, expected rows
         status [options]          how fresh every table is, and how the last runs went
         list                      sources, tables and models
-        show [options] <name>     one table or model: columns, lineage, checks, SQL,
-                                  rows
+        show [options] <name>     one table or model: columns, lineage, SQL, rows
         query [options] <sql>     ask the lake or the warehouse, read-only
         roles [options]           SQL for the roles that the databases need
         runs [options] [run]      the last runs, or one in full
         logs [options] [run]      what a run said
         explain [name]            what the name of an error means
         completion <shell>        the script that completes words in a shell
-        init [options] [dir]   write a project from a database's catalogue
-        run [options]          carry one batch from the sources to the warehouse
-        rebuild [options]      make the warehouse anew from the lake alone
-        check [options]        look for mistakes before a run
-        test [model]           run the tests of models: given rows, expected rows
-        status [options]       how fresh every table is, and how the last runs went
-        list                   sources, tables and models
-        show [options] <name>  one table or model: columns, lineage, checks, SQL, rows
-        query [options] <sql>  ask the lake or the warehouse, read-only
-        roles [options]        SQL for the roles that the databases need
-        runs [options] [run]   the last runs, or one in full
-        logs [options] [run]   what a run said
-        explain [name]         what the name of an error means
-        completion <shell>     the script that completes words in a shell
 
       To begin:
         tote init shop --source env:DATABASE_URL   a project from any PostgreSQL, in ./shop

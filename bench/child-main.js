@@ -15,6 +15,16 @@ const tasks = {
       await opened.close()
     }
   },
+  // A rebuild, from opening the project to closing it.
+  rebuild: async ({ cwd }) => {
+    const { openProject } = await load('index.js')
+    const opened = await openProject({ cwd })
+    try {
+      return { summary: await opened.rebuild().succeeded() }
+    } finally {
+      await opened.close()
+    }
+  },
   // A run in a project that stays open.
   run: async ({ cwd, options }) => {
     const { openProject } = await load('index.js')

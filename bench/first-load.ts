@@ -10,7 +10,7 @@ import { inFreshProcess, type Answer } from './child.ts'
 import { compareRows, type Comparison } from './equal-rows.ts'
 import type { Figure, Limit } from './figures.ts'
 import { anotherWarehouse, installFiles, type Installation } from './installation.ts'
-import { execute, type Place } from './place.ts'
+import { execute, type BenchDatabase, type Place } from './place.ts'
 import { hasPsql, timePsql } from './psql.ts'
 import { COLUMNS, createOrders } from './sales-orders.ts'
 
@@ -31,9 +31,9 @@ const REFERENCES = {
   currency_id: 3,
   agreed_delivery_location_id: 30,
 } as const
-const FACT = 'fact_sales_order'
+export const FACT = 'fact_sales_order'
 
-function files(): Record<string, string> {
+export function files(): Record<string, string> {
   const columns = Object.keys(REFERENCES)
   const references = columns.map((column) => `${column} -> dim_${column}`).join(', ')
   return {
@@ -55,12 +55,8 @@ interface Round {
   readonly loadLimit: number
 }
 
-/** Nothing without psql: our own client reads no binary COPY, so there would be no limit. */
-export async function measureFirstLoad(place: Place, sizes: Sizes): Promise<Measured> {
-  if (!hasPsql()) {
-    console.error('first load: not measured, because this machine has no psql')
-    return { figures: [], compared: [] }
-  }
+/** The fact's source table and those of its dimensions. */
+export async function createSource(place: Place, rows: number): Promise<BenchDatabase> {
   const source = await place.createDatabase()
   const dimensions = Object.entries(REFERENCES).map(
     ([column, rows]) =>
@@ -68,7 +64,17 @@ export async function measureFirstLoad(place: Place, sizes: Sizes): Promise<Meas
        alter table of_${column} add primary key (${column})`,
   )
   const grant = `grant select on all tables in schema public to ${place.reader}; analyze`
-  await execute(source.ownerUrl, [...createOrders(sizes.rows), ...dimensions, grant].join(';\n'))
+  await execute(source.ownerUrl, [...createOrders(rows), ...dimensions, grant].join(';\n'))
+  return source
+}
+
+/** Nothing without psql: our own client reads no binary COPY, so there would be no limit. */
+export async function measureFirstLoad(place: Place, sizes: Sizes): Promise<Measured> {
+  if (!hasPsql()) {
+    console.error('first load: not measured, because this machine has no psql')
+    return { figures: [], compared: [] }
+  }
+  const source = await createSource(place, sizes.rows)
   const rounds: Round[] = []
   const compared: Comparison[] = []
   for (let round = 0; round < sizes.rounds; round++) {

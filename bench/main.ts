@@ -13,12 +13,12 @@ import { measureInit } from './init.ts'
 import { measureLargeTable } from './large-table.ts'
 import { openPlace, type Place } from './place.ts'
 import { renderFigures, renderMarkdown } from './table.ts'
+import { measureRebuild } from './rebuild.ts'
 import { measureTotesys } from './totesys.ts'
 
 const USAGE = `npm run bench -- [options]
 
-  --only NAME    one of commands, totesys, large, first, extract; may be given several times
-  --only NAME    one of commands, totesys, large, first, init; may be given several times
+  --only NAME    one of commands, totesys, large, first, extract, rebuild, init; may be given several times
   --install      also npm ci && npm run demo, in a checkout without node_modules
   --rounds N     of what takes seconds (3); --pairs N of what does not (20)
   --rows N       of the larger table (5000000)
@@ -65,6 +65,7 @@ async function main(): Promise<number> {
     large: async (place) => measureLargeTable(place, sizes),
     first: async (place) => measureFirstLoad(place, sizes),
     extract: async (place) => measureExtract(place, sizes),
+    rebuild: async (place) => measureRebuild(place, sizes),
     init: async (place) => measureInit(place, { tables: 100, rows: 1000, rounds: sizes.rounds }),
   }
   const place = await openPlace(process.env['TEST_PG'])

@@ -11,6 +11,7 @@ import { measureLargeTable } from '../bench/large-table.ts'
 import { openPlace, type Place } from '../bench/place.ts'
 import { hasPsql } from '../bench/psql.ts'
 import { renderFigures, renderMarkdown } from '../bench/table.ts'
+import { measureRebuild } from '../bench/rebuild.ts'
 import { measureTotesys } from '../bench/totesys.ts'
 import { buildWhenStale } from '../scripts/build.js'
 import { testServer } from './support/postgres.ts'
@@ -99,6 +100,14 @@ test('a first load: alone and end to end beside psql; the rows equal their sourc
     'first-load',
     'first-load-memory',
   ])
+  expect(measured.compared).toMatchObject([
+    { table: 'fact_sales_order', source: { rows: 2000 }, warehouse: { rows: 2000 } },
+  ])
+})
+
+test('a rebuild of a fact with history beside its first load: live, rebuilt and source are equal', async () => {
+  const measured = await measureRebuild(place, sizes)
+  expect(names(measured)).toEqual(['rebuild', 'rebuild-memory'])
   expect(measured.compared).toMatchObject([
     { table: 'fact_sales_order', source: { rows: 2000 }, warehouse: { rows: 2000 } },
   ])

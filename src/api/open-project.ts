@@ -12,6 +12,7 @@ import type { QueryResult } from '../inspect/query.ts'
 import type { Status } from '../inspect/status.ts'
 import { newRunId, openContext } from '../observability/run-context.ts'
 import { openRunHistory } from '../observability/run-history.ts'
+import { parseAsOf, type AsOf } from '../project/moment.ts'
 import { openProject as open, type OpenOptions } from '../project/project.ts'
 import type { RebuildOptions } from '../pipeline/rebuild.ts'
 import { run, type RunOptions, type RunResult } from '../pipeline/run.ts'
@@ -35,6 +36,8 @@ export interface QuerySettings extends Abortable {
   readonly on?: 'lake' | 'warehouse' | undefined
   /** Most rows to return; default 1,000. `truncated` says whether there were more. */
   readonly limit?: number | undefined
+  /** As it was at a batch (7), or at a moment ('2026-11-20T09:30', UTC unless it says otherwise). */
+  readonly asOf?: number | string | undefined
 }
 
 export interface Project {
@@ -167,7 +170,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
         (await import('../inspect/query.ts')).query(
           project,
           sql,
-          { on: settings.on ?? 'lake', limit: settings.limit ?? 1000 },
+          { on: settings.on ?? 'lake', limit: settings.limit ?? 1000, asOf: asOfOf(settings) },
           reading(settings),
         ),
       ),
@@ -175,6 +178,14 @@ export async function openProject(options: OpenOptions): Promise<Project> {
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+function asOfOf({ asOf }: QuerySettings): AsOf | undefined {
+  if (asOf === undefined) return undefined
+  const parsed = parseAsOf(String(asOf))
+  if (parsed === undefined)
+    throw new ToteError('UsageInvalid', `"${asOf}" is no batch and no moment.`, { where: 'asOf' })
+  return parsed
 }
 
 /** The same signal, its reason an error of ours: a program may abort with anything. */

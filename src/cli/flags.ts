@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from '../config/duration.ts'
 import { nearestName, ToteError } from '../errors.ts'
+import { parseAsOf, type AsOf } from '../project/moment.ts'
 
 export interface GlobalFlags {
   /** Absolute. */
@@ -81,6 +82,16 @@ export function readLimit(text: string): number {
     throw new InvalidArgumentError('A limit is a whole number from 1.')
   }
   return limit
+}
+
+/** A batch's number, or a moment. */
+export function readAsOf(text: string): AsOf {
+  const asOf = parseAsOf(text)
+  if (asOf === undefined)
+    throw new InvalidArgumentError(
+      'It is the number of a batch, or a moment like 2026-11-20, 2026-11-20T09:30 or 2026-11-20T09:30:00+01:00.',
+    )
+  return asOf
 }
 
 /** One of a few words. */

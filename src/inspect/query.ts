@@ -2,25 +2,31 @@
  * Reading queries for people. On the lake, in a DuckDB that can touch nothing else: the current rows of
  * every source table as `source.table` and of every model by its name, and all their changes as
  * `source_changes.table` and `changes.model`, with `_tote_op` and `_tote_batch`. On the warehouse: a
- * read-only transaction.
+ * read-only transaction. Both also as of a batch: what the lake held then, and the versions of facts that were valid.
  */
 import { EngineFailure, openEngine, type Engine } from '../columns/engine.ts'
 import { quoteName, quoteText } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
-import type { Context } from '../events.ts'
+import type { BatchMark, Context } from '../events.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import { changesUpTo, rowsAsOf } from '../lake/read.ts'
 import type { Zone } from '../lake/zone.ts'
 import { readReferences } from '../syntax/references.ts'
 import { parseSql } from '../syntax/syntax-tree.ts'
-import { connect } from '../postgres/connection.ts'
+import { connect, type Connection } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import { beginReading } from '../postgres/session.ts'
+import { readCatalogue } from '../star/catalogue.ts'
+import type { StarTable } from '../star/star-table.ts'
 import type { Project } from '../project/project.ts'
+import { latestOnly, manifestAsOf, starAsOf, viewsAsOf, type ManifestAsOf } from './as-of.ts'
+import type { AsOf } from '../project/moment.ts'
 
 export interface QueryOptions {
   readonly on: 'lake' | 'warehouse'
   readonly limit: number
+  /** The lake, or the facts of the warehouse, as they were at a batch or a moment. */
+  readonly asOf?: AsOf | undefined
 }
 
 export interface QueryResult {
@@ -29,6 +35,10 @@ export interface QueryResult {
   readonly columns: readonly { readonly name: string; readonly type: string }[]
   readonly rows: readonly (readonly (string | number | bigint | boolean | null)[])[]
   readonly truncated: boolean
+  /** The batch that was asked for. */
+  readonly asOf?: BatchMark
+  /** In the warehouse, as of a batch: what the query names and has its latest values only. */
+  readonly latestOnly?: readonly string[]
 }
 
 /** Answers one `select`. Throws QueryInvalid with the engine's own message. */
@@ -38,30 +48,46 @@ export async function query(
   options: QueryOptions,
   context: Context,
 ): Promise<QueryResult> {
-  const result = await (options.on === 'lake'
-    ? queryLake(project, sql, options.limit, context)
-    : queryWarehouse(project, sql, options.limit, context))
+  const at =
+    options.asOf === undefined ? null : await manifestAsOf(project, options.asOf, context.now())
+  const question: Question = { sql, limit: options.limit, at }
+  const answer = await (options.on === 'lake'
+    ? queryLake(project, question, context)
+    : queryWarehouse(project, question, context))
+  const result =
+    at === null ? answer : { ...answer, asOf: { batch: at.added.batch, instant: at.added.instant } }
   return project.environment === null ? result : { environment: project.environment, ...result }
+}
+
+interface Question {
+  readonly sql: string
+  readonly limit: number
+  readonly at: ManifestAsOf | null
 }
 
 async function queryLake(
   project: Project,
-  sql: string,
-  limit: number,
+  { sql, limit, at }: Question,
   context: Context,
 ): Promise<QueryResult> {
   const engine = await openEngine({ tempFolder: project.tempFolder, signal: context.signal })
   try {
     const views: LakeView[] = []
     for (const { source } of project.sources) {
-      const manifest = await project.ingestion.chain(source.name).newest()
+      const chain = project.ingestion.chain(source.name)
+      const then = at?.added.inputs?.[source.name]
+      const manifest =
+        at === null
+          ? await chain.newest()
+          : then === undefined
+            ? null
+            : await chain.read(then.manifest)
       const schemas = { rows: source.name, changes: `${source.name}_changes` }
       views.push(...lakeViews(project.ingestion, manifest, schemas))
     }
-    const newest = await project.processed.chain(project.name).newest()
-    views.push(
-      ...lakeViews(project.processed, newest, { rows: DEFAULT_SCHEMA, changes: 'changes' }),
-    )
+    const newest = at?.newest ?? (await project.processed.chain(project.name).newest())
+    const schemas = { rows: DEFAULT_SCHEMA, changes: 'changes' }
+    views.push(...lakeViews(project.processed, newest, schemas, at?.added.batch))
     for (const schema of new Set(views.map((view) => view.schema)))
       await engine.run(`create schema if not exists ${quoteName(schema)}`)
     for (const { schema, table, select } of await namedViews(engine, sql, views))
@@ -94,18 +120,19 @@ function lakeViews(
   zone: Zone,
   manifest: CommittedManifest | null,
   schemas: { readonly rows: string; readonly changes: string },
+  batch = manifest?.batch ?? 0,
 ): LakeView[] {
   if (manifest === null) return []
   return Object.keys(manifest.tables).flatMap((table) => [
     {
       schema: schemas.rows,
       table,
-      select: async () => rowsAsOf(zone, manifest, table, manifest.batch),
+      select: async () => rowsAsOf(zone, manifest, table, batch),
     },
     {
       schema: schemas.changes,
       table,
-      select: async () => changesUpTo(zone, manifest, table, manifest.batch),
+      select: async () => changesUpTo(zone, manifest, table, batch),
     },
   ])
 }
@@ -159,10 +186,10 @@ async function refuseOther(engine: Engine, sql: string): Promise<void> {
 
 async function queryWarehouse(
   project: Project,
-  sql: string,
-  limit: number,
+  { sql, limit, at }: Question,
   context: Context,
 ): Promise<QueryResult> {
+  const known = at === null ? [] : await starAsOf(project, at)
   const url = await project.warehouseUrl()
   const connection = await connect({
     side: 'warehouse',
@@ -171,17 +198,27 @@ async function queryWarehouse(
     signal: context.signal,
   })
   try {
-    await connection.query(
-      'begin',
-      beginReading('repeatable read', { lockTimeoutMs: 5_000, statementTimeoutMs: 600_000 }),
-    )
+    // Views of one's own are made in a transaction that may write, and then may not any more.
+    const access = at === null ? 'read only' : 'read write'
+    const limits = { lockTimeoutMs: 5_000, statementTimeoutMs: 600_000 }
+    await connection.query('begin', beginReading('repeatable read', limits, access))
+    const { schema, ledger } = project.settings.warehouse
+    const star = at === null ? [] : await thatAreThere(connection, schema, known)
+    const views = at === null ? [] : viewsAsOf(schema, star, at.added.instant)
+    if (at !== null)
+      await connection.query(
+        'make views as of a batch',
+        [...views, 'set transaction read only'].join('; '),
+      )
+    const path = [...(at === null ? [] : ['pg_temp']), schema, ledger]
     await connection.query(
       'set the schema',
-      `set local search_path = ${[project.settings.warehouse.schema, project.settings.warehouse.ledger].map(quoteIdentifier).join(', ')}`,
+      `set local search_path = ${path.map(quoteIdentifier).join(', ')}`,
     )
     await connection.query('set row security', 'set local row_security = on')
     try {
-      return await connection.read('answer the query', sql, limit)
+      const answer = await connection.read('answer the query', sql, limit)
+      return at === null ? answer : { ...answer, latestOnly: latestOnly(star, sql) }
     } catch (error) {
       if (error instanceof ToteError && error.name === 'WarehouseRefused') throw invalid(error)
       throw error
@@ -189,6 +226,20 @@ async function queryWarehouse(
   } finally {
     await connection.close()
   }
+}
+
+/** A table whose model is gone may have been dropped. */
+async function thatAreThere(
+  connection: Connection,
+  schema: string,
+  star: readonly StarTable[],
+): Promise<readonly StarTable[]> {
+  const catalogue = await readCatalogue(
+    connection,
+    schema,
+    star.map(({ name }) => name),
+  )
+  return star.filter(({ name }) => catalogue.has(name))
 }
 
 function invalid(cause: Error): ToteError {

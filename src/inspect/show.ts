@@ -12,6 +12,7 @@ import { outputOrigins, type Origin, type OriginColumn } from '../syntax/inherit
 import { parseSql } from '../syntax/syntax-tree.ts'
 import type { ModelKind } from '../types.ts'
 import { standingOf, type Standing } from './list.ts'
+import type { AsOf } from '../project/moment.ts'
 import { query, type QueryResult } from './query.ts'
 
 export interface ShownColumn {
@@ -52,7 +53,7 @@ export interface Shown {
 export async function show(
   project: Project,
   name: string,
-  options: { readonly limit: number },
+  options: { readonly limit: number; readonly asOf?: AsOf | undefined },
   context: Context,
 ): Promise<Shown> {
   const texts = await modelTexts(project)
@@ -116,7 +117,7 @@ function unknown(name: string, names: readonly string[]): ToteError {
 
 async function showTable(
   project: Project,
-  { table: found, models, limit }: { table: SourceTable; models: readonly Model[]; limit: number },
+  { table: found, models, ...sampled }: { table: SourceTable; models: readonly Model[] } & Sampled,
   context: Context,
 ): Promise<Shown> {
   const { source, table, entry, manifest } = found
@@ -144,7 +145,7 @@ async function showTable(
     sql: null,
     compiled: null,
     lake: standingOf(manifest, table),
-    sample: await sampleOf(project, `${quoteName(source)}.${quoteName(table)}`, limit, context),
+    sample: await sampleOf(project, `${quoteName(source)}.${quoteName(table)}`, sampled, context),
   }
 }
 
@@ -153,12 +154,16 @@ interface ModelToShow {
   readonly models: readonly Model[]
   readonly tables: readonly SourceTable[]
   readonly processed: CommittedManifest | null
+}
+
+interface Sampled {
   readonly limit: number
+  readonly asOf?: AsOf | undefined
 }
 
 async function showModel(
   project: Project,
-  { model, models, tables, processed, limit }: ModelToShow,
+  { model, models, tables, processed, ...sampled }: ModelToShow & Sampled,
   context: Context,
 ): Promise<Shown> {
   const lake = standingOf(processed, model.name)
@@ -191,7 +196,7 @@ async function showModel(
     sql,
     compiled: modelQuery(model),
     lake,
-    sample: lake === null ? null : await sampleOf(project, quoteName(name), limit, context),
+    sample: lake === null ? null : await sampleOf(project, quoteName(name), sampled, context),
   }
 }
 
@@ -234,8 +239,8 @@ async function originsOf(
 async function sampleOf(
   project: Project,
   relation: string,
-  limit: number,
+  sampled: Sampled,
   context: Context,
 ): Promise<QueryResult> {
-  return query(project, `select * from ${relation}`, { on: 'lake', limit }, context)
+  return query(project, `select * from ${relation}`, { on: 'lake', ...sampled }, context)
 }

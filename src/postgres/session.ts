@@ -19,6 +19,7 @@ export interface SessionLimits {
 export function beginReading(
   isolation: 'repeatable read' | 'read committed',
   limits: SessionLimits,
+  access: 'read only' | 'read write' = 'read only',
 ): string {
   const settings: readonly (readonly [string, string])[] = [
     ['statement_timeout', String(limits.statementTimeoutMs)],
@@ -44,5 +45,5 @@ export function beginReading(
     ...((limits.version ?? 0) >= 170_000 ? ([['transaction_timeout', '0']] as const) : []),
   ]
   const pinned = settings.map(([name, value]) => `set local ${name} = ${quoteLiteral(value)}`)
-  return [`begin isolation level ${isolation} read only`, ...pinned].join('; ')
+  return [`begin isolation level ${isolation} ${access}`, ...pinned].join('; ')
 }

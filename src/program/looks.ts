@@ -1,6 +1,6 @@
 /** The commands that only look: their flags and help. Their code is imported when they are called. */
 import type { Command } from 'commander'
-import { readDuration, readLimit } from '../cli/flags.ts'
+import { readDuration, readAsOf, readLimit } from '../cli/flags.ts'
 import type { LogsFlags } from '../reports/logs.ts'
 import type { QueryFlags } from '../reports/query.ts'
 import type { RolesFlags } from '../reports/roles.ts'
@@ -45,6 +45,11 @@ function addQuery(program: Command, act: Act): void {
     .description('ask the lake or the warehouse, read-only')
     .argument('<sql>', 'one statement; - reads it from stdin')
     .option('--warehouse', 'ask the warehouse (PostgreSQL) instead of the lake (DuckDB)')
+    .option(
+      '--as-of <batch or time>',
+      'as it was at batch 7, or at 2026-11-20T09:30 (UTC)',
+      readAsOf,
+    )
     .option('--limit <rows>', 'how many rows at most', readLimit, 100)
     .option('--csv', 'the answer as CSV')
     .action((sql: string, flags: QueryFlags, command: Command) =>
@@ -96,6 +101,7 @@ function addShow(program: Command, act: Act): void {
     .command('show')
     .description('one table or model: columns, lineage, SQL, rows')
     .argument('<name>', 'dim_staff, or shop.staff')
+    .option('--as-of <batch or time>', 'its rows as they were then', readAsOf)
     .option('--limit <rows>', 'how many rows of it', readLimit, 5)
     .action((name: string, flags: ShowFlags, command: Command) =>
       act(command, async (invocation) =>

@@ -6,6 +6,7 @@ import { ToteError } from '../errors.ts'
 import { counted } from '../terminal/number.ts'
 import { MARKS, printable, type Style } from '../terminal/style.ts'
 import { fitText, renderTable } from '../terminal/table.ts'
+import type { AsOf } from '../project/moment.ts'
 import type { QueryResult } from '../inspect/query.ts'
 import { answer, startLog, styleOf, writeLines } from '../cli/answer.ts'
 import { type Invocation, openReading, withProject } from '../cli/context.ts'
@@ -14,6 +15,7 @@ export interface QueryFlags {
   readonly warehouse?: boolean
   readonly limit: number
   readonly csv?: boolean
+  readonly asOf?: AsOf
 }
 
 type Cell = QueryResult['rows'][number][number]
@@ -38,7 +40,7 @@ export async function commandQuery(
   const { context, warnings } = openReading(invocation)
   const on = flags.warehouse === true ? 'warehouse' : 'lake'
   const result = await withProject(invocation, startLog(invocation), (project) =>
-    pipeline.query(project, sql, { on, limit: flags.limit }, context),
+    pipeline.query(project, sql, { on, limit: flags.limit, asOf: flags.asOf }, context),
   )
   if (flags.csv === true) surface.stdout.write(renderCsv(result))
   else answer(invocation, { data: result, lines: (style) => renderRows(result, style), warnings })
@@ -88,7 +90,7 @@ function isNumber(type: string): boolean {
 /** Said on stderr: how many rows, and, whatever was asked for, when there are more. */
 function afterword(
   invocation: Invocation,
-  { rows, truncated, environment }: QueryResult,
+  { rows, truncated, environment, asOf, latestOnly = [] }: QueryResult,
   { csv, limit }: QueryFlags,
 ): string[] {
   const { json, quiet } = invocation.flags
@@ -105,6 +107,14 @@ function afterword(
     ...(isTable && !quiet && environment !== undefined
       ? [style.dim(`environment ${environment}`)]
       : []),
+    ...(isTable && !quiet && asOf !== undefined
+      ? [style.dim(`as of batch ${asOf.batch} (${asOf.instant})`)]
+      : []),
+    ...(latestOnly.length === 0 || quiet
+      ? []
+      : [
+          `${style.yellow(MARKS.warning)} ${latestOnly.join(', ')}: the warehouse keeps the latest values only; the lake has them as of the batch`,
+        ]),
     ...(truncated ? [more] : []),
     ...(isTable && !quiet && !truncated ? [style.dim(`(${count})`)] : []),
     ...(isCut

@@ -1,4 +1,5 @@
 /** `tote show NAME`: one table or model in full. */
+import type { AsOf } from '../project/moment.ts'
 import { answer, startLog, toteFrom } from '../cli/answer.ts'
 import { type Invocation, openReading, withProject } from '../cli/context.ts'
 import type { Shown } from '../inspect/show.ts'
@@ -9,18 +10,19 @@ import { renderMoment } from '../terminal/time.ts'
 import { renderRows } from './query.ts'
 
 export interface ShowFlags {
+  readonly asOf?: AsOf
   readonly limit: number
 }
 
 export async function commandShow(
   invocation: Invocation,
   name: string,
-  { limit }: ShowFlags,
+  { limit, asOf }: ShowFlags,
 ): Promise<number> {
   const { surface, pipeline, flags } = invocation
   const { context, warnings } = openReading(invocation)
   const shown = await withProject(invocation, startLog(invocation), (project) =>
-    pipeline.show(project, name, { limit }, context),
+    pipeline.show(project, name, { limit, asOf }, context),
   )
   const tote = toteFrom(surface.env, flags)
   answer(invocation, {

@@ -260,6 +260,8 @@ select n.nspname as schema, c.relname as name, c.relkind::text as kind, pg_get_u
       select pg_describe_object('pg_trigger'::regclass, t.oid, 0) as what from pg_trigger as t where t.tgrelid = c.oid
       union all
       select pg_describe_object('pg_rewrite'::regclass, r.oid, 0) from pg_rewrite as r where r.ev_class = c.oid and r.rulename <> '_RETURN'
+      union all
+      select pg_describe_object('pg_attrdef'::regclass, d.oid, 0) from pg_attrdef as d where d.adrelid = c.oid
     ) as attached) as triggers,
   (select coalesce(jsonb_agg(format('grant %s%s on %I.%I to %s%s', g.privilege_type, ' (' || quote_ident(attname) || ')', n.nspname, c.relname,
       case when g.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end,

@@ -83,7 +83,7 @@ export async function rebuildStar(
     await patiently(connection, context, async () =>
       putInPlace(site, { beside: beside.schema, standing, plans, made }),
     )
-    if (!ledger.exists) await createLedgerTable(site, await ownRights(site, star))
+    if (!ledger.exists) await createLedgerTable(site, await rightsIn(site))
     await forgetOthers(site, whole)
     await recordAll(site, whole, built.tables)
   }
@@ -158,7 +158,7 @@ async function makeRoom(
 ): Promise<boolean> {
   const { connection } = site
   const { schema } = beside
-  const rights = await ownRights(beside, [])
+  const rights = await rightsIn(beside)
   const name = quoteIdentifier(schema)
   requireRights(rights, { schema, creates: true, tables: [], alters: [] }, connection.peer.address)
   if (!rights.schemaExists) {
@@ -209,8 +209,8 @@ function dropOf(schema: string, { name }: FoundRelation): Attached['dependents']
   return { what: `view ${schema}.${name}`, drop, create: [], attempt: [] }
 }
 
-async function ownRights(site: Site, star: readonly StarTable[]): Promise<Rights> {
-  return (await site.survey(star, 'incomplete')).rights
+async function rightsIn(site: Site): Promise<Rights> {
+  return (await site.survey([], 'incomplete')).rights
 }
 
 /** A record id that is wider there stays so. */
@@ -303,7 +303,7 @@ async function putInPlace(site: Site, { beside, standing, plans, made }: InPlace
   await lockStanding(connection, standing)
   const attached = await readAttached(connection, standing)
   await takeAway(connection, standing, attached)
-  const { schemaExists } = await ownRights(site, [])
+  const { schemaExists } = await rightsIn(site)
   if (!schemaExists)
     await connection.query(`create schema "${schema}"`, `create schema ${quoteIdentifier(schema)}`)
   for (const { layout } of plans) {

@@ -96,7 +96,7 @@ test('changes end with the batch, a moment between two batches is the earlier on
   expect(stderr).toMatch(/as of batch 1 \(/)
   expect(stderr).toContain('dim_staff: the warehouse keeps the latest values only')
   expect(stdout).toMatch(/\b6\b/)
-  expect((await project.tote('show', 'fact_sale', '--as-of', '1')).exit).toBe(0)
+  expect((await project.onTerminal('show', 'fact_sale', '--as-of', '1')).exit).toBe(0)
 })
 
 test('P11: a question as of a batch can change nothing', async () => {

@@ -4,6 +4,7 @@ import {
   BATCH_COLUMN,
   BATCH_FIELD_ID,
   batchOf,
+  isFloat,
   OP_COLUMN,
   OP_FIELD_ID,
   quoteName,
@@ -22,10 +23,16 @@ export function writeParquet(file: FileToWrite): string {
     ...columns.map((column) => `${quoteName(column.name)}: ${column.id}`),
   ].join(', ')
   const order = key.length === 0 || keepsOrder ? '' : ` order by ${sortNames(key, columns)}`
+  const options = [
+    'format parquet, compression zstd, compression_level 1',
+    ...(keepsOrder ? ['preserve_order true'] : []),
+    // A dictionary of values would hold 0 and -0 as one.
+    ...(columns.some(({ carried }) => isFloat(carried)) ? ['dictionary_size_limit 0'] : []),
+    `field_ids {${ids}}`,
+  ]
   return (
     `copy (select ${quoteName(OP_COLUMN)}, ${batchOf(batch)}, ${names} from ${relation}` +
-    `${order}) to ${quoteText(path)}` +
-    ` (format parquet, compression zstd, compression_level 1${keepsOrder ? ', preserve_order true' : ''}, field_ids {${ids}})`
+    `${order}) to ${quoteText(path)} (${options.join(', ')})`
   )
 }
 

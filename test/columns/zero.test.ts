@@ -71,3 +71,24 @@ test.each<FileFormat>(['parquet', 'csv', 'json'])(
     ])
   },
 )
+
+test.each<FileFormat>(['parquet', 'csv', 'json'])(
+  'P8: %s: among many equal values each zero keeps its sign',
+  async (format) => {
+    const columns = [
+      { id: 1, name: 'k', carried: 'INTEGER' },
+      { id: 2, name: 'v', carried: 'DOUBLE' },
+      { id: 3, name: 'f', carried: 'FLOAT' },
+    ]
+    const path = join(folder, `many.${format}`)
+    const zero = "case when i % 7 = 0 then '-0' when i % 5 = 0 then null else (i % 3)::varchar end"
+    const relation = `(select 'u' as _tote_op, i::integer as k, (${zero})::double as v, (${zero})::float as f from range(1000) r(i))`
+    await engine.run(writeFile(format, { relation, columns, key: ['k'], batch: 1, path }))
+    const bulk = [{ path, format, longest: 0, carried: {} }]
+    const rows = currentRows({ columns, key: ['k'], bulk, since: [] })
+    const signs = (column: string): string => `count(*) filter (${column}::varchar = '-0.0')`
+    expect(
+      await engine.rows(`select ${signs('v')} as v, ${signs('f')} as f from (${rows})`),
+    ).toEqual([{ v: 143n, f: 143n }])
+  },
+)

@@ -7,9 +7,6 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { VerifiedTable } from '../../src/events.ts'
-import { nextInstant } from '../../src/lake/instant.ts'
-import { rowsAsOf } from '../../src/lake/read.ts'
-import { writeRows } from '../../src/lake/write.ts'
 import type { Zone } from '../../src/lake/zone.ts'
 import type { RunResult } from '../../src/pipeline/run.ts'
 import { openProject, type Project } from '../../src/project/project.ts'
@@ -17,6 +14,7 @@ import { differingRows, nameOf } from '../../src/terminal/verified.ts'
 import { verify, type VerifyOptions } from '../../src/verification/verify.ts'
 import { createProject, type TestProject } from '../support/project.ts'
 import { rebuilt, wholeStar } from '../support/rebuild.ts'
+import { tamperLake } from '../support/tamper-lake.ts'
 
 let shop: TestProject
 let project: Project
@@ -207,50 +205,16 @@ describe('P6: rows of the warehouse that somebody else', () => {
   })
 })
 
-/**
- * Commits a batch with other rows than there ought to be, beside the same digests and positions, as a fault of
- * ours would: runs see nothing, for to them the table is unchanged. `change` yields changes of `rows`.
- */
-async function tamperLake(
-  zone: Zone,
-  table: string,
-  change: (rows: string) => string,
-): Promise<void> {
-  const chain = zone.chain('shop')
-  const parent = await chain.newest()
-  const entry = parent?.tables[table]
-  if (parent === null || entry === undefined) throw new Error('nothing to tamper with')
-  const engine = await project.engine()
-  try {
-    const changes = change(`(${await rowsAsOf(zone, parent, table, parent.batch)})`)
-    const [counted] = await engine.rows(
-      `select count(*) as n, count(*) filter (where _tote_op = 'd') as d from (${changes})`,
-    )
-    const place = { batch: parent.batch + 1, instant: nextInstant(parent.instant, parent.instant) }
-    const file = await writeRows(zone, engine, {
-      ...place,
-      chain: 'shop',
-      table,
-      relation: `(${changes})`,
-      columns: entry.columns,
-      key: entry.key,
-      base: false,
-      rows: Number(counted?.['n']),
-      deletes: Number(counted?.['d']),
-    })
-    const { format: _f, name: _n, number: _m, parent: _p, sha256: _s, ...draft } = parent
-    const tables = { ...parent.tables, [table]: { ...entry, files: [...entry.files, file] } }
-    await chain.commit({ ...draft, ...place, tables }, parent)
-  } finally {
-    engine.close()
-  }
+/** A batch that says what it ought not to, and what a run makes of it. */
+async function tamper(...change: readonly [Zone, string, (rows: string) => string]): Promise<void> {
+  await tamperLake(project, ...change)
   await shop.good()
 }
 
 test('P2: rows that the lake missed, changed and made up, though nothing tells that the table changed', async () => {
   await expectFoundAndRepaired(
     async () =>
-      tamperLake(
+      tamper(
         project.ingestion,
         'staff',
         (
@@ -272,7 +236,7 @@ test('P2: rows that the lake missed, changed and made up, though nothing tells t
 test('P7: rows of a model that are not what its query yields', async () => {
   await expectFoundAndRepaired(
     async () =>
-      tamperLake(
+      tamper(
         project.processed,
         'dim_payment_type',
         (rows) =>

@@ -1,0 +1,179 @@
+/**
+ * `tote verify` while others write, load and kill: it never finds a difference that is none, and a repair that is
+ * killed at any moment leaves what the next one makes good.
+ */
+import { randomBytes } from 'node:crypto'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openProject, type Project } from '../../src/project/project.ts'
+import { run } from '../../src/pipeline/run.ts'
+import { differingRows, nameOf } from '../../src/terminal/verified.ts'
+import { verify, type VerifyOptions } from '../../src/verification/verify.ts'
+import { createProject, startCli, type TestProject } from '../support/project.ts'
+import { wholeStar } from '../support/rebuild.ts'
+import { tamperLake } from '../support/tamper-lake.ts'
+
+const killSwitch = fileURLToPath(new URL('../support/kill-switch.mjs', import.meta.url))
+
+let shop: TestProject
+let project: Project
+beforeAll(async () => {
+  shop = await createProject()
+  await shop.good()
+  project = await openProject({ cwd: shop.folder })
+})
+afterAll(async () => {
+  await project.close()
+  await shop.close()
+})
+
+const context = (): Parameters<typeof verify>[2] => ({
+  run: `here-${randomBytes(4).toString('hex')}`,
+  signal: new AbortController().signal,
+  now: () => new Date(),
+  emit: () => undefined,
+})
+
+/** What differs, or what went wrong. */
+async function verified(options: VerifyOptions = {}): Promise<string[]> {
+  const { error, summary } = await verify(project, options, context())
+  const found = (summary.verified ?? []).filter((table) => differingRows(table) > 0)
+  const told = found.map((table) => `${nameOf(table)}${table.repaired ? ' repaired' : ''}`)
+  return error === undefined || error.name === 'DifferenceFound' ? told : [error.message]
+}
+
+/** Writes until told to stop: short transactions on keys that meet, some rolled back, some late. */
+async function write(seed: number, signal: AbortSignal): Promise<number> {
+  const client = new pg.Client({ connectionString: shop.source.url })
+  await client.connect()
+  let commits = 0
+  try {
+    for (let n = seed; !signal.aborted; n += 7) {
+      const sale = 8800200 + (n % 23)
+      await client.query('begin')
+      await client.query(
+        n % 3 === 0
+          ? `delete from sale where sale_id = ${sale}`
+          : `insert into sale values (${sale}, now(), '2024-11-04', 1 + ${n % 3}, 1, ${n}, 1.5, 'Qx7 ${n}')
+             on conflict (sale_id) do update set units = excluded.units, note = nullif(sale.note, '')`,
+      )
+      await client.query(
+        `update customer set legal_name = 'Qx7 ${n}' where customer_id = ${1 + (n % 2)}`,
+      )
+      if (n % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 40))
+      await client.query(n % 11 === 0 ? 'rollback' : 'commit')
+      commits += 1
+    }
+  } finally {
+    await client.end()
+  }
+  return commits
+}
+
+test(
+  'P1, P12: nothing differs while others write, and load from another checkout',
+  { timeout: 180_000 },
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tote-verify-'))
+    for (const part of ['models', '.env'])
+      await cp(join(shop.folder, part), join(folder, part), { recursive: true })
+    const config = await readFile(join(shop.folder, 'tote.config.ts'), 'utf8')
+    await mkdir(join(folder, '.tote'), { recursive: true })
+    await writeFile(
+      join(folder, 'tote.config.ts'),
+      config.replaceAll("'lake/", `'${shop.folder}/lake/`),
+    )
+    const elsewhere = await openProject({ cwd: folder })
+    const stop = new AbortController()
+    const writers = [1, 2, 3].map(async (seed) => write(seed, stop.signal))
+    const runs = (async () => {
+      const errors: string[] = []
+      while (!stop.signal.aborted) {
+        const { error } = await run(elsewhere, {}, context())
+        if (error !== undefined) errors.push(error.message)
+      }
+      return errors
+    })()
+    const found: string[] = []
+    for (let round = 0; round < 6; round++) found.push(...(await verified()))
+    stop.abort()
+    const commits = await Promise.all(writers)
+    expect(await runs).toEqual([])
+    await elsewhere.close()
+    await rm(folder, { recursive: true, force: true })
+    expect(found).toEqual([])
+    expect(Math.min(...commits)).toBeGreaterThan(10)
+  },
+)
+
+/** Before each effect of a repair that decides. */
+const MOMENTS = [
+  '^verify pg.query .*pg_advisory_xact_lock',
+  '^verify pg.query .*delete from',
+  '^verify pg.query .*update "public"',
+  '^verify pg.query commit',
+]
+
+test(
+  'P4: a repair of the warehouse that is killed leaves all of it or nothing, and the next one is whole',
+  { timeout: 240_000 },
+  async () => {
+    await shop.good()
+    const good = await wholeStar(shop.warehouse)
+    const problems: string[] = []
+    for (const moment of MOMENTS) {
+      await shop.warehouse.query(
+        `update fact_sale set units = units + 1 where sale_record_id = 1; delete from fact_payment;
+       insert into dim_payment_type (payment_type_id, payment_type_name) values (9, 'Qx7')`,
+      )
+      const tampered = await wholeStar(shop.warehouse)
+      const { signal } = await killedAt(moment)
+      if (signal !== 'SIGKILL') problems.push(`${moment}: never came`)
+      const halfway = JSON.stringify(await wholeStar(shop.warehouse))
+      if (halfway !== JSON.stringify(tampered)) problems.push(`${moment}: half a repair`)
+      const again = await verified({ repair: true })
+      if (again.join() !== 'dim_payment_type repaired,fact_payment repaired,fact_sale repaired')
+        problems.push(`${moment}: ${again.join()}`)
+      if (JSON.stringify(await wholeStar(shop.warehouse)) !== JSON.stringify(good))
+        problems.push(`${moment}: ends otherwise`)
+    }
+    expect(problems).toEqual([])
+    expect(await verified()).toEqual([])
+  },
+)
+
+test(
+  'P3: a repair of the lake that is killed before its commit is no repair, and the next one is whole',
+  { timeout: 120_000 },
+  async () => {
+    await shop.source.query("insert into staff values (4, 'Qx7', 1)")
+    await shop.good()
+    await tamperLake(
+      project,
+      project.ingestion,
+      'staff',
+      (
+        rows,
+      ) => `select 'd' as _tote_op, staff_id, null::varchar as last_name, null::integer as department_id from ${rows} where staff_id = 4
+      union all select 'u', 78, 'Qx7', 1`,
+    )
+    const { signal } = await killedAt('^extract fs.link .*ingestion/shop/_manifests')
+    expect(signal).toBe('SIGKILL')
+    expect(await verified()).toEqual(['shop.staff'])
+    expect(await verified({ repair: true })).toEqual(['shop.staff repaired'])
+    expect(await verified()).toEqual([])
+  },
+)
+
+async function killedAt(moment: string): Promise<{ signal: NodeJS.Signals | null }> {
+  const { child, ended } = startCli(shop.folder, ['verify', '--repair', '--json'], {
+    NODE_OPTIONS: `--import ${killSwitch}`,
+    KILL_ON: moment,
+  })
+  await ended
+  return { signal: child.signalCode }
+}

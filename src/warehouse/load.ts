@@ -34,6 +34,8 @@ export interface TableLoad {
   readonly target: Target
   readonly changes: StarChanges
   readonly stamp: BatchStamp
+  /** An earlier batch of this transaction left its stage. */
+  readonly staged?: boolean
 }
 
 /** A stage of no more rows is planned well enough without statistics. */
@@ -102,7 +104,9 @@ export async function mergeTable(load: TableLoad, context: Context): Promise<voi
 
 async function fillStage(load: TableLoad, context: Context): Promise<void> {
   const { connection, target, changes } = load
-  await connection.query('create a stage table', createStage(target))
+  if (load.staged === true)
+    await connection.query('empty a stage table', `truncate ${target.stage}`)
+  else await connection.query('create a stage table', createStage(target))
   const columns: readonly BinaryColumn[] = [
     { name: OP_COLUMN, duckdbType: 'VARCHAR', postgresType: 'text' },
     ...(target.layout.recordId === null

@@ -312,19 +312,22 @@ async function changeRows(
       counts.set(name, { upserts: await putRows(site, remade, { kept, empty }), deletes: 0 })
       continue
     }
+    const target = targetOf(schema, { plan, kept, index })
+    let again = false
     for (const { entry, changes } of restatement.batches) {
       const change = changes.find(({ table }) => table.name === name)
       if (change === undefined) continue
-      const target = targetOf(schema, { plan, kept, index })
       await mergeTable(
         {
           connection,
           target,
           changes: change,
           stamp: { batch: entry.batch, instant: entry.instant },
+          staged: again,
         },
         context,
       )
+      again = true
     }
   }
   for (const { layout } of plans.toReversed()) {

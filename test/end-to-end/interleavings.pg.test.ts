@@ -8,17 +8,14 @@
  *
  * TOTE_INTERLEAVINGS=500 draws so many; TOTE_SEED draws the same again.
  */
-import { spawn } from 'node:child_process'
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { query } from '../../src/inspect/query.ts'
-import { openProject } from '../../src/project/project.ts'
-import { run } from '../../src/pipeline/run.ts'
 import type { Stage } from '../../src/types.ts'
+import { checkOutAgain, runIn, startSwitched, writeModels } from '../support/checkout.ts'
 import { lakeProblems } from '../support/oracle.ts'
 import { createProject, type TestProject } from '../support/project.ts'
 import { MODELS, ORACLE, TABLES } from '../support/project-shop.ts'
@@ -75,6 +72,14 @@ const EVERYTHING: readonly Step[] = [
   { do: 'edit', variant: 2 },
   { do: 'change', what: 3, of: 1 },
   { do: 'kill', at: 211 },
+  // Several batches that the warehouse lacks, and then an edit: all of it is one transaction.
+  ...([1, 2, 3].flatMap((of) => [
+    { do: 'change', what: 2, of },
+    { do: 'stage', stage: 'extract' },
+    { do: 'stage', stage: 'transform' },
+  ]) as Step[]),
+  { do: 'edit', variant: 0 },
+  { do: 'run' },
   { do: 'stage', stage: 'transform' },
   { do: 'change', what: 4, of: 7 },
   { do: 'run' },
@@ -194,7 +199,7 @@ async function play(
       await project.configure({ lake: `baseAfter: { files: ${one.files} }` })
     if (one.do === 'edit') {
       variant = one.variant
-      await write(project.folder, models(variant))
+      await writeModels(project.folder, models(variant))
     }
     if (one.do === 'kill') await runKilled(project, one.at)
     if (one.do === 'both') await runBoth(project, second, one.variant)
@@ -208,67 +213,17 @@ async function play(
 
 /** A run of the command line that ends itself before or after one of its effects, if it has so many. */
 async function runKilled(project: TestProject, at: number): Promise<void> {
-  const support = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
-  const report = join(tmpdir(), `tote-kill-${process.pid}-${Date.now()}.report`)
-  const child = spawn(
-    process.execPath,
-    [
-      '--import',
-      support('../support/kill-switch.mjs'),
-      support('../../dist/cli.js'),
-      'run',
-      '--json',
-    ],
-    {
-      cwd: project.folder,
-      env: {
-        PATH: process.env['PATH'],
-        HOME: process.env['HOME'],
-        KILL_AT: String(at + 2),
-        KILL_REPORT: report,
-      },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  )
-  const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
-  const facts = (await readFile(report, 'utf8')).trimEnd().split('\n')
-  await rm(report)
-  const last = JSON.parse(facts.at(-1) ?? '{}') as { killed?: string; stage?: string }
-  if (last.killed === undefined) expect(code, 'a run that was not killed').toBe(0)
-  count(last.killed === undefined ? 'kill came too late' : `killed in ${last.stage}`)
+  const started = startSwitched(project.folder, { KILL_AT: String(at + 2) })
+  const [code, point] = await Promise.all([started.ended, started.thrown])
+  if (point === undefined) expect(code, 'a run that was not killed').toBe(0)
+  count(point === undefined ? 'kill came too late' : `killed in ${point.stage}`)
 }
 
-/** Another checkout of the project on the same lake and warehouse, its models perhaps others, runs at the same time. */
+/** Another checkout, its models perhaps others, runs at the same time. */
 async function runBoth(project: TestProject, second: string, variant: number): Promise<void> {
-  for (const name of ['tote.config.ts', '.env', 'models'])
-    await cp(join(project.folder, name), join(second, name), { recursive: true })
-  await write(second, models(variant))
-  const config = await readFile(join(second, 'tote.config.ts'), 'utf8')
-  await writeFile(
-    join(second, 'tote.config.ts'),
-    config.replaceAll("'lake/", `'${project.folder}/lake/`),
-  )
-  const other = async (): Promise<void> => {
-    const opened = await openProject({ cwd: second })
-    try {
-      const context = {
-        run: 'second',
-        signal: new AbortController().signal,
-        now: () => new Date(),
-        emit: () => undefined,
-      }
-      const { error } = await run(opened, {}, context)
-      if (error !== undefined) throw error
-    } finally {
-      await opened.close()
-    }
-  }
-  await Promise.all([project.good(), other()])
-}
-
-async function write(folder: string, texts: Readonly<Record<string, string>>): Promise<void> {
-  for (const [name, text] of Object.entries(texts))
-    await writeFile(join(folder, 'models', `${name}.sql`), text)
+  await checkOutAgain(project, second, models(variant))
+  const [, { error }] = await Promise.all([project.good(), runIn(second)])
+  if (error !== undefined) throw error
 }
 
 async function newestBatch({ folder }: TestProject): Promise<number> {

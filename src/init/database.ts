@@ -120,7 +120,7 @@ const KINDS: Readonly<Record<string, string>> = {
 }
 
 function reasonAgainst(
-  { kind, name, readable }: Relation,
+  { kind, name, readable, filtered }: Relation,
   isMember: boolean,
   isAsked: boolean,
 ): string | undefined {
@@ -129,7 +129,8 @@ function reasonAgainst(
   if (other !== undefined) return `${other}, which is carried only when it is named`
   if (isMember) return 'belongs to an extension'
   if (BOOKKEEPING.test(name)) return 'is the bookkeeping of a migration tool'
-  return readable ? undefined : 'cannot be read: SELECT on it, or USAGE on its schema, is missing'
+  if (!readable) return 'cannot be read: SELECT on it, or USAGE on its schema, is missing'
+  return filtered ? 'shows this role only some of its rows: row-level security' : undefined
 }
 
 function refuseUnknownSchemas({ source, schemas }: ReadOptions, listed: readonly Relation[]): void {

@@ -15,6 +15,8 @@ export interface Relation {
   /** False for a materialized view that was never refreshed. */
   readonly populated: boolean
   readonly readable: boolean
+  /** Row-level security keeps rows of it from our role. */
+  readonly filtered: boolean
 }
 
 export interface RelationColumn {
@@ -66,7 +68,8 @@ export async function listRelations(connection: Connection): Promise<Relation[]>
            union select i.inhrelid from pg_catalog.pg_inherits i join part p on i.inhparent = p.oid)
          select encode(sha256(convert_to(coalesce(string_agg(p.oid::text, ',' order by p.oid), ''), 'UTF8')), 'hex') from part p
        ) end as partitions,
-       has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable
+       has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable,
+       c.relrowsecurity and row_security_active(c.oid) as filtered
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
        and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%' escape '\\'
@@ -81,6 +84,7 @@ export async function listRelations(connection: Connection): Promise<Relation[]>
     partitions: row['partitions'] ?? null,
     populated: row['relispopulated'] === 't',
     readable: row['readable'] === 't',
+    filtered: row['filtered'] === 't',
   }))
 }
 

@@ -52,22 +52,30 @@ export function chooseRelations(
   relations: readonly Relation[],
 ): Relation[] {
   const tables = takenRelations(options, relations)
-  const forbidden = tables.filter((table) => !table.readable)
+  const forbidden = tables.filter((table) => !table.readable || table.filtered)
   if (forbidden.length > 0) {
     const names = forbidden.map((table) => `"${table.schema}.${table.name}"`)
     const role = quoteIdentifier(address.slice(0, address.lastIndexOf('@')))
+    const ungranted = forbidden.filter((table) => !table.readable)
+    const isFiltered = ungranted.length < forbidden.length
     throw new ToteError(
       'SourceForbidden',
       `Source "${options.name}" does not let us read ${names.join(', ')}.`,
       {
         where: address,
-        why: 'the role has no SELECT on the table, or no USAGE on its schema',
-        fix: forbidden
-          .map((table) => `grant select on ${quoteQualified(table.schema, table.name)} to ${role};`)
-          .join(' '),
+        why:
+          ungranted.length > 0
+            ? 'the role has no SELECT on the table, or no USAGE on its schema'
+            : 'row-level security hides rows from the role, and what it hides would count as deleted',
+        fix: [
+          ...ungranted.map(
+            (table) => `grant select on ${quoteQualified(table.schema, table.name)} to ${role};`,
+          ),
+          ...(isFiltered ? [`alter role ${role} bypassrls; or exclude the tables`] : []),
+        ].join(' '),
         problems: forbidden.map((table) => ({
           where: `${table.schema}.${table.name}`,
-          message: 'SELECT is missing',
+          message: table.readable ? 'row-level security applies to the role' : 'SELECT is missing',
         })),
       },
     )

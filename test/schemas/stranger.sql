@@ -224,3 +224,8 @@ insert into legacy."tbl Customers (old)" select n, 'Full, Name ' || n, n, 'a', '
 insert into legacy.t1 values (1, 1), (1, 1), (null, 2);
 insert into legacy.a_table_whose_name_is_exactly_as_long_as_postgresql_lets_it values (1, 'v');
 insert into legacy.fact_x values (1);
+
+-- Of which the role that reads would see nothing, and be told so.
+create table tenant_note (id integer primary key, body text);
+insert into tenant_note values (1, 'kept from others');
+alter table tenant_note enable row level security;

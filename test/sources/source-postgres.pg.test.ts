@@ -141,7 +141,10 @@ test('P2, P11: rows that a policy would hide raise an error and are not missed',
     withSnapshot(guarded, async (snapshot) => rowsOf(snapshot, 'guarded')),
   ).rejects.toMatchObject({
     name: 'SourceForbidden',
-    facts: { why: expect.stringContaining('row-level security') as string },
+    facts: {
+      why: expect.stringContaining('row-level security') as string,
+      fix: `alter role "${role}_rls" bypassrls; or exclude the tables`,
+    },
   })
 })
 

@@ -22,6 +22,7 @@ const SALE = {
   partitions: null,
   populated: true,
   readable: true,
+  filtered: false,
 }
 const DETAIL = {
   oid: '7',

@@ -2,7 +2,7 @@
 import type { Engine } from '../columns/engine.ts'
 import type { Context } from '../events.ts'
 import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
-import { changesWithPlace, filesOfBatch } from '../lake/read.ts'
+import { changesWithPlace, filesBetween, filesOfBatch } from '../lake/read.ts'
 import type { Model } from '../models/model.ts'
 import type { Project } from '../project/project.ts'
 import type { StarTable } from '../star/star-table.ts'
@@ -65,6 +65,8 @@ export async function tableChanges(
     upserts: rows - deletes,
     deletes,
     rowsInLake: entry.rows,
+    hasHistory: async () =>
+      (await filesBetween(project.processed, newest, table.name, 0, batch - 1)).length > 0,
     rows: { chunks: (select) => engine.chunks(select(relation, place)) },
   }
 }

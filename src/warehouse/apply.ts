@@ -76,7 +76,7 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
   )
   requireRights(rights, needsOf(schema, plans), connection.peer.address)
   const changes = new Map(batch.changes.map((change) => [change.table.name, change]))
-  refuseStrangeRows(entry, { plans, empty, changes, first: ledger.last === null })
+  await refuseStrangeRows(entry, { plans, empty, changes, first: ledger.last === null })
 
   const run = async (doing: string, text: string | undefined): Promise<void> => {
     context.signal.throwIfAborted()
@@ -168,7 +168,7 @@ async function bringUpToDate({
 }
 
 /** Rows that no ledger knows of, or a ledger whose rows are gone: someone else's tables, or a dropped one. */
-function refuseStrangeRows(
+async function refuseStrangeRows(
   entry: LedgerEntry,
   seen: {
     readonly plans: readonly TablePlan[]
@@ -176,7 +176,7 @@ function refuseStrangeRows(
     readonly changes: ReadonlyMap<string, StarChanges>
     readonly first: boolean
   },
-): void {
+): Promise<void> {
   for (const { layout, action } of seen.plans) {
     const { name } = layout.table
     const change = seen.changes.get(name)
@@ -184,7 +184,7 @@ function refuseStrangeRows(
       action === 'create' &&
       !seen.first &&
       change !== undefined &&
-      change.rowsInLake !== change.upserts
+      (change.rowsInLake !== change.upserts || (await change.hasHistory?.()) === true)
     )
       refuseRows(entry, name, 'a table that is gone')
     if (action !== 'create' && seen.first && !seen.empty.has(name))

@@ -31,6 +31,16 @@ const tasks = {
     project ??= await openProject({ cwd })
     return runOn(project, options)
   },
+  // A project opened, verified, closed.
+  verify: async ({ cwd }) => {
+    const { openProject } = await load('index.js')
+    const opened = await openProject({ cwd })
+    try {
+      return { summary: await opened.verify().succeeded() }
+    } finally {
+      await opened.close()
+    }
+  },
   // What is received is thrown away.
   copyOut: async ({ url, texts }) => {
     const { connect } = await load('postgres/connection.js')

@@ -5,6 +5,7 @@ import type { RunSettings, RunSummary } from 'totedata'
 export type Task =
   | { readonly task: 'whole' | 'run'; readonly cwd: string; readonly options: RunSettings }
   | { readonly task: 'rebuild'; readonly cwd: string }
+  | { readonly task: 'verify'; readonly cwd: string }
   | { readonly task: 'copyOut'; readonly url: string; readonly texts: readonly string[] }
 
 export interface Answer {

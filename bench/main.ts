@@ -15,10 +15,11 @@ import { openPlace, type Place } from './place.ts'
 import { renderFigures, renderMarkdown } from './table.ts'
 import { measureRebuild } from './rebuild.ts'
 import { measureTotesys } from './totesys.ts'
+import { measureVerify } from './verify.ts'
 
 const USAGE = `npm run bench -- [options]
 
-  --only NAME    one of commands, totesys, large, first, extract, rebuild, init; may be given several times
+  --only NAME    one of commands, totesys, large, first, extract, rebuild, init, verify; may be given several times
   --install      also npm ci && npm run demo, in a checkout without node_modules
   --rounds N     of what takes seconds (3); --pairs N of what does not (20)
   --rows N       of the larger table (5000000)
@@ -66,6 +67,7 @@ async function main(): Promise<number> {
     first: async (place) => measureFirstLoad(place, sizes),
     extract: async (place) => measureExtract(place, sizes),
     rebuild: async (place) => measureRebuild(place, sizes),
+    verify: async (place) => measureVerify(place, sizes),
     init: async (place) => measureInit(place, { tables: 100, rows: 1000, rounds: sizes.rounds }),
   }
   const place = await openPlace(process.env['TEST_PG'])

@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openProject, type Project } from '../../src/project/project.ts'
 import { run } from '../../src/pipeline/run.ts'
-import { differingRows, nameOf } from '../../src/terminal/verified.ts'
+import { describeVerified, differingRows, nameOf } from '../../src/terminal/verified.ts'
 import { verify, type VerifyOptions } from '../../src/verification/verify.ts'
 import { createProject, startCli, type TestProject } from '../support/project.ts'
 import { wholeStar } from '../support/rebuild.ts'
@@ -177,3 +177,60 @@ async function killedAt(moment: string): Promise<{ signal: NodeJS.Signals | null
   await ended
   return { signal: child.signalCode }
 }
+
+describe('P2: strategies that read little', () => {
+  let other: TestProject
+  let opened: Project
+  beforeAll(async () => {
+    other = await createProject({
+      source: `table: {
+        sale: { strategy: 'cursor', cursor: { column: 'last_updated', lookBack: '1h', reconcile: '24h' } },
+        staff: { strategy: 'xmin' },
+      }`,
+    })
+    await other.source.query("insert into staff values (4, 'Qx7', 1)")
+    await other.good()
+    opened = await openProject({ cwd: other.folder })
+  })
+  afterAll(async () => {
+    await opened.close()
+    await other.close()
+  })
+  const findings = async (options: VerifyOptions = {}): Promise<string[]> => {
+    const { summary } = await verify(opened, options, context())
+    return (summary.verified ?? [])
+      .filter((table) => differingRows(table) > 0)
+      .map((table) => `${nameOf(table)}: ${describeVerified(table)}`)
+  }
+  const expectMended = async (found: string): Promise<void> => {
+    expect(await findings()).toEqual([found])
+    expect(await findings({ repair: true })).toEqual([`${found}; repaired`])
+    expect(await findings()).toEqual([])
+  }
+  test('what a cursor missed is found, and read in full by the repair', async () => {
+    await other.source.query(
+      "insert into sale values (8800150, now(), now() at time zone 'UTC', 1, 1, 1, 1, 'Qx7')",
+    )
+    await other.good()
+    // Behind the cursor.
+    await other.source.query(
+      'update sale set units = 77 where sale_id = 8800101; delete from sale where sale_id = 8800102',
+    )
+    await expectMended('shop.sale: 1 row too many, 1 row with other values (units)')
+  })
+  test('what the pairs of xmin do not tell is found, and read in full by the repair', async () => {
+    await tamperLake(
+      opened,
+      opened.ingestion,
+      'staff',
+      (
+        rows,
+      ) => `select 'd' as _tote_op, staff_id, null::varchar as last_name, null::integer as department_id from ${rows} where staff_id = 4
+        union all select 'u', staff_id, last_name || '.', department_id from ${rows} where staff_id = 1
+        union all select 'u', 78, 'Qx7', 1`,
+    )
+    await expectMended(
+      'shop.staff: 1 row missing, 1 row too many, 1 row with other values (last_name)',
+    )
+  })
+})

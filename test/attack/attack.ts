@@ -10,7 +10,7 @@ import pg from 'pg'
 import { startEmbedded } from '../../src/embedded/server.ts'
 import { run, type RunOptions } from '../../src/pipeline/run.ts'
 import { openProject } from '../../src/project/project.ts'
-import { fieldSql, models, TABLES } from './field.ts'
+import { COLUMNS, fieldSql, models, TABLES } from './field.ts'
 import {
   differences,
   journalState,
@@ -258,7 +258,9 @@ interface Judge {
 async function openJudge(folder: string, journal: pg.Client): Promise<Judge> {
   const lake = await openLake()
   const zone = join(folder, 'lake', 'ingestion')
-  const versions = new Map(Object.keys(TABLES).map((table) => [table, new Versions()]))
+  const versions = new Map(
+    Object.keys(TABLES).map((table) => [table, new Versions(COLUMNS[table] ?? [])]),
+  )
   const newest = new Map<string, State>()
   const problems: string[] = []
   let [number, batches] = [0, 0]
@@ -297,8 +299,7 @@ async function openJudge(folder: string, journal: pg.Client): Promise<Judge> {
         for (const problem of differences(rows, newest.get(table) ?? new Map(), labels))
           problems.push(`in the end, ${table}: ${problem}`)
         if (model.startsWith('dim_')) {
-          const [row] = rows.values()
-          const columns = Object.keys(row ?? {}).concat(row === undefined ? key : [])
+          const columns = COLUMNS[table] ?? []
           const current = await queriedState(
             star,
             `select ${columns.join(', ')} from ${model} where not is_deleted`,
@@ -307,7 +308,7 @@ async function openJudge(folder: string, journal: pg.Client): Promise<Judge> {
           for (const problem of differences(rows, current, labels))
             problems.push(`in the warehouse, ${model}: ${problem}`)
         } else {
-          const all = versions.get(table) ?? new Versions()
+          const all = versions.get(table) ?? new Versions([])
           count += all.all.length
           problems.push(...(await versionProblems(star, table, all)))
         }

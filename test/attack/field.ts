@@ -128,42 +128,37 @@ export function keyArray(key: readonly string[]): string {
   return `{${key.join(',')}}`
 }
 
+/** The columns that a table's model takes, in its order; those that are added later it does not. */
+export const COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  place: ['place_id', 'name', 'colour', 'opened'],
+  item: ['item_id', 'place_id', 'name', 'price', 'colour', 'last_updated'],
+  orders: ['order_id', 'item_id', 'units', 'amount', 'note', 'ordered_at', 'last_updated'],
+  line: ['order_no', 'line_no', 'label'],
+  entry: ['region', 'entry_id', 'value', 'last_updated'],
+  stock: ['stock_id', 'units', 'note'],
+  twin_a: ['twin_id', 'value'],
+  twin_b: ['twin_id', 'value'],
+  till: ['till_id', 'amount'],
+  safe: ['safe_id', 'amount'],
+  pulse: ['pulse_id', 'beats'],
+}
+
 /** By name: the columns of each table under their own names, the enum as text. */
 export function models(): Record<string, string> {
-  const facts: Record<string, readonly [lines: readonly string[], columns: string]> = {
-    orders: [
-      ['references: item_id -> dim_item', 'nullable: note'],
-      'order_id, item_id, units, amount, note, ordered_at, last_updated',
-    ],
-    line: [[], 'order_no, line_no, label'],
-    entry: [[], 'region, entry_id, value, last_updated'],
-    stock: [[], 'stock_id, units, note'],
-    twin_a: [[], 'twin_id, value'],
-    twin_b: [[], 'twin_id, value'],
-    till: [[], 'till_id, amount'],
-    safe: [[], 'safe_id, amount'],
-    pulse: [[], 'pulse_id, beats'],
-  }
-  const dimension = (table: string, columns: string): string =>
-    `-- kind: dimension\n-- key: ${TABLES[table]?.key.join(', ')}\nselect ${columns} from field.${table}\n`
-  return {
-    dim_place: dimension('place', 'place_id, name, cast(colour as varchar) as colour, opened'),
-    dim_item: dimension(
-      'item',
-      'item_id, place_id, name, price, cast(colour as varchar) as colour, last_updated',
-    ),
-    ...Object.fromEntries(
-      Object.entries(facts).map(([table, [lines, columns]]) => [
-        TABLES[table]?.model ?? '',
-        [
-          'kind: fact',
-          `key: ${TABLES[table]?.key.join(', ')}`,
-          `record id: ${table}_record_id`,
-          ...lines,
-        ]
-          .map((line) => `-- ${line}\n`)
-          .join('') + `select ${columns} from field.${table}\n`,
-      ]),
-    ),
-  }
+  return Object.fromEntries(
+    Object.entries(TABLES).map(([table, { key, model }]) => {
+      const fact = model.startsWith('fact_')
+      const columns = (COLUMNS[table] ?? []).map((name) =>
+        name === 'colour' ? 'cast(colour as varchar) as colour' : name,
+      )
+      const header = [
+        `kind: ${fact ? 'fact' : 'dimension'}`,
+        `key: ${key.join(', ')}`,
+        ...(fact ? [`record id: ${table}_record_id`] : []),
+        ...(table === 'orders' ? ['references: item_id -> dim_item', 'nullable: note'] : []),
+      ]
+      const lines = header.map((line) => `-- ${line}\n`).join('')
+      return [model, `${lines}select ${columns.join(', ')} from field.${table}\n`]
+    }),
+  )
 }

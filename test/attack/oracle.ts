@@ -170,8 +170,8 @@ function sameRow(
   found: Readonly<Record<string, string | null>>,
   generations: ReadonlyMap<string, number>,
 ): boolean {
-  const names = new Set([...Object.keys(expected), ...Object.keys(found)])
-  return [...names].every((name) => {
+  // The lake keeps columns that the table no longer has.
+  return Object.keys(expected).every((name) => {
     const [one, other] = [expected[name] ?? null, found[name] ?? null]
     if (name !== 'colour' || one === null || other === null) return one === other
     const [colour = '', generation = ''] = other.split('_')
@@ -200,8 +200,16 @@ export class Versions {
   readonly all: Version[] = []
   private readonly open = new Map<string, Version>()
 
+  private readonly columns: readonly string[]
+  constructor(columns: readonly string[]) {
+    this.columns = columns
+  }
+
   /** Takes the state that the next batch holds. */
-  take(state: State, instant: string): void {
+  take(rows: State, instant: string): void {
+    const own = (row: Readonly<Record<string, string | null>>): Record<string, string | null> =>
+      Object.fromEntries(this.columns.map((name) => [name, row[name] ?? null]))
+    const state = new Map([...rows].map(([id, row]) => [id, own(row)]))
     for (const [id, version] of this.open) {
       const now = state.get(id)
       if (now !== undefined && JSON.stringify(now) === JSON.stringify(version.image)) continue

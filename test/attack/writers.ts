@@ -40,8 +40,8 @@ export interface Orders {
   readonly stop: AbortSignal
 }
 
-/** What another session's lock, a deadlock or a constraint may answer; after it the transaction is rolled back. */
-const REFUSALS = ['40P01', '55P03', '40001', '55006', '23505', '23503', '23502']
+/** What another session's lock, a deadlock, a constraint, or a column that is there or is not, may answer; after it the transaction is rolled back. */
+const REFUSALS = ['40P01', '55P03', '40001', '55006', '23505', '23503', '23502', '42701', '42703']
 
 async function connect(url: string, lockTimeout: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
@@ -254,6 +254,22 @@ const TABLE_MOVES: Readonly<Record<string, Move>> = {
     `alter table entry detach partition entry_2; alter table entry attach partition entry_2 for values in (2)`,
 }
 
+/** Changes of a table's columns, which touch no row's `xmin`, by name. */
+const COLUMN_MOVES: Readonly<Record<string, Move>> = {
+  'added column': (random) =>
+    `alter table stock add column extra_${random.below(3)} ${random.pick([
+      `text not null default 'default ${random.below(9)}'`,
+      `integer not null default ${random.below(9)}`,
+      'numeric(8,2)',
+    ])}; ${noteAll('stock')}`,
+  'dropped column': (random) =>
+    `alter table stock drop column extra_${random.below(3)}; ${noteAll('stock')}`,
+  'column added again': (random) => {
+    const name = `extra_${random.below(3)}`
+    return `alter table stock drop column ${name}; alter table stock add column ${name} text default 'again ${random.below(9)}'; ${noteAll('stock')}`
+  },
+}
+
 const LABELS = `select colour, max(generation) as generation from journal.label group by colour`
 
 /** One session that changes tables; resolves when it was told to stop. */
@@ -265,12 +281,13 @@ export async function changeTables(orders: Orders): Promise<void> {
     while (!stop.aborted) {
       await sleep(random.below(500))
       const kind = random.below(10)
-      if (kind < 3) {
+      if (kind < 2 && orders.columns) await changeTable(client, COLUMN_MOVES, orders, done)
+      else if (kind < 3) {
         const table = random.pick(['orders', 'item', 'entry', 'stock', 'till', 'twin_a', 'line'])
         const how = random.pick(['vacuum freeze', 'vacuum full', 'vacuum', 'vacuum full freeze'])
         if (await attempt(client, `${how} ${table}`, tally)) done(how)
       } else if (kind < 5) await renameLabel(client, random, tally, done)
-      else await changeTable(client, random, tally, done)
+      else await changeTable(client, TABLE_MOVES, orders, done)
     }
   } finally {
     await client.end()
@@ -293,14 +310,13 @@ async function renameLabel(
 
 async function changeTable(
   client: pg.Client,
-  random: Random,
-  tally: Tally,
+  moves: Readonly<Record<string, Move>>,
+  { random, tally }: Orders,
   done: (name: string) => void,
 ): Promise<void> {
-  const name = random.pick(Object.keys(TABLE_MOVES) as [string, ...string[]])
-  const sql = TABLE_MOVES[name]?.(random) ?? ''
+  const name = random.pick(Object.keys(moves) as [string, ...string[]])
   await client.query('begin')
-  const went = await attempt(client, sql, tally)
+  const went = await attempt(client, moves[name]?.(random) ?? '', tally)
   const kept = went && random.chance(0.85)
   await client.query(kept ? 'commit' : 'rollback')
   if (kept) done(name)

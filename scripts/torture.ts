@@ -15,17 +15,17 @@ const { values } = parseArgs({
 })
 
 let failed = 0
-for (const strategy of values.strategy) {
-  const source = STRATEGIES[strategy]
-  if (source === undefined)
-    throw new Error(`no strategy ${strategy}; there are ${Object.keys(STRATEGIES).join(', ')}`)
-  console.log(`${strategy}: ${values.minutes} minutes, seed ${values.seed}`)
+for (const name of values.strategy) {
+  const strategy = STRATEGIES[name]
+  if (strategy === undefined)
+    throw new Error(`no strategy ${name}; there are ${Object.keys(STRATEGIES).join(', ')}`)
+  console.log(`${name}: ${values.minutes} minutes, seed ${values.seed}`)
   const done = await attack({
     seed: Number(values.seed),
     seconds: Number(values.minutes) * 60,
     sessions: Number(values.sessions),
     longestMs: 60_000,
-    source,
+    strategy,
     columns: false,
     log: (text) => console.log(`  ${text}`),
   })

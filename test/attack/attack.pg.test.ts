@@ -8,19 +8,21 @@ import { attack, sayAttacked, STRATEGIES } from './attack.ts'
 const seed = Number(process.env['TOTE_SEED'] ?? Math.floor(Math.random() * 1e9))
 
 test.each(Object.entries(STRATEGIES))(
-  'P1, P2, P4, P5, P6: under attack, %s holds in every batch what its snapshot saw, the warehouse every version, and a reader sees only whole batches',
-  async (strategy, source) => {
-    process.stdout.write(`${strategy}: TOTE_SEED=${seed}\n`)
+  'P1, P2, P4, P5, P6: under attack, %s holds in every batch what it must of what its snapshot saw, the warehouse every version, and a reader sees only whole batches',
+  async (name, strategy) => {
+    process.stdout.write(`${name}: TOTE_SEED=${seed}\n`)
     const done = await attack({
       seed,
-      seconds: 20,
+      seconds: 15,
       sessions: 60,
       longestMs: 3000,
-      source,
+      strategy,
       columns: false,
     })
     process.stdout.write(`${sayAttacked(done)}\n`)
     expect(done.problems).toEqual([])
+    // What a cursor can miss it does miss; the others never do.
+    expect(done.missed > 0).toBe(name === 'cursor')
     expect(done.batches).toBeGreaterThan(2)
     expect(done.tally.committed).toBeGreaterThan(100)
     expect(done.tally.prepared).toBeGreaterThan(0)

@@ -144,7 +144,7 @@ export const COLUMNS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** By name: the columns of each table under their own names, the enum as text. */
-export function models(): Record<string, string> {
+export function models(references: boolean): Record<string, string> {
   return Object.fromEntries(
     Object.entries(TABLES).map(([table, { key, model }]) => {
       const fact = model.startsWith('fact_')
@@ -155,7 +155,8 @@ export function models(): Record<string, string> {
         `kind: ${fact ? 'fact' : 'dimension'}`,
         `key: ${key.join(', ')}`,
         ...(fact ? [`record id: ${table}_record_id`] : []),
-        ...(table === 'orders' ? ['references: item_id -> dim_item', 'nullable: note'] : []),
+        ...(table === 'orders' && references ? ['references: item_id -> dim_item'] : []),
+        ...(table === 'orders' ? ['nullable: note'] : []),
       ]
       const lines = header.map((line) => `-- ${line}\n`).join('')
       return [model, `${lines}select ${columns.join(', ')} from field.${table}\n`]

@@ -43,7 +43,7 @@ export function differenceTable(options: {
   const on = key.map((name) => `o.${quoteName(name)} = n.${quoteName(name)}`).join(' and ')
   const where = [`o.${first} is null`, `n.${first} is null`, ...differs].join(' or ')
   return (
-    `create temp table ${quoteName(into)} as select` +
+    `create table ${quoteName(into)} as select` +
     ` case when n.${first} is null then 'd' else 'u' end as ${quoteName(OP_COLUMN)},` +
     ` case when o.${first} is null then 'i' when n.${first} is null then 'd' else 'u' end as ${quoteName(KIND_COLUMN)},` +
     ` ${values.join(', ')}` +
@@ -59,7 +59,7 @@ export function insertTable(options: {
 }): string {
   const { into, next, columns } = options
   return (
-    `create temp table ${quoteName(into)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)},` +
+    `create table ${quoteName(into)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)},` +
     ` ${quoteNames(columns.map((column) => column.name))} from (${next})`
   )
 }

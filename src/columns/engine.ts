@@ -13,6 +13,8 @@ export type EngineValue = string | number | bigint | boolean | null
 export interface Engine {
   /** DuckDB's version, recorded in processed manifests. */
   readonly version: string
+  /** What the engine has in common with others of its home, as long as DuckDB stays open: one object each. Null without a home. */
+  readonly home: object | null
   /** Runs statements without looking at rows. Throws EngineFailure. */
   run(sql: string): Promise<void>
   /** A small result as rows; values that are not plain become their text. */
@@ -21,6 +23,8 @@ export interface Engine {
   read(sql: string, limit: number): Promise<EngineTable>
   /** A large result as column vectors, one chunk at a time. */
   chunks(sql: string): AsyncIterable<DuckDBDataChunk>
+  /** Another connection to the same database, which sees all but temporary tables, for work that goes on side by side. To be closed first. */
+  beside(): Promise<Engine>
   /** Gives up on user-supplied SQL ever reaching outside `folders`: no other file, no network, no settings. */
   confine(folders: readonly string[]): Promise<void>
   close(): void
@@ -59,6 +63,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { instance, version } = await openInstance(options)
   return connectEngine(instance, {
     version,
+    home: null,
     mayGrow: options.memoryLimit === undefined,
     signal: options.signal,
     onFatal: () => undefined,
@@ -89,6 +94,7 @@ export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHo
       await keeper.run(`attach ':memory:' as ${database}`)
       return connectEngine(instance, {
         version,
+        home: instance,
         mayGrow: options.memoryLimit === undefined,
         signal,
         database,
@@ -188,6 +194,7 @@ async function keepByteOrderMarks(): Promise<void> {
 
 interface Connecting {
   readonly version: string
+  readonly home: object | null
   /** Whether the memory limit is ours to raise. */
   readonly mayGrow: boolean
   readonly signal?: AbortSignal | undefined
@@ -198,7 +205,7 @@ interface Connecting {
 }
 
 async function connectEngine(instance: DuckDBInstance, options: Connecting): Promise<Engine> {
-  const { version, signal, database, mayGrow } = options
+  const { version, home, signal, database, mayGrow } = options
   const connection = await instance.connect()
   await connection.run(database === undefined ? PINNED : `${PINNED}; use ${database}`)
   const abort = (): void => connection.interrupt()
@@ -218,12 +225,21 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
       throw diskFailure(message) ?? memoryFailure(message) ?? new EngineFailure(message)
     }
   }
+  let last: Promise<unknown> = Promise.resolve()
+  // A connection takes one statement after another; those that wait there would hold up the threads that files need.
+  const inTurn = async <T>(action: () => Promise<T>): Promise<T> => {
+    const turn = last.then(async () => attempt(action))
+    last = turn.catch(() => undefined)
+    return turn
+  }
   return {
     version,
-    run: async (sql) => attempt(async () => void (await connection.run(sql))),
-    rows: async (sql) => attempt(async () => readRows(connection, sql)),
-    read: async (sql, limit) => attempt(async () => readTable(connection, sql, limit)),
+    home,
+    run: async (sql) => inTurn(async () => void (await connection.run(sql))),
+    rows: async (sql) => inTurn(async () => readRows(connection, sql)),
+    read: async (sql, limit) => inTurn(async () => readTable(connection, sql, limit)),
     chunks: (sql) => streamChunks(connection, sql, attempt),
+    beside: async () => connectEngine(instance, { ...options, onClose: () => undefined }),
     confine: async (folders) => attempt(async () => confine(connection, folders)),
     close: () => {
       signal?.removeEventListener('abort', abort)

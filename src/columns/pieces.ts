@@ -15,6 +15,9 @@ const BLOCK_BYTES = 1 << 20
 const FIRST_BLOCK_BYTES = 1 << 16
 /** Kept in memory before the first file is begun. */
 const SPILL_BYTES = 8 << 20
+/** Of more rows or bytes it is not noted where each ends. */
+const HELD_ROWS = 100_000
+const HELD_BYTES = 4 << 20
 /** Each piece is read by one thread, and DuckDB's other threads spin until the last has been: small ones end together. */
 const PIECE_BYTES = 4 << 20
 /** What is taken at once becomes one file of the lake. */
@@ -32,8 +35,16 @@ export interface PieceGroup {
   discard(): Promise<void>
 }
 
+/** Rows as they arrived, one after the other; each ends where `ends` says. */
+export interface HeldRows {
+  readonly bytes: Buffer
+  readonly ends: readonly number[]
+}
+
 /** The rows that nobody took on the way: all of them where nobody takes. */
 export interface Pieces extends PieceGroup {
+  /** All rows that passed, when they are few and still in memory. */
+  readonly held: HeldRows | null
   /** Rows that passed, those taken included. */
   readonly passed: number
   /** sha256 of all of them in their order, lower-case hex. */
@@ -45,6 +56,8 @@ export interface CsvRows {
   /** The giver's: they are copied before `many` returns. */
   readonly bytes: Buffer
   readonly count: number
+  /** Where each ends in `bytes`; the first `count` count. */
+  readonly ends: ArrayLike<number>
   /** Bytes of the longest. */
   readonly longest: number
 }
@@ -96,6 +109,8 @@ export function openPieceWriter(
   let blockBytes = FIRST_BLOCK_BYTES
   let inBlock = { used: 0, rows: 0, longestRow: 0 }
   let heldBytes = 0
+  /** Null once there are too many, or some have been written to a file. */
+  let ends: number[] | null = []
   let group = noFiles()
   let files = 0
   let file: { readonly handle: FileHandle; bytes: number } | undefined
@@ -103,7 +118,8 @@ export function openPieceWriter(
   let taking: Promise<void> | undefined
   let failure: unknown
 
-  const many = ({ bytes, count, longest }: CsvRows): void => {
+  const many = ({ bytes, count, longest, ends: cuts }: CsvRows): void => {
+    if (ends !== null) noteEnds(ends, count, cuts)
     total.rows += count
     total.bytes += bytes.length
     if (bytes.length > block.length - inBlock.used) {
@@ -114,6 +130,11 @@ export function openPieceWriter(
     inBlock.used += bytes.copy(block, inBlock.used)
     inBlock.rows += count
     inBlock.longestRow = Math.max(inBlock.longestRow, longest)
+  }
+  const noteEnds = (noted: number[], count: number, cuts: CsvRows['ends']): void => {
+    if (total.bytes + (cuts[count - 1] ?? 0) > HELD_BYTES || noted.length + count > HELD_ROWS)
+      ends = null
+    else for (let row = 0; row < count; row++) noted.push(total.bytes + (cuts[row] ?? 0))
   }
   const seal = (): void => {
     if (inBlock.used === 0) return
@@ -127,6 +148,7 @@ export function openPieceWriter(
   const spill = async (): Promise<void> => {
     const taken = blocks
     blocks = []
+    ends = null
     heldBytes = 0
     try {
       for (const piece of inPieces(taken)) await append(piece)
@@ -196,7 +218,7 @@ export function openPieceWriter(
     get bytes() {
       return total.bytes
     },
-    row: (csv) => many({ bytes: csv, count: 1, longest: csv.length }),
+    row: (csv) => many({ bytes: csv, count: 1, longest: csv.length, ends: [csv.length] }),
     many,
     ready: () => {
       if (failure !== undefined) return Promise.reject(failure as Error)
@@ -218,6 +240,8 @@ export function openPieceWriter(
       seal()
       const held = blocks
       return {
+        held:
+          ends === null ? null : { bytes: Buffer.concat(held.map(({ buffer }) => buffer)), ends },
         passed: total.rows,
         digest: hash.digest('hex'),
         rows: held.reduce((sum, { rows }) => sum + rows, group.rows),
@@ -245,6 +269,19 @@ function inPieces(blocks: readonly Block[]): Block[][] {
     pieces.at(-1)?.push(block)
   }
   return pieces
+}
+
+/** Several groups as one. */
+export function joinGroups(groups: readonly PieceGroup[]): PieceGroup {
+  return {
+    rows: groups.reduce((sum, { rows }) => sum + rows, 0),
+    bytes: groups.reduce((sum, { bytes }) => sum + bytes, 0),
+    longestRow: Math.max(0, ...groups.map(({ longestRow }) => longestRow)),
+    files: async () => (await Promise.all(groups.map(async (group) => group.files()))).flat(),
+    discard: async () => {
+      await Promise.all(groups.map(async (group) => group.discard()))
+    },
+  }
 }
 
 function noFiles(): Files {

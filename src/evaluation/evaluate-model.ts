@@ -15,12 +15,12 @@ import { ToteError } from '../errors.ts'
 import type { Way } from '../events.ts'
 import { continueModel } from '../lake/column-ids.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
-import { rowsAsOf } from '../lake/read.ts'
 import { modelFailed } from '../models/checks.ts'
 import { modelQuery, type Driven, type Model, type TableName } from '../models/model.ts'
 import type { ChangeCounts, Column } from '../types.ts'
 import type { Zone } from '../lake/zone.ts'
 import { writeFirstRows } from './first-rows.ts'
+import type { ReadRows } from '../kept/current-rows.ts'
 import { quoteTable, type Relations } from './relations.ts'
 
 /** A model with the lake's state of it before the point. */
@@ -33,6 +33,7 @@ export interface Place {
   readonly engine: Engine
   readonly relations: Relations
   readonly batch: number
+  readonly rows: ReadRows
   /** Its owner removes it. */
   readonly tempFolder: string
 }
@@ -77,7 +78,7 @@ export function wayOf(
 /** Evaluates and compares; a null or double key makes the comparison itself wrong, and the checks name it. */
 export async function evaluateModel(
   processed: Zone,
-  { engine, relations, batch, tempFolder }: Place,
+  { engine, relations, batch, rows: readRows, tempFolder }: Place,
   { model, before }: ModelToEvaluate,
   way: 'full' | 'driven',
 ): Promise<EvaluatedModel | UnsoundModel> {
@@ -108,7 +109,7 @@ export async function evaluateModel(
   const asOf = async (keys: Among | null): Promise<string> =>
     before === null
       ? 'select'
-      : rowsAsOf(processed, before.manifest, model.name, before.manifest.batch, columns, keys)
+      : readRows(processed, before.manifest, model.name, before.manifest.batch, columns, keys)
   const define = (changed: boolean): void => {
     relations.define(model.name, changed, async () => {
       const rows =
@@ -131,7 +132,7 @@ export async function evaluateModel(
     let previous = await asOf(among)
     if (among !== null) {
       const held = quoteName(`before ${model.name}`)
-      await engine.run(`create temp table ${held} as ${previous}`)
+      await engine.run(`create table ${held} as ${previous}`)
       previous = `from ${held}`
       const [counted] = await engine.rows(`select count(*) as n from ${held}`)
       had = Number(counted?.['n'])
@@ -162,13 +163,13 @@ function hasFiles({ base, files }: TableEntry): boolean {
 /** A model that is what it was. */
 export function keepModel(
   processed: Zone,
-  relations: Relations,
+  { relations, rows: readRows }: Pick<Place, 'relations' | 'rows'>,
   { model, before }: ModelToEvaluate,
 ): void {
   relations.define(model.name, false, async () => {
     if (before === null) throw new RangeError(`no manifest holds model "${model.name}"`)
     const { manifest } = before
-    const rows = await rowsAsOf(processed, manifest, model.name, manifest.batch)
+    const rows = await readRows(processed, manifest, model.name, manifest.batch)
     return `create view ${quoteName(model.name)} as ${rows}`
   })
 }
@@ -193,7 +194,7 @@ async function evaluateApart(
       : await relations.changesOf(table)
   await engine.run(`create table ${driving} as ${changes}`)
   const home = quoteName(relations.database)
-  const apart = quoteName(`${relations.database} apart`)
+  const apart = quoteName(`${relations.database} apart for ${model.name}`)
   const schemas = new Set(model.reads.flatMap(({ schema }) => schema ?? []))
   const statements = [
     `attach ':memory:' as ${apart}`,

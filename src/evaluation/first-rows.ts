@@ -65,7 +65,7 @@ export async function writeFirstRows(
   const written = readBack(path)
   await engine.run(
     `create view ${quoteName(rows)} as select ${names} from ${written};` +
-      ` create temp view ${quoteName(changes)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)}, ${names} from ${written}`,
+      ` create view ${quoteName(changes)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)}, ${names} from ${written}`,
   )
   return { path, rows: seen.misplaced + seen.withoutKey === 0 ? seen.rows : null }
 }

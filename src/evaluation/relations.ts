@@ -8,6 +8,7 @@ import type { CommittedManifest, DataFile } from '../lake/manifest.ts'
 import { filesBetween, newestIn, rowsAsOf } from '../lake/read.ts'
 import type { TableName } from '../models/model.ts'
 import type { Zone } from '../lake/zone.ts'
+import type { KeptRows } from '../kept/current-rows.ts'
 
 export interface Relations {
   /** The engine's own database. */
@@ -18,6 +19,8 @@ export interface Relations {
   define(model: string, changed: boolean, create: () => Promise<string>): void
   /** Makes the tables that are not there yet, so that `quoteTable` names them. */
   need(tables: readonly TableName[]): Promise<void>
+  /** The same relations, made on another engine of the same database. */
+  on(engine: Engine): Relations
   /** A `select` of `_tote_op` and the columns of a table of a source: one change for each key since the last point. */
   changesOf(table: TableName): Promise<string>
 }
@@ -32,11 +35,20 @@ export async function openRelations(
     readonly batches: Readonly<Record<string, number>>
     readonly parent: CommittedManifest | null
     readonly reads: readonly TableName[]
+    /** How rows are read; from the lake when not given. */
+    readonly rows?: KeptRows
   },
 ): Promise<Relations> {
-  const { engine, inputs, batches, parent, reads } = work
-  const [row] = await engine.rows('select current_database() as name')
-  const creates = new Map<string, () => Promise<string>>()
+  const { engine, inputs, batches, parent, reads, rows: kept } = work
+  const schemas = new Set(reads.flatMap(({ schema }) => schema ?? []))
+  const [row] = await engine.rows(
+    [
+      ...[...schemas].map((schema) => `create schema if not exists ${quoteName(schema)}`),
+      'select current_database() as name',
+    ].join('; '),
+  )
+  const creates = new Map<string, (worker: Engine) => Promise<string>>()
+  const made = new Map<string, Promise<void>>()
   const changed = new Set<string>()
   const changes = new Map<string, readonly DataFile[]>()
   const manifestOf = (schema: string): CommittedManifest => {
@@ -53,12 +65,12 @@ export async function openRelations(
     const files = await filesBetween(ingestion, manifest, name, before, batch)
     changes.set(quoteTable(table), files)
     if (files.length > 0) changed.add(quoteTable(table))
-    creates.set(quoteTable(table), async () => {
-      const rows = await rowsAsOf(ingestion, manifest, name, batch)
-      return `create schema if not exists ${quoteName(schema)}; create view ${quoteTable(table)} as ${rows}`
+    creates.set(quoteTable(table), async (worker) => {
+      const rows = await (kept?.on(worker) ?? rowsAsOf)(ingestion, manifest, name, batch)
+      return `create view ${quoteTable(table)} as ${rows}`
     })
   }
-  return {
+  const relationsOn = (worker: Engine): Relations => ({
     database: String(row?.['name']),
     hasChanged: (table) => changed.has(quoteTable(table)),
     define: (model, isChanged, create) => {
@@ -68,10 +80,12 @@ export async function openRelations(
     },
     need: async (tables) => {
       for (const table of tables) {
-        const create = creates.get(quoteTable(table))
+        const name = quoteTable(table)
+        const create = creates.get(name)
         if (create === undefined) continue
-        creates.delete(quoteTable(table))
-        await engine.run(await create())
+        const making = made.get(name) ?? create(worker).then(async (sql) => worker.run(sql))
+        made.set(name, making)
+        await making
       }
     },
     changesOf: async (table) => {
@@ -79,7 +93,9 @@ export async function openRelations(
       if (entry === undefined) throw new RangeError(`no table "${table.name}"`)
       return newestIn(ingestion, entry, changes.get(quoteTable(table)) ?? [])
     },
-  }
+    on: relationsOn,
+  })
+  return relationsOn(engine)
 }
 
 /** A table as queries name it. */

@@ -4,7 +4,7 @@
  * of tables; the snapshot ends with the last row (P11).
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { openPieceWriter, type PieceGroup, type Pieces } from '../columns/pieces.ts'
+import { joinGroups, openPieceWriter, type PieceGroup, type Pieces } from '../columns/pieces.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
@@ -13,6 +13,7 @@ import type { Zone } from '../lake/zone.ts'
 import type { Source, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
 import { cursorThatCounts, pairsThatCount, sameIdentity } from './positions.ts'
 import type { Landed, Landing, PartLanding } from './landing.ts'
+import { compareWithLast, type RowsApart } from '../kept/last-rows.ts'
 import {
   landedPairs,
   readAllPairs,
@@ -41,6 +42,8 @@ export interface ReadTable {
   readonly partial: boolean
   /** What is to become of the table's pairs; null when they stay, or there are none. */
   readonly pairs: PairsUpdate | null
+  /** The rows alone that differ from those of the lake, where they are known. */
+  readonly apart: RowsApart | null
   /** Of a table that is new: lands what is still in the pieces, and tells where all of its rows are. */
   readonly land: (() => Promise<Landed>) | null
   readonly ms: number
@@ -76,8 +79,10 @@ export async function readTables(
   const line = openLine<ReadTable>({
     work: options.onRead,
     bytesOf: ({ pieces, pairs }) => (pieces?.bytes ?? 0) + (pairs?.bytes ?? 0),
-    discard: async ({ pieces, pairs }, failed) => {
+    discard: async ({ pieces, apart, pairs }, failed) => {
       await pieces?.discard()
+      await apart?.before.discard()
+      await apart?.now.discard()
       // Written when the batch is committed, which will not be.
       if (failed) await pairs?.discard()
     },
@@ -98,7 +103,7 @@ export async function readTables(
       const inFull = typeof fullRefresh === 'boolean' ? fullRefresh : fullRefresh.has(table.name)
       const trusted = !inFull && sameIdentity(parent, snapshot, table)
       const sameTable = sameIdentity(parent, snapshot, table, ['started', 'version'])
-      const asked = { ...options, fullRefresh: inFull, trusted, sameTable, landing }
+      const asked = { ...options, source, fullRefresh: inFull, trusted, sameTable, landing }
       line.add(await readTable(snapshot, table, entry, asked, context))
       await line.below(WAITING_BYTES)
     }
@@ -118,6 +123,7 @@ async function readTable(
   table: SourceTable,
   entry: TableEntry | null,
   options: ReadOptions & {
+    readonly source: Source
     readonly trusted: boolean
     readonly sameTable: boolean
     readonly landing: Landing | null
@@ -132,6 +138,7 @@ async function readTable(
     table,
     entry,
     pieces: null,
+    apart: null,
     pairs: null,
     withXmin: false,
     partial: false,
@@ -189,8 +196,13 @@ async function readTable(
   }
   const unchanged = digest !== null && digest === known && entry !== null
   const left = joinGroups(read.flatMap(({ pieces }) => pieces ?? []))
+  const held = read.length === 1 ? (read[0]?.pieces?.held ?? null) : null
+  const apart =
+    held === null || digest === null || withXmin
+      ? null
+      : await compareWithLast(options.source, table, { digest, held, known }, options.tempFolder)
   if (unchanged) await left.discard()
-  return { ...facts, unchanged, pieces: unchanged ? null : left }
+  return { ...facts, unchanged, pieces: unchanged ? null : left, apart }
 }
 
 /** The rows that a cursor finds, in an order that stays while none changes. */
@@ -366,18 +378,6 @@ function digestOf(read: readonly PartRead[]): string | null {
   const [first, ...others] = digests
   if (first === undefined || digests.length < read.length) return null
   return others.length === 0 ? first : createHash('sha256').update(digests.join()).digest('hex')
-}
-
-function joinGroups(groups: readonly PieceGroup[]): PieceGroup {
-  return {
-    rows: groups.reduce((sum, { rows }) => sum + rows, 0),
-    bytes: groups.reduce((sum, { bytes }) => sum + bytes, 0),
-    longestRow: Math.max(0, ...groups.map(({ longestRow }) => longestRow)),
-    files: async () => (await Promise.all(groups.map(async (group) => group.files()))).flat(),
-    discard: async () => {
-      await Promise.all(groups.map(async (group) => group.discard()))
-    },
-  }
 }
 
 const PROGRESS_ROWS = 20_000

@@ -24,11 +24,40 @@ export async function rowsAsOf(
   columns: readonly Column[] = manifest.tables[table]?.columns ?? [],
   among: Among | null = null,
 ): Promise<string> {
-  const { entry, bulk, since } = await filesAsOf(zone, manifest, table, batch)
+  return rowsIn(zone, await filesAsOf(zone, manifest, table, batch), columns, among)
+}
+
+/** The files that make up a table's rows. */
+export interface RowFiles {
+  /** How they are carried, and their key. */
+  readonly entry: TableEntry
+  /** Every key stands in them once, as an upsert. */
+  readonly bulk: readonly DataFile[]
+  /** Changes after those, oldest first. */
+  readonly since: readonly DataFile[]
+}
+
+/** A `select` of the rows that files make up; each file is checked against its manifest. */
+export async function rowsIn(
+  zone: Zone,
+  { entry, bulk, since }: RowFiles,
+  columns: readonly Column[],
+  among: Among | null = null,
+): Promise<string> {
   const local = async (files: readonly DataFile[]): Promise<WrittenFile[]> =>
     localFiles(zone, recordCarried(files, entry.columns, columns))
   const rows = { columns, key: entry.key, bulk: await local(bulk), since: await local(since) }
   return currentRows(rows, among)
+}
+
+/** A `select` of `_tote_op` and the columns: the newest change of each key in the files after the bulk. */
+export async function newestSince(
+  zone: Zone,
+  { entry, since }: Pick<RowFiles, 'entry' | 'since'>,
+  columns: readonly Column[],
+): Promise<string> {
+  const local = await localFiles(zone, recordCarried(since, entry.columns, columns))
+  return newestChanges(columns, entry.key, local)
 }
 
 /** The files that a batch added to the table; none when it changed nothing there. */
@@ -160,12 +189,12 @@ export async function changesUpTo(
  * The files that make up the rows as of a batch: a base and the changes since. Without a base, the
  * first batch is one: every key stands in it once, as an upsert.
  */
-async function filesAsOf(
+export async function filesAsOf(
   zone: Zone,
   manifest: CommittedManifest,
   table: string,
   batch: number,
-): Promise<{ entry: TableEntry; bulk: readonly DataFile[]; since: readonly DataFile[] }> {
+): Promise<RowFiles> {
   const near = await nearestBase(zone, manifest, table, batch)
   const entry = near.tables[table]
   if (entry === undefined)

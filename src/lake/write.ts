@@ -54,18 +54,18 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
   })
   const batchOfAll = rows.keepsBatches === true ? null : batch
   const longest = await longestIn(engine, format, rows)
+  const edges = [edgeKey(key, 'min'), edgeKey(key, 'max')]
+  const look = (path: string): string =>
+    `select count(*) as n, count(*) filter (where ${quoteName(OP_COLUMN)} = 'd') as deletes, ${edges.join(', ')}` +
+    ` from ${readFiles([{ path, format, longest, carried: {} }], columns)}`
+  let seen: Readonly<Record<string, EngineValue>> | undefined
   const stored = await zone.store.writeFile(objectKey, async (path) => {
-    if (rows.prepared !== undefined) return moveFile(rows.prepared, path)
+    if (rows.prepared !== undefined) await moveFile(rows.prepared, path)
     const ordered = rows.order === undefined ? key : []
     const file = { relation, columns, key: ordered, batch: batchOfAll, path }
-    return engine.run(writeFile(format, file))
+    const write = rows.prepared === undefined ? `${writeFile(format, file)}; ` : ''
+    ;[seen] = await engine.rows(`${write}${look(path)}`)
   })
-  const path = await zone.store.localPath(objectKey, stored)
-  const written = readFiles([{ path, format, longest, carried: {} }], columns)
-  const edges = [edgeKey(key, 'min'), edgeKey(key, 'max')]
-  const [seen] = await engine.rows(
-    `select count(*) as n, count(*) filter (where ${quoteName(OP_COLUMN)} = 'd') as deletes, ${edges.join(', ')} from ${written}`,
-  )
   const found = { rows: Number(seen?.['n']), deletes: Number(seen?.['deletes']) }
   if (found.rows !== rows.rows || found.deletes !== rows.deletes) {
     throw new ToteError(
@@ -83,6 +83,15 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
     greatest: key.map((_, index) => shortened(seen?.[`max_${index}`])),
     ...(longest > 0 ? { longest } : {}),
   }
+}
+
+/**
+ * Several writings side by side: the disk makes one file durable while the next is written. Resolves when
+ * all are done; throws what went wrong first, when none goes on any more.
+ */
+export async function allWritten<T>(writing: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(writing)
+  return Promise.all(writing)
 }
 
 /** Manifests stay small whatever a key holds. */

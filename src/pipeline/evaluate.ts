@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { quoteName } from '../columns/sql.ts'
 import type { Engine } from '../columns/engine.ts'
-import { TerminalOnly, type Context, type ModelSummary, type Way } from '../events.ts'
+import { TerminalOnly, type Context, type ModelSummary, type NewEvent } from '../events.ts'
 import { goOnWith } from '../lake/carried.ts'
 import {
   tableEntries,
@@ -12,8 +12,8 @@ import {
   type ModelFacts,
   type TableEntry,
 } from '../lake/manifest.ts'
-import { filesBetween, rowsAsOf } from '../lake/read.ts'
-import { writeRows } from '../lake/write.ts'
+import { filesBetween } from '../lake/read.ts'
+import { allWritten, writeRows } from '../lake/write.ts'
 import { checkFailure, digestOfChecks, runChecks, type CheckResult } from '../models/checks.ts'
 import { definitionOf, type Model } from '../models/model.ts'
 import type { Instant } from '../types.ts'
@@ -25,6 +25,8 @@ import {
   type ModelToEvaluate,
   type UnsoundModel,
 } from '../evaluation/evaluate-model.ts'
+import { openKeptRows, type KeptRows } from '../kept/current-rows.ts'
+import { sideBySide } from '../evaluation/side-by-side.ts'
 import type { Point } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
 import { openRelations, type Relations } from '../evaluation/relations.ts'
@@ -52,6 +54,15 @@ export interface EvaluatedPoint {
 /** What a point needs of a project. */
 export type Pipeline = Pick<Project, 'name' | 'ingestion' | 'processed' | 'tempFolder'>
 
+/** A point under way. */
+interface PointInHand extends PointToEvaluate {
+  /** Its own, and others beside it. */
+  readonly engines: readonly Engine[]
+  readonly relations: Relations
+  readonly kept: KeptRows
+  readonly tempFolder: string
+}
+
 /** A model, and what became of it at this point. */
 interface Passed extends ModelToEvaluate {
   readonly result:
@@ -67,65 +78,89 @@ export async function evaluatePoint(
   work: PointToEvaluate,
   context: Context,
 ): Promise<EvaluatedPoint> {
+  const { engine } = work
   const tempFolder = join(project.tempFolder, randomUUID())
+  const beside = hasManyRows(work) ? [] : [await engine.beside()]
   try {
-    return await evaluateModels(project, { ...work, tempFolder }, context)
+    const kept = await openKeptRows(engine)
+    const relations = await openRelations(project.ingestion, {
+      ...work,
+      batches: work.point.batches,
+      reads: work.models.flatMap((model) => model.reads),
+      rows: kept,
+    })
+    const engines = [engine, ...beside]
+    return await evaluateModels(project, { ...work, engines, relations, kept, tempFolder }, context)
   } finally {
+    for (const one of beside) one.close()
     await rm(tempFolder, { recursive: true, force: true })
   }
 }
 
+/** Of so many rows each model may have all memory and all cores. */
+const MANY_ROWS = 500_000
+
+function hasManyRows({ inputs }: PointToEvaluate): boolean {
+  const entries = [...inputs.values()].flatMap(({ tables }) => Object.values(tables))
+  return entries.reduce((sum, { rows }) => sum + rows, 0) > MANY_ROWS
+}
+
 async function evaluateModels(
   project: Pipeline,
-  work: PointToEvaluate & { readonly tempFolder: string },
+  work: PointInHand,
   context: Context,
 ): Promise<EvaluatedPoint> {
-  const { engine, models, parent } = work
-  const reads = models.flatMap((model) => model.reads)
-  const relations = await openRelations(project.ingestion, {
-    ...work,
-    batches: work.point.batches,
-    reads,
-  })
+  const { engines, models } = work
   const passed: Passed[] = []
-  for (const model of models) {
-    const entry = parent?.tables[model.name]
-    const before = parent === null || entry === undefined ? null : { manifest: parent, entry }
-    if (before !== null && work.recorded?.has(model.name) === true) {
-      passed.push({ model, before, result: await recordedModel(project, work, model, relations) })
-      continue
-    }
-    // Another engine, or other types of what is read, may make other values of the same rows.
-    const isSame =
-      work.anew?.has(model.name) !== true &&
-      parent?.engine === engine.version &&
-      before?.entry.position['reads'] === digestOfReads(model, work)
-    const way = isSame ? wayOf(model, before?.entry ?? null, relations.hasChanged) : 'full'
-    const result = await passModel(
-      project,
-      { ...work, relations, passed },
-      { model, before, way },
-      context,
-    )
-    passed.push({ model, before, result })
+  const said: NewEvent[][] = []
+  // In the order of the models, whichever is done first.
+  let told = 0
+  const tell = (): void => {
+    for (; said[told] !== undefined; told++) said[told]?.forEach(context.emit)
   }
-  await check(passed, relations, work, context)
-  const tables = tableEntries()
-  for (const one of passed) tables[one.model.name] = await writeModel(project, work, one, context)
-  return { tables, models: passed.map(summaryOf) }
+  const results = await sideBySide(
+    models,
+    engines,
+    async (model, engine) => {
+      const { event, ...one } = await passModel(
+        project,
+        { ...work, passed },
+        model,
+        engine,
+        context,
+      )
+      passed.push(one)
+      said[models.indexOf(model)] = event === null ? [] : [event]
+      tell()
+      return one
+    },
+    (model) => models.filter(({ name }) => readsModel(model, name)),
+  )
+  await check(results, work, context)
+  const written = await allWritten(
+    results.map(async (one, index) => {
+      const engine = engines[index % engines.length] ?? work.engine
+      return [one.model.name, await writeModel(project, { ...work, engine }, one, context)] as const
+    }),
+  )
+  return { tables: tableEntries(written), models: results.map(summaryOf) }
+}
+
+function readsModel({ reads }: Model, name: string): boolean {
+  return reads.some((read) => read.schema === null && read.name === name)
 }
 
 /** A model whose rows are those of record. */
 async function recordedModel(
   project: Pipeline,
-  { parent, batch }: PointToEvaluate,
+  { parent, batch, relations, kept }: PointInHand,
   { name }: Model,
-  relations: Relations,
+  engine: Engine,
 ): Promise<Passed['result']> {
   if (parent === null) throw new RangeError(`no manifest holds model "${name}"`)
   const files = await filesBetween(project.processed, parent, name, parent.batch, batch)
   relations.define(name, files.length > 0, async () => {
-    const rows = await rowsAsOf(project.processed, parent, name, batch)
+    const rows = await kept.on(engine)(project.processed, parent, name, batch)
     return `create view ${quoteName(name)} as ${rows}`
   })
   return { outcome: 'recorded', changed: files.length > 0 }
@@ -133,34 +168,38 @@ async function recordedModel(
 
 async function passModel(
   project: Pipeline,
-  work: PointToEvaluate & {
-    readonly tempFolder: string
-    readonly relations: Relations
-    readonly passed: readonly Passed[]
-  },
-  { model, before, way }: ModelToEvaluate & { readonly way: Way },
+  work: PointInHand & { readonly passed: readonly Passed[] },
+  model: Model,
+  engine: Engine,
   context: Context,
-): Promise<Passed['result']> {
-  const { relations, batch } = work
+): Promise<Passed & { readonly event: NewEvent | null }> {
+  const { parent, batch, passed, kept } = work
+  const entry = parent?.tables[model.name]
+  const before = parent === null || entry === undefined ? null : { manifest: parent, entry }
+  if (before !== null && work.recorded?.has(model.name) === true)
+    return { model, before, result: await recordedModel(project, work, model, engine), event: null }
+  const relations = work.relations.on(engine)
+  const place = { ...work, engine, relations, rows: kept.on(engine) }
+  // Another engine, or other types of what is read, may make other values of the same rows.
+  const isSame =
+    work.anew?.has(model.name) !== true &&
+    parent?.engine === engine.version &&
+    before?.entry.position['reads'] === digestOfReads(model, work)
+  const way = isSame ? wayOf(model, before?.entry ?? null, relations.hasChanged) : 'full'
   if (way === 'skipped') {
-    keepModel(project.processed, relations, { model, before })
-    context.emit({ type: 'model.skipped', batch, model: model.name })
-    return { outcome: 'skipped' }
+    keepModel(project.processed, place, { model, before })
+    const event = { type: 'model.skipped', batch, model: model.name } as const
+    return { model, before, result: { outcome: 'skipped' }, event }
   }
   // What a model with an unsound key drives has no changes to go by; its checks will stop the point.
-  const driver = work.passed.find((other) => isDrivenBy(model, other.model))
+  const driver = passed.find((other) => isDrivenBy(model, other.model))
   const chosen = driver?.result.outcome === 'unsound key' ? 'full' : way
   const startedAt = context.now().getTime()
-  const result = await evaluateModel(project.processed, work, { model, before }, chosen)
-  if (result.outcome === 'evaluated') {
-    context.emit({
-      type: 'model.evaluated',
-      ms: context.now().getTime() - startedAt,
-      batch,
-      ...summaryOf({ model, before, result }),
-    })
-  }
-  return result
+  const result = await evaluateModel(project.processed, place, { model, before }, chosen)
+  const one = { model, before, result }
+  if (result.outcome !== 'evaluated') return { ...one, event: null }
+  const ms = context.now().getTime() - startedAt
+  return { ...one, event: { type: 'model.evaluated', ms, batch, ...summaryOf(one) } }
 }
 
 /** sha256 of how the columns of all that a model reads are named and carried. */
@@ -194,38 +233,31 @@ function summaryOf({ model, before, result }: Passed): ModelSummary {
 /** Runs the checks that rows may fail now, says which failed, and throws CheckFailed when one of severity error did. */
 async function check(
   passed: readonly Passed[],
-  relations: Relations,
-  { engine, models }: PointToEvaluate,
+  { engines, models, relations }: PointInHand,
   context: Context,
 ): Promise<void> {
-  const results: CheckResult[] = []
-  for (const { model: whole, before, result } of passed) {
+  const checked = await sideBySide(passed, engines, async (one, engine) => {
+    const { model: whole, before, result } = one
     const isRecorded = result.outcome === 'recorded'
     const model = isRecorded ? withoutDemands(whole, passed) : whole
-    if (isRecorded && model.references.length === 0) continue
+    if (isRecorded && model.references.length === 0) return []
     const isUnsound = result.outcome === 'unsound key'
     // Rows that were there before passed these checks, unless a row that they refer to has gone.
     const passedBefore = before?.entry.position['checks'] === digestOfChecks(model)
     const only =
       !isRecorded && passedBefore && !refersToLost(model, passed) ? changedRows(result) : 'all'
-    if (only === 'none') continue
-    await relations.need(model.references.map(({ model: name }) => ({ schema: null, name })))
-    if (only === 'all' && !isUnsound) await relations.need([{ schema: null, name: model.name }])
+    if (only === 'none') return []
+    const { need } = relations.on(engine)
+    await need(model.references.map(({ model: name }) => ({ schema: null, name })))
+    if (only === 'all' && !isUnsound) await need([{ schema: null, name: model.name }])
     const rows =
       'evaluated' in result && (only !== 'all' || isUnsound)
         ? { rows: quoteName(result.evaluated) }
         : {}
-    results.push(
-      ...(await runChecks({
-        model,
-        models,
-        relationOf: quoteName,
-        engine,
-        soundKey: !isUnsound,
-        ...rows,
-      })),
-    )
-  }
+    const relationOf = quoteName
+    return runChecks({ model, models, relationOf, engine, soundKey: !isUnsound, ...rows })
+  })
+  const results: readonly CheckResult[] = checked.flat()
   for (const { model, check: failed, rows, keys } of results.filter((result) => result.rows > 0)) {
     context.emit({
       type: 'check.failed',

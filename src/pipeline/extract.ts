@@ -29,7 +29,7 @@ import {
   type PairsEntry,
   type TableEntry,
 } from '../lake/manifest.ts'
-import { writeRows } from '../lake/write.ts'
+import { allWritten, writeRows } from '../lake/write.ts'
 import { TRIES, waitBeforeNext } from '../pace/back-off.ts'
 import { compareTable, NO_CHANGES, type Compared } from './compare.ts'
 import type { Instant } from '../types.ts'
@@ -122,15 +122,19 @@ async function extractOnce(
     }
     const instant = instantOf(snapshot)
     refuseShrinking(from, compared, options.acceptShrink)
-    const tables = tableEntries()
-    for (const one of compared) {
-      const files = await turns.withEngine(async (engine) =>
-        writeChanges(zone, engine, { source: source.name, batch, instant, one }, context),
-      )
-      const place = { zone, chain: source.name, manifest: (parent?.number ?? 0) + 1, instant }
-      const pairs = await turns.withEngine(async (engine) => writePairs(engine, place, one))
-      tables[one.read.table.name] = entryOf(one, files, pairs, snapshot.instant)
-    }
+    const engine = await turns.withEngine(async (found) => found)
+    const beside = await engine.beside()
+    const place = { zone, chain: source.name, manifest: (parent?.number ?? 0) + 1, instant }
+    const written = await allWritten(
+      compared.map(async (one, index) => {
+        const writer = index % 2 === 0 ? engine : beside
+        const work = { source: source.name, batch, instant, one }
+        const files = await writeChanges(zone, writer, work, context)
+        const pairs = await writePairs(engine, place, one)
+        return [one.read.table.name, entryOf(one, files, pairs, snapshot.instant)] as const
+      }),
+    ).finally(() => beside.close())
+    const tables = tableEntries(written)
     const changed =
       parent === null || compared.some((one) => one.changedRows > 0 || one.read.entry === null)
     const manifest = await chain.commit(

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
-import type { Client, ClientConfig, QueryConfig } from 'pg'
+import type { Client, ClientConfig, QueryConfig, Submittable } from 'pg'
 import { ToteError } from '../errors.ts'
 import { formatAddress, parseAddress, type Address } from './address.ts'
 import { translateFailure, type Peer, type Side } from './failure.ts'
@@ -20,12 +20,25 @@ export interface TextTable {
   readonly truncated: boolean
 }
 
+/** `doing` is for the error message. */
+export interface Statement {
+  readonly doing: string
+  readonly text: string
+}
+
+export interface Answered {
+  readonly rows: readonly TextRow[]
+  readonly ms: number
+}
+
 export interface Connection {
   readonly peer: Peer
   /** The server process behind this connection. */
   readonly pid: number
   /** One statement with parameters, or several without; the rows of the last. `doing` is for the error message. */
   query(doing: string, text: string, values?: readonly (string | null)[]): Promise<TextRow[]>
+  /** Statements without parameters, all in one round trip; what fails is told as what its own statement was doing. */
+  queryAll(statements: readonly Statement[]): Promise<readonly Answered[]>
   /** At most `limit` rows of a query, for a person, with the names and types of its columns. */
   read(doing: string, text: string, limit: number): Promise<TextTable>
   /** `copy … to stdout`: hands each row to `sink`; returns the number of rows the server says it sent. */
@@ -76,14 +89,18 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
 
   let closed: Promise<void> | undefined
-  const attempt = async <T>(doing: string, action: () => Promise<T>): Promise<T> => {
+  const attempt = async <T>(
+    doing: string | (() => string),
+    action: () => Promise<T>,
+  ): Promise<T> => {
     try {
       options.signal?.throwIfAborted()
       return await action()
     } catch (error) {
       options.signal?.throwIfAborted()
       if (error instanceof CallerFailure) throw error.cause
-      throw translateFailure(lost ?? error, peer, doing)
+      const what = typeof doing === 'string' ? doing : doing()
+      throw translateFailure(lost ?? error, peer, what)
     }
   }
   return {
@@ -96,6 +113,17 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
         const last = Array.isArray(result) ? (result as { rows: TextRow[] }[]).at(-1) : result
         return (last?.rows ?? []) as TextRow[]
       }),
+    queryAll: async (statements) => {
+      if (statements.length === 0) return []
+      const query = new pg.Query(
+        statements.map(({ text }) => text).join(';\n'),
+      ) as unknown as ManyStatements
+      const answered: number[] = []
+      return attempt(
+        () => statements[answered.length]?.doing ?? '',
+        async () => answerAll(client, query, answered),
+      )
+    },
     read: async (doing, text, limit) => attempt(doing, async () => readTable(client, text, limit)),
     copyOut: async (doing, text, sink, limit) =>
       attempt(doing, async () => copyOut(client, cutter, { text, sink, limit })),
@@ -108,6 +136,36 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       return closed
     },
   }
+}
+
+/** The driver's own query, which is told of each statement's end. */
+interface ManyStatements extends Submittable {
+  callback?: (error: Error | null, results?: { rows: TextRow[] } | { rows: TextRow[] }[]) => void
+  handleCommandComplete(message: unknown, connection: unknown): void
+}
+
+/** Sends the query; `answered` gets the milliseconds of each statement as it ends. */
+async function answerAll(
+  client: Client,
+  query: ManyStatements,
+  answered: number[],
+): Promise<readonly Answered[]> {
+  let last = performance.now()
+  const { handleCommandComplete } = query
+  query.handleCommandComplete = (message, connection) => {
+    const now = performance.now()
+    answered.push(now - last)
+    last = now
+    handleCommandComplete.call(query, message, connection)
+  }
+  return new Promise((resolve, reject) => {
+    query.callback = (error, results) => {
+      if (error === null)
+        resolve([results ?? []].flat().map(({ rows }, n) => ({ rows, ms: answered[n] ?? 0 })))
+      else reject(error)
+    }
+    client.query(query)
+  })
 }
 
 /** Connections that read side by side: the first is there, others join when all are busy. */

@@ -59,9 +59,11 @@ export function openFolderStore(folder: string): Store {
         throw error
       }
       return attempt(path, async () => {
-        await syncPath(path)
-        await syncPath(dirname(path))
-        const stored = await describe(path)
+        const [stored] = await Promise.all([
+          describe(path),
+          syncPath(path),
+          syncPath(dirname(path)),
+        ])
         sound.add(path)
         return stored
       })

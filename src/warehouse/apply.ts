@@ -25,7 +25,7 @@ import {
 } from '../star/ddl.ts'
 import { allColumns, layoutOf, loadOrder } from '../star/layout.ts'
 import { entryValues, parseEntry, placeInLedger, refuseRows, type Ledger } from './ledger.ts'
-import { fillTable, mergeTable } from './load.ts'
+import { loadTables, type TableLoad } from './load.ts'
 import { carriedColumn, countRows, type Target } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
 import { beginLoading, lockLedger, lockPipeline, moreMemoryForKeys } from './session.ts'
@@ -90,26 +90,15 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
     ? await readCatalogue(connection, schema, relationNames(star))
     : catalogueOf(plans)
 
-  const loads: { readonly change: StarChanges; readonly ms: number }[] = []
-  for (const [index, plan] of plans.entries()) {
+  const loads = plans.flatMap((plan, index): TableLoad[] => {
     const change = changes.get(plan.layout.table.name)
-    if (
-      change === undefined ||
-      (change.upserts === 0 && change.deletes === 0 && plan.action !== 'create')
-    )
-      continue
-    const started = performance.now()
+    const isNew = plan.action === 'create'
+    if (change === undefined || (change.upserts === 0 && change.deletes === 0 && !isNew)) return []
     const target = targetOf(schema, { plan, kept, index })
-    const load = {
-      connection,
-      target,
-      changes: change,
-      stamp: { batch: entry.batch, instant: entry.instant },
-    }
-    if (plan.action === 'create') await fillTable(load, context)
-    else await mergeTable(load, context)
-    loads.push({ change, ms: performance.now() - started })
-  }
+    const stamp = { batch: entry.batch, instant: entry.instant }
+    return [{ connection, target, changes: change, stamp, isNew }]
+  })
+  const took = await loadTables(connection, loads, context)
   await finishTables(site, { plans, star, run })
   await grantReaders(connection, {
     schema,
@@ -118,19 +107,18 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
     relations: relationNames(star),
   })
 
-  const tables: WarehouseTableSummary[] = []
-  for (const { change } of loads) tables.push(await countTable(connection, schema, change))
+  const tables = await countTables(
+    connection,
+    schema,
+    loads.map(({ changes: loaded }) => loaded),
+  )
   await connection.query('write the ledger', site.ledger.insert, entryValues(entry, tables))
   context.signal.throwIfAborted()
   await connection.query('commit', 'commit')
-  tables.forEach((summary, index) =>
-    context.emit({
-      type: 'table.loaded',
-      batch: entry.batch,
-      ms: Math.round(loads[index]?.ms ?? 0),
-      ...summary,
-    }),
-  )
+  for (const summary of tables) {
+    const ms = Math.round(took.get(summary.table) ?? 0)
+    context.emit({ type: 'table.loaded', batch: entry.batch, ms, ...summary })
+  }
   return { status: 'applied', tables }
 }
 
@@ -284,27 +272,35 @@ export function targetOf(
   return { schema, layout, columns, recordIdType, stage: `pg_temp.tote_stage_${index}` }
 }
 
-/** Counts a table afresh (P12). Throws CountMismatch, and with it goes the whole batch. */
-export async function countTable(
+/** Counts tables afresh (P12), in one round trip. Throws CountMismatch, and with it goes the whole batch. */
+export async function countTables(
   connection: Connection,
   schema: string,
-  { table, upserts, deletes, rowsInLake }: Omit<StarChanges, 'rows'>,
-): Promise<WarehouseTableSummary> {
-  const [row] = await connection.query(`count "${table.name}"`, countRows(schema, layoutOf(table)))
-  const [current, total] = [Number(row?.['current']), Number(row?.['total'])]
-  if (current !== rowsInLake) {
-    throw new ToteError(
-      'CountMismatch',
-      `Table "${table.name}" would have ${current} current rows in the warehouse after this batch, and has ${rowsInLake} in the lake; nothing was loaded.`,
-      { where: table.name, details: { table: table.name, rowsInWarehouse: current, rowsInLake } },
-    )
-  }
-  return {
-    table: table.name,
-    kind: table.kind,
-    rowsLoaded: upserts,
-    rowsDeleted: deletes,
-    rowsCurrent: current,
-    rowsTotal: total,
-  }
+  changes: readonly Omit<StarChanges, 'rows'>[],
+): Promise<readonly WarehouseTableSummary[]> {
+  const counted = await connection.queryAll(
+    changes.map(({ table }) => ({
+      doing: `count "${table.name}"`,
+      text: countRows(schema, layoutOf(table)),
+    })),
+  )
+  return changes.map(({ table, upserts, deletes, rowsInLake }, index) => {
+    const [row] = counted[index]?.rows ?? []
+    const [current, total] = [Number(row?.['current']), Number(row?.['total'])]
+    if (current !== rowsInLake) {
+      throw new ToteError(
+        'CountMismatch',
+        `Table "${table.name}" would have ${current} current rows in the warehouse after this batch, and has ${rowsInLake} in the lake; nothing was loaded.`,
+        { where: table.name, details: { table: table.name, rowsInWarehouse: current, rowsInLake } },
+      )
+    }
+    return {
+      table: table.name,
+      kind: table.kind,
+      rowsLoaded: upserts,
+      rowsDeleted: deletes,
+      rowsCurrent: current,
+      rowsTotal: total,
+    }
+  })
 }

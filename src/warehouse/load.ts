@@ -9,7 +9,7 @@ import type { BinaryColumn } from '../vectors/copy-encoders.ts'
 import { OP_COLUMN } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
-import type { Connection } from '../postgres/connection.ts'
+import type { Connection, Statement } from '../postgres/connection.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import { keepsVersions } from '../types.ts'
 import { STAGE_NUMBER } from '../star/layout.ts'
@@ -36,17 +36,51 @@ export interface TableLoad {
   readonly stamp: BatchStamp
   /** An earlier batch of this transaction left its stage. */
   readonly staged?: boolean
+  /** Its table was created by this transaction. */
+  readonly isNew: boolean
 }
 
-/** A stage of no more rows is planned well enough without statistics. */
-const FEW_ROWS = 200
+/** A stage of no more rows is planned well enough without statistics: the server knows how many pages it has. */
+const FEW_ROWS = 2000
 const PROGRESS_BYTES = 4_194_304
 
+/** Loads tables, dimensions first; returns how many milliseconds each took, by name. */
+export async function loadTables(
+  connection: Connection,
+  loads: readonly TableLoad[],
+  context: Context,
+): Promise<ReadonlyMap<string, number>> {
+  const took = new Map<string, number>()
+  const add = (load: TableLoad, ms: number): void =>
+    void took.set(load.changes.table.name, (took.get(load.changes.table.name) ?? 0) + ms)
+  const timed = async (load: TableLoad, work: Promise<void>): Promise<void> => {
+    const started = performance.now()
+    await work
+    add(load, performance.now() - started)
+  }
+  for (const load of loads.filter(({ isNew }) => isNew)) await timed(load, fillTable(load, context))
+  const merged = loads.filter(({ isNew }) => !isNew)
+  const ahead = fetchAhead(merged)
+  try {
+    await createStages(connection, merged)
+    for (const load of merged) await timed(load, fillStage(load, context, ahead.get(load)))
+  } finally {
+    // Whoever closes the engine must not find it at work.
+    await Promise.allSettled(ahead.values())
+  }
+  // As few round trips as may be: all stages are made at once, and merged at once.
+  const merges = merged.flatMap((load) => mergeStatements(load).map((one) => ({ ...one, load })))
+  const answered = await connection.queryAll(merges)
+  merges.forEach(({ load }, index) => add(load, answered[index]?.ms ?? 0))
+  return took
+}
+
 /** Fills a table that this transaction created; it has no keys yet. */
-export async function fillTable(load: TableLoad, context: Context): Promise<void> {
+async function fillTable(load: TableLoad, context: Context): Promise<void> {
   const { connection, target, changes, stamp } = load
   if (changes.upserts === 0) return
   if (target.columns.some(({ castTo }) => castTo !== null)) {
+    await createStages(connection, [load])
     await fillStage(load, context)
     await connection.query(`load "${changes.table.name}"`, insertStaged(target, stamp))
     return
@@ -83,30 +117,70 @@ export async function fillTable(load: TableLoad, context: Context): Promise<void
   requireCount(changes, rows, changes.upserts)
 }
 
-/** Changes a table that was there before; returns nothing, the rows are counted afterwards. */
-export async function mergeTable(load: TableLoad, context: Context): Promise<void> {
-  const { connection, target, changes, stamp } = load
-  await fillStage(load, context)
-  const run = async (text: string): Promise<void> =>
-    void (await connection.query(`load "${changes.table.name}"`, text))
-  if (keepsVersions(changes.table)) {
-    if (changes.deletes > 0) await run(closeVersions(target, 'd', stamp))
-    if (changes.upserts > 0) {
-      await run(closeVersions(target, 'u', stamp))
-      await run(openVersions(target, stamp))
-    }
-  } else {
-    if (changes.deletes > 0)
-      await run(changes.table.kind === 'dimension' ? markDeleted(target) : deleteRows(target))
-    if (changes.upserts > 0) await run(upsertRows(target))
-  }
+/** Changes a table that was there before, by way of its stage, keys in place. */
+function mergeStatements({ target, changes, stamp }: TableLoad): Statement[] {
+  const { table, deletes, upserts } = changes
+  const texts = keepsVersions(table)
+    ? [
+        ...(deletes > 0 ? [closeVersions(target, 'd', stamp)] : []),
+        ...(upserts > 0 ? [closeVersions(target, 'u', stamp), openVersions(target, stamp)] : []),
+      ]
+    : [
+        ...(deletes > 0
+          ? [table.kind === 'dimension' ? markDeleted(target) : deleteRows(target)]
+          : []),
+        ...(upserts > 0 ? [upsertRows(target)] : []),
+      ]
+  return texts.map((text) => ({ doing: `load "${table.name}"`, text }))
 }
 
-async function fillStage(load: TableLoad, context: Context): Promise<void> {
+async function createStages(connection: Connection, loads: readonly TableLoad[]): Promise<void> {
+  await connection.queryAll(
+    loads.map(({ target, staged }) =>
+      staged === true
+        ? { doing: 'empty a stage table', text: `truncate ${target.stage}` }
+        : { doing: 'create a stage table', text: createStage(target) },
+    ),
+  )
+}
+
+/** So few rows are asked of the engine while the server is still at work on those before. */
+const ROWS_AHEAD = 10_000
+
+/** The rows of each table, fetched one table after the other; none when they are many. */
+function fetchAhead(
+  loads: readonly TableLoad[],
+): ReadonlyMap<TableLoad, Promise<readonly DuckDBDataChunk[]>> {
+  const fetching = new Map<TableLoad, Promise<readonly DuckDBDataChunk[]>>()
+  const rows = loads.reduce((sum, { changes }) => sum + changes.upserts + changes.deletes, 0)
+  if (rows > ROWS_AHEAD) return fetching
+  let last: Promise<unknown> = Promise.resolve()
+  for (const load of loads) {
+    const { changes, target } = load
+    const fetched = last.then(async () => {
+      const chunks: DuckDBDataChunk[] = []
+      for await (const chunk of changes.rows.chunks(selectChanges(target))) chunks.push(chunk)
+      return chunks
+    })
+    // Heard when its turn comes.
+    last = fetched.catch(() => undefined)
+    fetching.set(load, fetched)
+  }
+  return fetching
+}
+
+async function* givenAhead(
+  fetched: Promise<readonly DuckDBDataChunk[]>,
+): AsyncIterable<DuckDBDataChunk> {
+  yield* await fetched
+}
+
+async function fillStage(
+  load: TableLoad,
+  context: Context,
+  ahead?: Promise<readonly DuckDBDataChunk[]>,
+): Promise<void> {
   const { connection, target, changes } = load
-  if (load.staged === true)
-    await connection.query('empty a stage table', `truncate ${target.stage}`)
-  else await connection.query('create a stage table', createStage(target))
   const columns: readonly BinaryColumn[] = [
     { name: OP_COLUMN, duckdbType: 'VARCHAR', postgresType: 'text' },
     ...(target.layout.recordId === null
@@ -120,7 +194,7 @@ async function fillStage(load: TableLoad, context: Context): Promise<void> {
       table: changes.table.name,
       into: target.stage,
       columns,
-      chunks: changes.rows.chunks(selectChanges(target)),
+      chunks: ahead === undefined ? changes.rows.chunks(selectChanges(target)) : givenAhead(ahead),
     },
     context,
   )

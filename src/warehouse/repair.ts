@@ -10,7 +10,7 @@ import { readCatalogue, readTypes } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
 import { requireRights } from '../star/rights.ts'
 import { needsOf, relationNames, unknownTypes } from '../star/shape.ts'
-import { countTable, readLedger, type Site } from './apply.ts'
+import { countTables, readLedger, type Site } from './apply.ts'
 import { refuseRows } from './ledger.ts'
 import { deleteAbsent, putRows, stageRows, type Remade } from './remade.ts'
 import { beginLoading, lockPipeline } from './session.ts'
@@ -50,8 +50,11 @@ export async function repairStar(
   // What is referred to comes first; what ought not to be there goes last.
   for (const rows of staged) await putRows(site, rows, { kept, empty: false })
   for (const rows of staged.toReversed()) await deleteAbsent(site, rows)
-  for (const wanted of remade)
-    await countTable(connection, schema, { ...wanted, upserts: 0, deletes: 0 })
+  await countTables(
+    connection,
+    schema,
+    remade.map((wanted) => ({ ...wanted, upserts: 0, deletes: 0 })),
+  )
   context.signal.throwIfAborted()
   await connection.query('commit', 'commit')
   return 'repaired'

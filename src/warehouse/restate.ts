@@ -34,7 +34,7 @@ import { needsOf, relationNames, unknownTypes, type TablePlan } from '../star/sh
 import type { StarTable } from '../star/star-table.ts'
 import { keepsVersions } from '../types.ts'
 import {
-  countTable,
+  countTables,
   createLedgerTable,
   finishTables,
   prepareTable,
@@ -44,7 +44,7 @@ import {
   type Site,
 } from './apply.ts'
 import { entryValues, refuseRows } from './ledger.ts'
-import { mergeTable } from './load.ts'
+import { loadTables } from './load.ts'
 import { deleteAbsent, putRows, removeAll, stageRows, type Remade } from './remade.ts'
 import { beginLoading, lockPipeline } from './session.ts'
 import type { LedgerEntry, StarRestatement } from './warehouse.ts'
@@ -118,11 +118,14 @@ export async function applyRestatement(
     relations: relationNames(star),
   })
 
-  const tables: WarehouseTableSummary[] = []
-  for (const remade of restatement.remade) {
-    const { upserts = 0, deletes = 0 } = loaded.get(remade.table.name) ?? {}
-    tables.push(await countTable(connection, schema, { ...remade, upserts, deletes }))
-  }
+  const tables = await countTables(
+    connection,
+    schema,
+    restatement.remade.map((remade) => {
+      const { upserts = 0, deletes = 0 } = loaded.get(remade.table.name) ?? {}
+      return { ...remade, upserts, deletes }
+    }),
+  )
   await connection.query('write the ledger', site.ledger.insert, entryValues(entry, tables))
   context.signal.throwIfAborted()
   await connection.query('commit', 'commit')
@@ -317,16 +320,9 @@ async function changeRows(
     for (const { entry, changes } of restatement.batches) {
       const change = changes.find(({ table }) => table.name === name)
       if (change === undefined) continue
-      await mergeTable(
-        {
-          connection,
-          target,
-          changes: change,
-          stamp: { batch: entry.batch, instant: entry.instant },
-          staged: again,
-        },
-        context,
-      )
+      const stamp = { batch: entry.batch, instant: entry.instant }
+      const load = { connection, target, changes: change, stamp, isNew: false, staged: again }
+      await loadTables(connection, [load], context)
       again = true
     }
   }

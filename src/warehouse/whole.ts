@@ -12,7 +12,7 @@ import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import { NUMBER_COLUMN } from '../star/versions.ts'
 import type { BinaryColumn } from '../vectors/copy-encoders.ts'
 import {
-  countTable,
+  countTables,
   createLedgerTable,
   finishTables,
   prepareTable,
@@ -112,14 +112,12 @@ export async function buildStar(
     ms.push(performance.now() - started)
   }
   await finishTables(site, { plans, star, run })
-  const tables: WarehouseTableSummary[] = []
-  for (const [index, { layout }] of plans.entries()) {
-    const remade = whole.tables.find(({ table }) => table.name === layout.table.name)
+  const loaded = plans.map(({ layout: { table } }, index) => {
+    const remade = whole.tables.find((one) => one.table.name === table.name)
     const rowsInLake = remade?.rowsInLake ?? 0
-    const counted = { table: layout.table, upserts: rows[index] ?? 0, deletes: 0, rowsInLake }
-    tables.push(await countTable(connection, schema, counted))
-  }
-  return { tables, ms }
+    return { table, upserts: rows[index] ?? 0, deletes: 0, rowsInLake }
+  })
+  return { tables: await countTables(connection, schema, loaded), ms }
 }
 
 interface TableToFill {

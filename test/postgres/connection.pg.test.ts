@@ -40,6 +40,33 @@ async function failure(promise: Promise<unknown>): Promise<{ error: ToteError; s
   return { error, stored: JSON.stringify(error) + error.message }
 }
 
+test('several statements in one round trip: the rows of each, and a failure told as its own', async () => {
+  await withConnection(async (connection) => {
+    const ask = (doing: string, text: string): { doing: string; text: string } => ({ doing, text })
+    expect(await connection.queryAll([])).toEqual([])
+    const one = await connection.queryAll([ask('ask', 'select 1 as n')])
+    expect(one.map(({ rows }) => rows)).toEqual([[{ n: '1' }]])
+    const many = await connection.queryAll([
+      ask('make', 'create temp table t (n integer)'),
+      ask('fill', 'insert into t values (1), (2)'),
+      ask('count', 'select count(*) as n from t'),
+      ask('look', 'select n from t where n > 5'),
+    ])
+    expect(many.map(({ rows }) => rows)).toEqual([[], [], [{ n: '2' }], []])
+    for (const { ms } of many) expect(ms).toBeGreaterThanOrEqual(0)
+    const { error } = await failure(
+      connection.queryAll([
+        ask('begin', 'begin'),
+        ask('divide', 'select 1/0'),
+        ask('go on', 'select 1'),
+      ]),
+    )
+    expect(error.message).toContain('refused to divide')
+    await connection.query('roll back', 'rollback')
+    expect(await connection.query('ask', 'select 2 as n')).toEqual([{ n: '2' }])
+  })
+})
+
 test('P8: values are the text that the server prints', async () => {
   await withConnection(async (connection) => {
     expect(

@@ -1,0 +1,132 @@
+/**
+ * The rows of small tables as they were read last, kept as the bytes that arrived for as long as the
+ * project stays open. When the lake's rows are known to be those very bytes (by the sha256 that its
+ * manifest holds), what changed is found by comparing bytes, row by row; only rows that are not there
+ * on both sides go on to DuckDB, where whole columns decide, as ever, what has become of them.
+ */
+import { randomUUID } from 'node:crypto'
+import { ROW_COLUMN } from '../columns/sql.ts'
+import { openPieceWriter, type HeldRows, type PieceGroup } from '../columns/pieces.ts'
+import type { Source, SourceTable } from '../sources/source.ts'
+
+/** Of all tables of a source. */
+const MOST_BYTES = 16 << 20
+
+interface LastRows extends HeldRows {
+  readonly digest: string
+}
+
+const sources = new WeakMap<Source, Map<string, LastRows>>()
+
+/** Rows that differ: those that the lake has and that are gone or others now, and those that are there now. */
+export interface RowsApart {
+  readonly before: PieceGroup
+  readonly now: PieceGroup
+}
+
+/**
+ * Keeps what was read, and tells how it differs from the rows of digest `known`, when those were kept.
+ * Null where it is no less work to compare the whole table.
+ */
+export async function compareWithLast(
+  source: Source,
+  table: SourceTable,
+  read: { readonly digest: string; readonly held: HeldRows; readonly known: unknown },
+  tempFolder: string,
+): Promise<RowsApart | null> {
+  // A key that must be verified, or its equals counted, over all rows needs them all.
+  if (table.keyGiven === true || table.key.includes(ROW_COLUMN)) return null
+  const last = sources.get(source) ?? new Map<string, LastRows>()
+  sources.set(source, last)
+  const before = last.get(table.name)
+  last.delete(table.name)
+  const others = [...last.values()].reduce((sum, { bytes }) => sum + bytes.length, 0)
+  const { digest, held, known } = read
+  if (others + held.bytes.length <= MOST_BYTES) last.set(table.name, { ...held, digest })
+  if (before === undefined || before.digest !== known || digest === known) return null
+  const apart = rowsApart(before, held)
+  // Most rows are others: reading them twice from text is not less work.
+  if (2 * apart.now.length > held.ends.length) return null
+  return {
+    before: await intoPieces(apart.before, tempFolder),
+    now: await intoPieces(apart.now, tempFolder),
+  }
+}
+
+async function intoPieces(rows: readonly Buffer[], tempFolder: string): Promise<PieceGroup> {
+  const writer = openPieceWriter(tempFolder, randomUUID())
+  for (const row of rows) writer.row(row)
+  return writer.finish()
+}
+
+/** Rows compared at once, as one run of bytes, where nothing changed. */
+const RUN = 64
+/** So many rows that differ one after the other are perhaps no updates: more may have been put between them than one. */
+const LOST = 32
+
+/**
+ * The rows of each side that the other does not have, as often as it has them, and perhaps a few that
+ * it has: what is left out on both sides is equal. Both should be in one order. Pure.
+ */
+export function rowsApart(
+  before: HeldRows,
+  now: HeldRows,
+): { readonly before: readonly Buffer[]; readonly now: readonly Buffer[] } {
+  const apart = { before: [] as Buffer[], now: [] as Buffer[] }
+  let [i, j, astray] = [0, 0, 0]
+  while (i < before.ends.length && j < now.ends.length) {
+    if (sameRun(before, i, now, j, RUN)) {
+      ;[i, j, astray] = [i + RUN, j + RUN, 0]
+    } else if (sameRun(before, i, now, j, 1)) {
+      ;[i, j, astray] = [i + 1, j + 1, 0]
+    } else if (sameRun(before, i, now, j + 1, 1)) {
+      astray = 0
+      apart.now.push(rowOf(now, j++))
+    } else if (sameRun(before, i + 1, now, j, 1)) {
+      astray = 0
+      apart.before.push(rowOf(before, i++))
+    } else if (astray === LOST) {
+      // Back to where the way was lost.
+      apart.before.length -= LOST
+      apart.now.length -= LOST
+      ;[i, j] = [i - LOST, j - LOST]
+      break
+    } else {
+      astray += 1
+      apart.before.push(rowOf(before, i++))
+      apart.now.push(rowOf(now, j++))
+    }
+  }
+  const left = new Map<string, number[]>()
+  for (; i < before.ends.length; i++) {
+    const text = rowOf(before, i).toString('latin1')
+    const places = left.get(text)
+    if (places === undefined) left.set(text, [i])
+    else places.push(i)
+  }
+  for (; j < now.ends.length; j++) {
+    const row = rowOf(now, j)
+    if (left.get(row.toString('latin1'))?.pop() === undefined) apart.now.push(row)
+  }
+  for (const places of left.values())
+    apart.before.push(...places.map((place) => rowOf(before, place)))
+  return apart
+}
+
+/** Whether `count` rows from there on are the same bytes. Rows end where their bytes say: equal bytes are equal rows. */
+function sameRun(a: HeldRows, i: number, b: HeldRows, j: number, count: number): boolean {
+  const [endA, endB] = [a.ends[i + count - 1], b.ends[j + count - 1]]
+  if (endA === undefined || endB === undefined) return false
+  const [startA, startB] = [startOf(a, i), startOf(b, j)]
+  return (
+    endA - startA === endB - startB && a.bytes.compare(b.bytes, startB, endB, startA, endA) === 0
+  )
+}
+
+function rowOf(rows: HeldRows, index: number): Buffer {
+  return rows.bytes.subarray(startOf(rows, index), rows.ends[index])
+}
+
+function startOf({ ends }: HeldRows, index: number): number {
+  return index === 0 ? 0 : (ends[index - 1] ?? 0)
+}

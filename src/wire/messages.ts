@@ -70,8 +70,8 @@ export function openMessageCutter(): MessageCutter {
         } else goOnApart(chunk.subarray(at, next))
         at = next
       } else if (begun > 0 || chunk.length - at < HEADER_BYTES) {
+        // Only where a chunk begins or ends.
         giveToDriver()
-        giveToTaker()
         const copied = chunk.copy(header, begun, at, at + HEADER_BYTES - begun)
         begun += copied
         at += copied

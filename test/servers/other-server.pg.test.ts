@@ -30,6 +30,8 @@ async function shopServer(): Promise<Cluster> {
 }
 
 const STRATEGIES = ["strategy: 'compare',", "strategy: 'xmin',"] as const
+/** Ids given again can fool pairs only: whole rows are compared whatever ids say. */
+const PAIRS = ["strategy: 'xmin',"] as const
 
 const update =
   'update sale set units = units + 1, unit_price = unit_price + 1 where sale_id % 2 = 1'
@@ -96,7 +98,7 @@ test.each(STRATEGIES)(
   60_000,
 )
 
-test.each(STRATEGIES)(
+test.each(PAIRS)(
   'P2: a volume put back that has since gone on further than the last batch saw is compared in full %s',
   async (strategy) => {
     const cluster = await shopServer()
@@ -125,7 +127,7 @@ test.each(STRATEGIES)(
   60_000,
 )
 
-test.each(STRATEGIES)(
+test.each(PAIRS)(
   'P2: transaction ids that pass 2^32 between batches, and within a transaction, lose nothing %s',
   async (strategy) => {
     const cluster = await shopServer()

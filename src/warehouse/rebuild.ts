@@ -25,7 +25,7 @@ import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
 import { createLedgerTable, readLedger, type Site } from './apply.ts'
 import { entryValues, refuseRows } from './ledger.ts'
-import { beginLoading, lockPipeline, patiently } from './session.ts'
+import { beginLoading, lockPipeline, moreMemoryForComparing, patiently } from './session.ts'
 import type { RebuildOptions, Rebuilt, WholeStar } from './warehouse.ts'
 import { buildStar, recordAll, sayLoaded } from './whole.ts'
 
@@ -242,6 +242,7 @@ async function compareStar(
     beside,
     plans.map(({ layout }) => layout.table.name),
   )
+  await connection.query('set aside memory', moreMemoryForComparing)
   const compared: RebuiltTable[] = []
   for (const { layout } of plans) {
     signal.throwIfAborted()

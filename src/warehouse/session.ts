@@ -117,6 +117,10 @@ export async function patiently(
 export const moreMemoryForKeys = `select set_config('maintenance_work_mem', '256MB', true)
 where pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')`
 
+/** Two stars are joined in memory, as far as this goes; a server that is set to give more keeps that. */
+export const moreMemoryForComparing = `select set_config('work_mem', '64MB', true)
+where pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')`
+
 /** Held while the ledger itself is created: two pipelines may begin at once. */
 export const lockLedger = "select pg_advisory_xact_lock(hashtextextended('tote ledger', 0))"
 

@@ -174,6 +174,39 @@ test.each(PAIRS)(
   120_000,
 )
 
+test('P2: a row that shows the xmin of its version of 2^32 transactions ago is found to be another', async () => {
+  const cluster = await shopServer()
+  const xmin = async (): Promise<number> => {
+    const [row] = await cluster.query('shop', 'select xmin::text from sale where sale_id = 8800101')
+    return Number(row?.['xmin'])
+  }
+  const first = await xmin()
+  await cluster.query('postgres', 'update pg_database set datallowconn = true')
+  for (const database of ['postgres', 'template1', 'template0', 'shop'])
+    await cluster.query(database, 'vacuum freeze')
+  await cluster.query('postgres', 'checkpoint')
+  await cluster.stop()
+  await cluster.tool('pg_resetwal', '-f', '-e', '1', '-x', String(first - 9), '-D', cluster.data)
+  await cluster.start()
+  const shop = await projectOn(cluster, `strategy: 'xmin'`)
+  try {
+    await shop.good()
+    await expectShop(shop, cluster)
+    for (let id = 0; id < first - 1; ) {
+      const [row] = await cluster.query('shop', 'select pg_current_xact_id()::text as id')
+      id = Number(BigInt(row?.['id'] ?? 0) - 2n ** 32n)
+    }
+    await cluster.query('shop', 'update sale set units = units + 1 where sale_id = 8800101')
+    expect(await xmin()).toBe(first)
+    const { tables } = await shop.good()
+    expect(tables.find(({ table }) => table === 'sale')).toMatchObject({ updated: 1 })
+    await expectShop(shop, cluster)
+  } finally {
+    await shop.close()
+    await cluster.stop()
+  }
+}, 60_000)
+
 /** Sets the next transaction id, with the page of commit states that it needs. */
 async function moveIds(cluster: Cluster, next: number): Promise<void> {
   const segment = Math.floor(next / (8192 * 4 * 32))

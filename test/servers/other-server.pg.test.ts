@@ -192,7 +192,7 @@ test('P2: a row that shows the xmin of its version of 2^32 transactions ago is f
   try {
     await shop.good()
     await expectShop(shop, cluster)
-    for (let id = 0; id < first - 1; ) {
+    for (let id = 0; id < first - 1;) {
       const [row] = await cluster.query('shop', 'select pg_current_xact_id()::text as id')
       id = Number(BigInt(row?.['id'] ?? 0) - 2n ** 32n)
     }

@@ -9,6 +9,7 @@ import { judge } from './figures.ts'
 import { appendHistory, readCircumstances, readLoad, renderCircumstances } from './history.ts'
 import { measureExtract } from './extract.ts'
 import { measureFirstLoad } from './first-load.ts'
+import { measureIncremental } from './incremental.ts'
 import { measureInit } from './init.ts'
 import { measureLargeTable } from './large-table.ts'
 import { openPlace, type Place } from './place.ts'
@@ -19,7 +20,7 @@ import { measureVerify } from './verify.ts'
 
 const USAGE = `npm run bench -- [options]
 
-  --only NAME    one of commands, totesys, large, first, extract, rebuild, init, verify; may be given several times
+  --only NAME    one of commands, totesys, large, first, extract, rebuild, incremental, init, verify; may be given several times
   --install      also npm ci && npm run demo, in a checkout without node_modules
   --rounds N     of what takes seconds (3); --pairs N of what does not (20)
   --rows N       of the larger table (5000000)
@@ -68,6 +69,7 @@ async function main(): Promise<number> {
     extract: async (place) => measureExtract(place, sizes),
     rebuild: async (place) => measureRebuild(place, sizes),
     verify: async (place) => measureVerify(place, sizes),
+    incremental: async (place) => measureIncremental(place, sizes),
     init: async (place) => measureInit(place, { tables: 100, rows: 1000, rounds: sizes.rounds }),
   }
   const place = await openPlace(process.env['TEST_PG'])

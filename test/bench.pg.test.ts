@@ -5,6 +5,7 @@ import { judge, medianOf } from '../bench/figures.ts'
 import { measureHelp } from '../bench/commands.ts'
 import { compareRows } from '../bench/equal-rows.ts'
 import { measureExtract } from '../bench/extract.ts'
+import { measureIncremental } from '../bench/incremental.ts'
 import { measureInit } from '../bench/init.ts'
 import { measureFirstLoad } from '../bench/first-load.ts'
 import { measureLargeTable } from '../bench/large-table.ts'
@@ -81,6 +82,19 @@ test('first loads, narrow and wide, and four times as large: lake and source are
     ['sales_order', 2000],
     ['wide', 400],
     ['sales_order', 8000],
+  ])
+})
+
+test('a few rows among many, by their pairs: lake and warehouse are equal; with nothing to do no DuckDB is loaded', async () => {
+  const measured = await measureIncremental(place, sizes)
+  expect(names(measured)).toEqual([
+    'xmin-changed',
+    'xmin-changed-memory',
+    'xmin-open',
+    'xmin-nothing',
+  ])
+  expect(measured.compared).toMatchObject([
+    { table: 'fact_sales_order', source: { rows: 2000 }, warehouse: { rows: 2000 } },
   ])
 })
 

@@ -4,11 +4,14 @@
  * counted at the server.
  */
 import { randomInt } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { CommittedManifest, PairsEntry } from '../../src/lake/manifest.ts'
 import { rowsAsOf } from '../../src/lake/read.ts'
-import { createProject, type TestProject } from '../support/project.ts'
+import { createProject, startCli, type TestProject } from '../support/project.ts'
+
+const SWITCH = fileURLToPath(new URL('../support/kill-switch.mjs', import.meta.url))
 
 let project: TestProject
 
@@ -224,4 +227,28 @@ test('rows written without a change are position only: no batch, and not looked 
   expect(second['two']?.batch).toBe(first['two']?.batch)
   expect(second['two']?.number).toBeGreaterThan(first['two']?.number ?? 0)
   expect(third['two']?.sha256).toBe(second['two']?.sha256)
+}, 120_000)
+
+test('P3: killed before pairs, their digests or the manifest are written, the next run ends as one that was not', async () => {
+  await batch()
+  const moments = [
+    /extract duckdb\.copy .*_pairs/,
+    /extract fs.*\.blocks/,
+    /extract fs\.link .*two.*_manifests/,
+  ]
+  for (const [index, moment] of moments.entries()) {
+    await project.source.query(
+      `update item set v = 'kill${index}' where id % 4 = ${index}; delete from item where id = ${200 + index}; insert into item (id, v) values (${5000 + index}, 'k')`,
+    )
+    const before = await pairsOf('item')
+    const { ended } = startCli(project.folder, ['run', '--only', 'extract', '--json'], {
+      NODE_OPTIONS: `--import ${SWITCH}`,
+      KILL_ON: moment.source,
+    })
+    expect((await ended).exit, String(moment)).toBeNull()
+    expect(await pairsOf('item')).toEqual(before)
+    await batch()
+    expect(await pairsOf('item')).not.toEqual(before)
+  }
+  expect((await project.good({ only: 'extract' })).outcome).toBe('nothing to do')
 }, 120_000)

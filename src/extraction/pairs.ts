@@ -135,13 +135,21 @@ export function countPairs(changes: string): string {
   return `select ${count("'i'", 'added')}, ${count("'i', 'u'", 'fresh')}, ${count("'d'", 'gone')}, count(*) as changes from ${quoteName(changes)}`
 }
 
-/** A `select` of `leaf`, null where pairs name none, and `place` of the rows whose pair is new, as they lie. */
-export function freshPlaces(changes: string, table: SourceTable): string {
+/**
+ * A `select` of `leaf`, null where pairs name none, and `places` of the rows whose pair is new, as they lie:
+ * so many in each row, divided by blanks.
+ */
+export function freshPlaces(changes: string, table: SourceTable, atOnce: number): string {
   const [kind, page, item] = [PAIR_KIND, PAGE_COLUMN, ITEM_COLUMN].map(quoteName)
-  const leaf = table.pairs?.partitioned === true ? `${quoteName(LEAF_COLUMN)}::varchar` : 'null'
+  const leaf =
+    table.pairs?.partitioned === true ? `${quoteName(LEAF_COLUMN)}::varchar` : 'null::varchar'
+  const placed =
+    `select ${leaf} as leaf, ${page} as page, ${item} as item,` +
+    ` (row_number() over (partition by ${leaf} order by ${page}, ${item}) - 1) // ${atOnce} as part` +
+    ` from ${quoteName(changes)} where ${kind} in ('i', 'u')`
   return (
-    `select ${leaf} as leaf, '(' || ${page} || ',' || ${item} || ')' as place` +
-    ` from ${quoteName(changes)} where ${kind} in ('i', 'u') order by leaf, ${page}, ${item}`
+    `select leaf, string_agg('(' || page || ',' || item || ')', ' ' order by page, item) as places` +
+    ` from (${placed}) group by leaf, part order by leaf, part`
   )
 }
 

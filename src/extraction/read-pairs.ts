@@ -12,13 +12,7 @@ import type { BasePolicy } from '../lake/base.ts'
 import { continueColumns } from '../lake/column-ids.ts'
 import type { DataFile, PairsEntry, TableEntry } from '../lake/manifest.ts'
 import type { Zone } from '../lake/zone.ts'
-import type {
-  IdSpan,
-  SourcePairs,
-  SourceReading,
-  SourceSnapshot,
-  SourceTable,
-} from '../sources/source.ts'
+import type { IdSpan, SourcePairs, SourceSnapshot, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import { pagesOfBlock, watchBlocks, type Blocks, type SeenBlocks } from './pair-blocks.ts'
 import {
@@ -282,25 +276,17 @@ async function findChanges(
 /** Rows of other tables at the same places come with them, and are left aside later. */
 async function readRows(reading: PairReading, changes: string): Promise<Pieces> {
   const { table, turns, snapshot, tempFolder } = reading
-  const places = await turns.withEngine(async (engine) => engine.rows(freshPlaces(changes, table)))
-  const byLeaf = new Map<string | undefined, string[]>()
-  for (const { leaf, place } of places) {
-    const of = leaf === null || leaf === undefined ? undefined : String(leaf)
-    const list = byLeaf.get(of)
-    if (list === undefined) byLeaf.set(of, [String(place)])
-    else list.push(String(place))
-  }
+  const parts = await turns.withEngine(async (engine) =>
+    engine.rows(freshPlaces(changes, table, PLACES_AT_ONCE)),
+  )
   const writer = openPieceWriter(tempFolder, randomUUID())
   try {
-    for (const [leaf, list] of byLeaf)
-      for (let at = 0; at < list.length; at += PLACES_AT_ONCE) {
-        const some: SourceReading = {
-          places: list.slice(at, at + PLACES_AT_ONCE),
-          leaf,
-          columns: 'rows with xmin',
-        }
-        await snapshot.copy(table, writer, some)
-      }
+    for (const { leaf, places } of parts)
+      await snapshot.copy(table, writer, {
+        places: String(places).split(' '),
+        leaf: leaf === null || leaf === undefined ? undefined : String(leaf),
+        columns: 'rows with xmin',
+      })
     return await writer.finish()
   } catch (error) {
     await writer.discard()

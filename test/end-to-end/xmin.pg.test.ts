@@ -245,7 +245,7 @@ test('P3: killed before pairs, their digests or the manifest are written, the ne
       NODE_OPTIONS: `--import ${SWITCH}`,
       KILL_ON: moment.source,
     })
-    expect((await ended).exit, String(moment)).toBeNull()
+    expect({ moment, exit: (await ended).exit }).toEqual({ moment, exit: null })
     expect(await pairsOf('item')).toEqual(before)
     await batch()
     expect(await pairsOf('item')).not.toEqual(before)

@@ -32,6 +32,8 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   'sources.NAME.table.NAME.cursor.lookBack': `'2h'`,
   'sources.NAME.table.NAME.cursor.reconcile': `'7d'`,
   'sources.NAME.strategy': `'xmin'`,
+  'sources.NAME.table.NAME.contract': `'freeze'`,
+  'sources.NAME.contract': `'freeze'`,
   'sources.NAME.shrinkLimit.share': `0.2`,
   'sources.NAME.shrinkLimit.fromRows': `100`,
   'sources.NAME.lockTimeout': `'10s'`,

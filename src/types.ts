@@ -32,6 +32,16 @@ export interface Column {
   /** The DuckDB type that carries it in files; `VARCHAR` where DuckDB has no exact one. */
   readonly carried: string
   readonly notNull: boolean
+  /** Of a source's table: its position there, which survives a rename (PostgreSQL: attnum). */
+  readonly attribute?: number | undefined
+  /** Of a model: the column of a source that it is, through whatever models: `schema.table#id`. */
+  readonly source?: string | undefined
+  /** What it was called before. */
+  readonly formerly?: readonly string[] | undefined
+  /** Not every batch has it: it came after the first, or is gone. It may be null, whatever is demanded. */
+  readonly partial?: true | undefined
+  /** Rows do not have it any more: they keep what they had until they change. */
+  readonly gone?: true | undefined
 }
 
 export type ModelKind = 'dimension' | 'fact' | 'table'

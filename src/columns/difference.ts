@@ -24,15 +24,18 @@ export function differenceTable(options: {
   readonly previous: string
   readonly next: string
   readonly columns: readonly DifferenceColumn[]
+  /** Columns that `next` does not have: they are null in changed rows, and alone change none. */
+  readonly gone?: readonly DifferenceColumn[]
   readonly key: readonly string[]
 }): string {
-  const { into, previous, next, columns, key } = options
+  const { into, previous, next, columns, gone = [], key } = options
   const first = quoteName(key[0] ?? '')
   const isKey = new Set(key)
   const values = columns.map(({ name }) => {
     const quoted = quoteName(name)
     return isKey.has(name) ? `coalesce(n.${quoted}, o.${quoted}) as ${quoted}` : `n.${quoted}`
   })
+  const absent = gone.map(({ name, carried }) => `null::${carried} as ${quoteName(name)}`)
   const differs = columns
     // 0 and -0 join as one key; their texts tell them apart.
     .filter(({ name, carried }) => !isKey.has(name) || isFloat(carried))
@@ -46,7 +49,7 @@ export function differenceTable(options: {
     `create table ${quoteName(into)} as select` +
     ` case when n.${first} is null then 'd' else 'u' end as ${quoteName(OP_COLUMN)},` +
     ` case when o.${first} is null then 'i' when n.${first} is null then 'd' else 'u' end as ${quoteName(KIND_COLUMN)},` +
-    ` ${values.join(', ')}` +
+    ` ${[...values, ...absent].join(', ')}` +
     ` from (${previous}) o full join (${next}) n on ${on} where ${where}`
   )
 }

@@ -4,7 +4,7 @@
  * `null` in JSON.
  */
 import { readCsv } from './csv.ts'
-import type { FileColumn, FileToWrite } from './file.ts'
+import type { FileToWrite } from './file.ts'
 import { BATCH_COLUMN, batchOf, OP_COLUMN, quoteName, quoteText, sortNames } from './sql.ts'
 import { fromText, toText } from './text.ts'
 
@@ -56,20 +56,44 @@ export function longestRow(
   return `select coalesce(max(${fixed} + ${sum}), 0) as longest from (select * from ${relation}) as r`
 }
 
-/** A relation over such files; `carried` of each column is what the text is read as. */
+/** A column that is asked for, and what files have of it. */
+export interface AskedColumn {
+  readonly name: string
+  readonly carried: string
+  /** The type of which the files hold the text. */
+  readonly as: string
+  /** Its name in the files; null where they lack it. */
+  readonly from: string | null
+}
+
+/** A relation over such files, all with the columns `order`. */
 export function readText(
   format: TextFormat,
   paths: readonly string[],
-  { columns, longest }: { readonly columns: readonly FileColumn[]; readonly longest: number },
+  {
+    asked,
+    order,
+    longest,
+  }: {
+    readonly asked: readonly AskedColumn[]
+    readonly order: readonly string[]
+    readonly longest: number
+  },
 ): string {
-  const names = [OP_COLUMN, BATCH_COLUMN, ...columns.map(({ name }) => name)]
+  const names = [OP_COLUMN, BATCH_COLUMN, ...order]
   const files = `[${paths.map(quoteText).join(', ')}]`
   const relation =
     format === 'csv'
       ? readCsv(paths, { names, header: true, longestRow: longest, compressed: true })
       : `read_json(${files}, format = 'newline_delimited', auto_detect = false, hive_partitioning = false, compression = 'gzip', columns = {${names.map((name) => `${quoteText(name)}: 'VARCHAR'`).join(', ')}}${longest > LONGEST_JSON ? `, maximum_object_size = ${longest}` : ''})`
-  const values = columns.map(
-    ({ name, carried }) => `${fromText(quoteName(name), carried)} as ${quoteName(name)}`,
-  )
+  const values = asked.map(({ name, carried, as, from }) => {
+    if (from === null) return `null::${carried} as ${quoteName(name)}`
+    // A text is a value of any type that can hold it, but a float of 32 bits is no decimal number.
+    const value =
+      as === 'FLOAT' && carried === 'DOUBLE'
+        ? `cast(${fromText(quoteName(from), as)} as ${carried})`
+        : fromText(quoteName(from), carried)
+    return `${value} as ${quoteName(name)}`
+  })
   return `(select ${quoteName(OP_COLUMN)}, cast(${quoteName(BATCH_COLUMN)} as bigint) as ${quoteName(BATCH_COLUMN)}, ${values.join(', ')} from ${relation})`
 }

@@ -25,6 +25,10 @@ export interface WrittenFile {
   readonly format: FileFormat
   /** CSV and JSON: bytes of the longest row at most; 0 when it is not a long one. */
   readonly longest: number
-  /** What the file carries its columns as, by name, where that is not what is asked for. */
+  /** What the file carries its columns as, by the names that are asked for, where that is another type. */
   readonly carried: Readonly<Record<string, string>>
+  /** What it calls them, by the names that are asked for, where that is another name; null for those that it lacks. */
+  readonly names?: Readonly<Record<string, string | null>>
+  /** CSV: its columns in its order, where they are not those that are asked for in theirs. */
+  readonly order?: readonly string[]
 }

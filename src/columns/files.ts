@@ -23,7 +23,7 @@ export function readFiles(files: readonly WrittenFile[], columns: readonly FileC
   }
   const alike = new Map<string, WrittenFile[]>()
   for (const file of files) {
-    const kind = JSON.stringify([file.format, file.carried])
+    const kind = JSON.stringify([file.format, file.carried, file.names, file.order])
     alike.set(kind, [...(alike.get(kind) ?? []), file])
   }
   const [only, ...others] = [...alike.values()].map((group) => readAlike(group, columns))
@@ -33,21 +33,30 @@ export function readFiles(files: readonly WrittenFile[], columns: readonly FileC
 }
 
 function readAlike(files: readonly WrittenFile[], columns: readonly FileColumn[]): string {
-  const { format = 'parquet', carried = {} } = files[0] ?? {}
+  const { format = 'parquet', carried = {}, names = {}, order } = files[0] ?? {}
   const paths = files.map(({ path }) => path)
   const typeIn = ({ name, carried: asked }: FileColumn): string =>
     Object.hasOwn(carried, name) ? (carried[name] ?? asked) : asked
+  const nameIn = ({ name }: FileColumn): string | null =>
+    Object.hasOwn(names, name) ? (names[name] ?? null) : name
+  const asked = columns.map((column) => ({
+    name: column.name,
+    carried: column.carried,
+    as: typeIn(column),
+    from: nameIn(column),
+  }))
   if (format !== 'parquet') {
-    // The text of a value is there already, so nothing need be made of it first.
     const longest = Math.max(...files.map((file) => file.longest))
-    return readText(format, paths, { columns, longest })
+    const all = order ?? asked.flatMap(({ from }) => from ?? [])
+    return readText(format, paths, { asked, order: all, longest })
   }
   const relation = readParquet(paths)
-  if (columns.every((column) => typeIn(column) === column.carried)) return relation
-  const values = columns.map((column) => {
-    const [name, type] = [quoteName(column.name), typeIn(column)]
-    if (type === column.carried) return name
-    return `${column.carried === 'VARCHAR' ? toText(name, type) : `cast(${name} as ${column.carried})`} as ${name}`
+  if (asked.every(({ name, carried: to, as, from }) => from === name && as === to)) return relation
+  const values = asked.map(({ name, carried: to, as, from }) => {
+    if (from === null) return `null::${to} as ${quoteName(name)}`
+    const value = quoteName(from)
+    if (as === to) return `${value} as ${quoteName(name)}`
+    return `${to === 'VARCHAR' ? toText(value, as) : `cast(${value} as ${to})`} as ${quoteName(name)}`
   })
   return `(select ${quoteName(OP_COLUMN)}, ${quoteName(BATCH_COLUMN)}, ${values.join(', ')} from ${relation})`
 }

@@ -22,6 +22,7 @@ export interface RunFlags {
   readonly only?: Stage
   readonly fullRefresh?: boolean
   readonly acceptShrink?: readonly string[]
+  readonly acceptChange?: readonly string[]
   readonly acceptSource?: boolean
   readonly forward?: readonly string[]
   readonly dryRun?: boolean

@@ -56,6 +56,7 @@ export interface SourceSettings {
   /** Settings of single tables. */
   readonly table: readonly TableSettings[]
   readonly strategy: Exclude<Strategy, 'cursor'>
+  readonly contract: Contract
   readonly shrinkLimit: { readonly share: number; readonly fromRows: number }
   readonly lockTimeoutMs: number
   readonly statementTimeoutMs: number
@@ -78,6 +79,9 @@ export interface CursorSettings {
   readonly reconcileMs: number
 }
 
+/** Whether a changed schema of the source is followed. */
+export type Contract = 'evolve' | 'freeze'
+
 /** How a column is kept from the lake: left out, replaced by a constant, or by a keyed hash. */
 export type Mask = 'drop' | 'redact' | 'hash'
 
@@ -98,6 +102,8 @@ export interface TableSettings {
   readonly strategy: Strategy | null
   /** Of `cursor`. */
   readonly cursor: CursorSettings | null
+  /** null: the source's. */
+  readonly contract: Contract | null
   /** Where a setting of this table stands: `tote.config.ts:12:5`, or its path. Without one: the table itself. */
   place(...path: readonly (string | number)[]): string
 }

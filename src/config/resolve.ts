@@ -159,7 +159,7 @@ function sourceOf(
       exclude: source.tables.exclude.map(qualified),
     },
     table: Object.entries(source.table).map(
-      ([table, { columns, where, mask, key, strategy, cursor }]): TableSettings => ({
+      ([table, { columns, where, mask, key, strategy, cursor, contract }]): TableSettings => ({
         table: qualified(table),
         columns: { include: columns.include ?? null, exclude: columns.exclude },
         where: where ?? null,
@@ -174,6 +174,7 @@ function sourceOf(
                 lookBack: cursor.lookBack ?? null,
                 reconcileMs: cursor.reconcile,
               },
+        contract: contract ?? null,
         place: (...path) => place(['sources', name, 'table', table, ...path]),
       }),
     ),

@@ -33,6 +33,7 @@ type Overrides<T> = T extends readonly unknown[] | EnvReference | EmbeddedRefere
 type Issues = Pick<z.core.$RefinementCtx, 'addIssue' | 'issues'>
 
 const name = z.string().min(1, 'must not be empty').max(63, 'must have at most 63 characters')
+const CONTRACT = z.enum(['evolve', 'freeze'])
 const folder = z.string().min(1, 'must not be empty').meta({ title: 'folder' })
 
 export const embeddedOptions = settings({
@@ -94,6 +95,7 @@ const tableSchema = settings({
   })
     .optional()
     .describe('Of strategy `cursor`: where it looks.'),
+  contract: CONTRACT.optional().describe("In place of the source's."),
 })
 
 const sourceSchema = settings({
@@ -122,6 +124,7 @@ const sourceSchema = settings({
     .describe(
       'How differences are found: `compare` reads every row, `xmin` a few bytes of every row and then the rows that are new, where a table allows it; `auto` is `xmin` for tables above 64 MB.',
     ),
+  contract: CONTRACT.default('evolve').describe('Whether a changed schema is followed.'),
   shrinkLimit: settings({
     share: z
       .number()
@@ -384,9 +387,7 @@ function isUnset(value: unknown): boolean {
   return value instanceof Given && value.value === undefined
 }
 
-function isFunction(value: unknown): boolean {
-  return typeof value === 'function'
-}
+const isFunction = (value: unknown): boolean => typeof value === 'function'
 
 function invalid(context: Issues, message: string): never {
   context.addIssue({ code: 'custom', message })

@@ -13,7 +13,7 @@ import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
 import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Way } from '../events.ts'
-import { continueModel } from '../lake/column-ids.ts'
+import { goneColumns, growModel, liveColumns } from '../lake/column-ids.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import { modelFailed } from '../models/checks.ts'
 import { modelQuery, type Driven, type Model, type TableName } from '../models/model.ts'
@@ -69,7 +69,7 @@ export function wayOf(
   changed: (table: TableName) => boolean,
 ): Way {
   if (before === null) return 'full'
-  if (shapeOf(continueModel(columns, before.columns)) !== shapeOf(before.columns)) return 'full'
+  if (shapeOf(growModel(columns, before.columns)) !== shapeOf(before.columns)) return 'full'
   const moved = reads.filter(changed)
   if (moved.length === 0) return 'skipped'
   return driven !== null && moved.every((table) => isTable(table, driven.table)) ? 'driven' : 'full'
@@ -84,14 +84,14 @@ export async function evaluateModel(
 ): Promise<EvaluatedModel | UnsoundModel> {
   const evaluated = `rows of ${model.name}`
   const changes = `changes of ${model.name}`
-  const columns = continueModel(model.columns, before?.entry.columns ?? [])
+  const columns = growModel(model.columns, before?.entry.columns ?? [])
   const isFirst = before === null || !hasFiles(before.entry)
   const driven = way === 'driven' && !isFirst ? model.driven : null
   let prepared: string | null = null
   let rows: number | 'unsound key' | undefined
   if (isFirst && processed.format === 'parquet') {
     await relations.need(model.reads)
-    const of = { query: modelQuery(model), columns, key: model.key, batch }
+    const of = { query: withNulls(modelQuery(model), columns), columns, key: model.key, batch }
     const first = await makeRows(model, async () =>
       writeFirstRows(engine, { ...of, tempFolder, rows: evaluated, changes }),
     )
@@ -109,7 +109,14 @@ export async function evaluateModel(
   const asOf = async (keys: Among | null): Promise<string> =>
     before === null
       ? 'select'
-      : readRows(processed, before.manifest, model.name, before.manifest.batch, columns, keys)
+      : readRows(
+          processed,
+          before.manifest,
+          model.name,
+          before.manifest.batch,
+          liveColumns(columns),
+          keys,
+        )
   const define = (changed: boolean): void => {
     relations.define(model.name, changed, async () => {
       const rows =
@@ -127,7 +134,10 @@ export async function evaluateModel(
   const next = `from ${quoteName(evaluated)}`
   let had = before?.entry.rows ?? 0
   if (isFirst) {
-    if (prepared === null) await engine.run(insertTable({ into: changes, next, columns }))
+    if (prepared === null) {
+      const all = withNulls(`select * ${next}`, columns)
+      await engine.run(insertTable({ into: changes, next: all, columns }))
+    }
   } else {
     let previous = await asOf(among)
     if (among !== null) {
@@ -137,7 +147,16 @@ export async function evaluateModel(
       const [counted] = await engine.rows(`select count(*) as n from ${held}`)
       had = Number(counted?.['n'])
     }
-    await engine.run(differenceTable({ into: changes, previous, next, columns, key: model.key }))
+    await engine.run(
+      differenceTable({
+        into: changes,
+        previous,
+        next,
+        columns: liveColumns(columns),
+        gone: goneColumns(columns),
+        key: model.key,
+      }),
+    )
   }
   const counts =
     prepared === null
@@ -155,6 +174,13 @@ export async function evaluateModel(
   return { outcome: 'evaluated', way, evaluated, columns, changes, counts, rowsInLake, prepared }
 }
 
+/** The query, with nulls for what it yields no more. */
+function withNulls(query: string, columns: readonly Column[]): string {
+  const gone = goneColumns(columns)
+  const nulls = gone.map(({ name, carried }) => `, null::${carried} as ${quoteName(name)}`)
+  return gone.length === 0 ? query : `select *${nulls.join('')} from (${query}\n)`
+}
+
 /** A model that is restated begins without a row, and yet with columns. */
 function hasFiles({ base, files }: TableEntry): boolean {
   return base.length + files.length > 0
@@ -168,8 +194,9 @@ export function keepModel(
 ): void {
   relations.define(model.name, false, async () => {
     if (before === null) throw new RangeError(`no manifest holds model "${model.name}"`)
-    const { manifest } = before
-    const rows = await readRows(processed, manifest, model.name, manifest.batch)
+    const { manifest, entry } = before
+    const columns = liveColumns(entry.columns)
+    const rows = await readRows(processed, manifest, model.name, manifest.batch, columns)
     return `create view ${quoteName(model.name)} as ${rows}`
   })
 }

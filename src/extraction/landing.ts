@@ -10,7 +10,7 @@ import type { PieceGroup } from '../columns/pieces.ts'
 import { OP_COLUMN, quoteName, ROW_COLUMN } from '../columns/sql.ts'
 import type { Context } from '../events.ts'
 import { recordCarried } from '../lake/carried.ts'
-import { continueColumns } from '../lake/column-ids.ts'
+import { continueColumns, liveColumns } from '../lake/column-ids.ts'
 import type { DataFile } from '../lake/manifest.ts'
 import { writeRows } from '../lake/write.ts'
 import type { Zone } from '../lake/zone.ts'
@@ -123,7 +123,7 @@ export function openLanding(
       const { longestRow } = rows
       const failed = { table: table.name, columns: read, files, longestRow, cause: error }
       const wider = await carryAsText(engine, failed, context)
-      widen(columnsInLake(wider))
+      widen(columnsInLake(wider, columns))
       try {
         return await write(engine, rows, draft)
       } catch (cause) {
@@ -194,17 +194,21 @@ const XMIN: Column = { id: 0, name: XMIN_COLUMN, type: 'xid', carried: XMIN_TYPE
 
 /** The columns as a table's pieces hold them: those of one that is read in parts have `xmin` at the end. */
 function columnsInPieces(table: SourceTable, columns: readonly Column[]): readonly Column[] {
-  return (table.parts ?? []).length > 0 ? withXmin(columns) : columns
+  return (table.parts ?? []).length > 0 ? withXmin(columns) : liveColumns(columns)
 }
 
 /** The columns of rows that were read with their `xmin`. */
 export function withXmin(columns: readonly Column[]): readonly Column[] {
-  return [...columns, XMIN]
+  return [...liveColumns(columns), XMIN]
 }
 
-/** The inverse of columnsInPieces. */
-export function columnsInLake(columns: readonly Column[]): readonly Column[] {
-  return columns.filter(({ name }) => name !== XMIN_COLUMN)
+/** The inverse of columnsInPieces; `columns` are the lake's as they were. */
+export function columnsInLake(
+  inPieces: readonly Column[],
+  columns: readonly Column[],
+): readonly Column[] {
+  const byId = new Map(inPieces.map((column) => [column.id, column]))
+  return columns.map((column) => byId.get(column.id) ?? column)
 }
 
 /** What names a file of the batch. */

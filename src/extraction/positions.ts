@@ -1,7 +1,9 @@
 /** Whether what the lake keeps of a table still says which of its rows are the same: pairs, or how far a cursor has come. Pure. */
+import { ToteError } from '../errors.ts'
 import type { CommittedManifest, PairsEntry, TableEntry } from '../lake/manifest.ts'
 import { toMicros } from '../lake/instant.ts'
 import type {
+  Source,
   SourceCursor,
   SourceIdentity,
   SourceSnapshot,
@@ -106,4 +108,19 @@ export function sameIdentity(
     return JSON.stringify([asked, own?.[1] ?? null])
   }
   return before !== undefined && identityOf(before) === identityOf(snapshot.identity)
+}
+
+/** Throws what the source says of a snapshot that may not follow the last, but for one that was accepted. */
+export function mayFollow(
+  source: Source,
+  snapshot: SourceSnapshot,
+  memory: NonNullable<CommittedManifest['source']>,
+  acceptSource: boolean,
+): void {
+  try {
+    source.follow(snapshot, memory)
+  } catch (error) {
+    const name = error instanceof ToteError ? error.name : ''
+    if (!(acceptSource && ['SourceReplaced', 'SourceBehind'].includes(name))) throw error
+  }
 }

@@ -9,8 +9,7 @@ import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { openPieceWriter, type Pieces } from '../columns/pieces.ts'
 import { quoteName } from '../columns/sql.ts'
 import type { BasePolicy } from '../lake/base.ts'
-import { continueColumns } from '../lake/column-ids.ts'
-import type { DataFile, PairsEntry, TableEntry } from '../lake/manifest.ts'
+import type { DataFile, PairsEntry } from '../lake/manifest.ts'
 import type { Zone } from '../lake/zone.ts'
 import type { IdSpan, SourcePairs, SourceSnapshot, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
@@ -75,12 +74,11 @@ export interface ReadByPairs {
 export function pairReading(
   snapshot: SourceSnapshot,
   table: SourceTable,
-  entry: TableEntry | null,
+  columns: readonly Column[],
   options: Pick<PairReading, 'zone' | 'turns' | 'tempFolder' | 'policy'>,
 ): PairReading | null {
   const { pairs } = table
   if (pairs === undefined || snapshot.position === null) return null
-  const columns = continueColumns(table.columns, entry?.columns ?? [])
   return { ...options, snapshot, table, pairs, columns }
 }
 

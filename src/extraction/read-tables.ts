@@ -5,13 +5,13 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { joinGroups, openPieceWriter, type PieceGroup, type Pieces } from '../columns/pieces.ts'
-import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import type { BasePolicy } from '../lake/base.ts'
 import type { Zone } from '../lake/zone.ts'
 import type { Source, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
-import { cursorThatCounts, pairsThatCount, sameIdentity } from './positions.ts'
+import { cursorThatCounts, mayFollow, pairsThatCount, sameIdentity } from './positions.ts'
+import type { Column } from '../types.ts'
 import type { Landed, Landing, PartLanding } from './landing.ts'
 import { compareWithLast, type RowsApart } from '../kept/last-rows.ts'
 import {
@@ -22,13 +22,15 @@ import {
   type PairsUpdate,
 } from './read-pairs.ts'
 import { resumePart } from './resume.ts'
-import { lateMasks, refuseChangedShapes } from './shapes.ts'
+import { followShapes, lateMasks } from './shapes.ts'
 import { openLine, type EngineTurns } from './turns.ts'
 
 export interface ReadTable {
   readonly table: SourceTable
   /** What the lake holds of it, or null when it is new. */
   readonly entry: TableEntry | null
+  /** As the lake goes on with them. */
+  readonly columns: readonly Column[]
   /** Equal to what the lake holds, by digest; `pieces` are then gone. */
   readonly unchanged: boolean
   /** Of the table; those that were read, when it was read in part. */
@@ -49,10 +51,18 @@ export interface ReadTable {
   readonly ms: number
 }
 
-export type ReadSnapshot = Pick<SourceSnapshot, 'identity' | 'position' | 'reach' | 'instant'>
+export interface ReadSnapshot extends Pick<
+  SourceSnapshot,
+  'identity' | 'position' | 'reach' | 'instant'
+> {
+  /** Tables of the lake that were not read, because the source has them no more. */
+  readonly gone: readonly string[]
+}
 
 export interface ReadOptions {
   readonly acceptSource: boolean
+  /** Whether the user has accepted what happened to the table's shape. */
+  readonly acceptsChange: (table: string) => boolean
   /** Digests count for nothing: every table is compared in full, or every one of these. */
   readonly fullRefresh: boolean | ReadonlySet<string>
   readonly tempFolder: string
@@ -90,26 +100,30 @@ export async function readTables(
   try {
     if (parent?.source !== undefined)
       mayFollow(source, snapshot, parent.source, options.acceptSource)
-    if (parent !== null) {
-      refuseChangedShapes(source.name, snapshot.tables, parent)
-      for (const text of lateMasks(snapshot.tables, parent))
-        context.emit({ type: 'note', level: 'warn', text })
-    }
+    const shapes = followShapes(snapshot.tables, parent, {
+      source: source.name,
+      accepts: options.acceptsChange,
+    })
+    for (const note of shapes.notes) context.emit({ type: 'note', ...note })
+    for (const text of parent === null ? [] : lateMasks(snapshot.tables, parent))
+      context.emit({ type: 'note', level: 'warn', text })
     const land = await options.land(snapshot)
     const { fullRefresh } = options
-    for (const table of snapshot.tables) {
+    for (const table of shapes.tables) {
       const entry = parent?.tables[table.name] ?? null
       const landing = entry === null ? land(table) : null
       const inFull = typeof fullRefresh === 'boolean' ? fullRefresh : fullRefresh.has(table.name)
       const trusted = !inFull && sameIdentity(parent, snapshot, table)
+      const known = { table, entry, columns: shapes.columns.get(table.name) ?? [] }
       const sameTable = sameIdentity(parent, snapshot, table, ['started', 'version'])
       const asked = { ...options, source, fullRefresh: inFull, trusted, sameTable, landing }
-      line.add(await readTable(snapshot, table, entry, asked, context))
+      line.add(await readTable(snapshot, known, asked, context))
       await line.below(WAITING_BYTES)
     }
     await snapshot.close()
     await line.below(0)
-    return snapshot
+    const { identity, position, reach, instant } = snapshot
+    return { identity, position, reach, instant, gone: shapes.gone }
   } catch (error) {
     await line.abandon()
     throw error
@@ -120,8 +134,7 @@ export async function readTables(
 
 async function readTable(
   snapshot: SourceSnapshot,
-  table: SourceTable,
-  entry: TableEntry | null,
+  known: Pick<ReadTable, 'table' | 'entry' | 'columns'>,
   options: ReadOptions & {
     readonly source: Source
     readonly trusted: boolean
@@ -130,13 +143,13 @@ async function readTable(
   },
   context: Context,
 ): Promise<ReadTable> {
+  const { table, entry } = known
   const startedAt = context.now().getTime()
-  const known =
-    options.trusted && entry?.shape === table.shape ? entry.position['digest'] : undefined
+  const same = options.trusted && entry?.shape === table.shape
+  const last = same ? entry.position['digest'] : undefined
   const done = (): number => context.now().getTime() - startedAt
   const none = {
-    table,
-    entry,
+    ...known,
     pieces: null,
     apart: null,
     pairs: null,
@@ -144,7 +157,7 @@ async function readTable(
     partial: false,
     land: null,
   }
-  if (table.fingerprint !== undefined && table.fingerprint === known && entry !== null) {
+  if (table.fingerprint !== undefined && table.fingerprint === last && entry !== null) {
     const digest = table.fingerprint
     return { ...none, unchanged: true, rows: entry.rows, digest, ms: done() }
   }
@@ -161,7 +174,7 @@ async function readTable(
     return { ...facts, pieces: unchanged ? null : pieces }
   }
   const { landing } = options
-  const reading = pairReading(snapshot, table, entry, options)
+  const reading = pairReading(snapshot, known.table, known.columns, options)
   if (reading !== null && entry !== null && !options.fullRefresh) {
     const { pairs } = entry
     const counting = pairsThatCount(entry, table, snapshot, reading.columns)
@@ -187,20 +200,25 @@ async function readTable(
   const facts = { ...none, rows, digest, withXmin, pairs, ms: done() }
   if (landing !== null) {
     // All parts but the last have landed.
-    const last = read.at(-1)
+    const rest = read.at(-1)
     const land = async (): Promise<Landed> => {
-      if (last !== undefined) await landRest(last)
+      if (rest !== undefined) await landRest(rest)
       return landing.landed()
     }
-    return { ...facts, unchanged: false, pieces: last?.pieces ?? null, land }
+    return { ...facts, unchanged: false, pieces: rest?.pieces ?? null, land }
   }
-  const unchanged = digest !== null && digest === known && entry !== null
+  const unchanged = digest !== null && digest === last && entry !== null
   const left = joinGroups(read.flatMap(({ pieces }) => pieces ?? []))
   const held = read.length === 1 ? (read[0]?.pieces?.held ?? null) : null
   const apart =
     held === null || digest === null || withXmin
       ? null
-      : await compareWithLast(options.source, table, { digest, held, known }, options.tempFolder)
+      : await compareWithLast(
+          options.source,
+          table,
+          { digest, held, known: last },
+          options.tempFolder,
+        )
   if (unchanged) await left.discard()
   return { ...facts, unchanged, pieces: unchanged ? null : left, apart }
 }
@@ -381,17 +399,3 @@ function digestOf(read: readonly PartRead[]): string | null {
 }
 
 const PROGRESS_ROWS = 20_000
-
-function mayFollow(
-  source: Source,
-  snapshot: SourceSnapshot,
-  memory: NonNullable<CommittedManifest['source']>,
-  acceptSource: boolean,
-): void {
-  try {
-    source.follow(snapshot, memory)
-  } catch (error) {
-    const name = error instanceof ToteError ? error.name : ''
-    if (!(acceptSource && ['SourceReplaced', 'SourceBehind'].includes(name))) throw error
-  }
-}

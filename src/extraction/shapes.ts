@@ -1,75 +1,252 @@
-/** The shape of a source's tables against the lake's: what differs is told at once, before anything is read. */
-import { ToteError } from '../errors.ts'
-import type { CommittedManifest } from '../lake/manifest.ts'
-import type { SourceTable } from '../sources/source.ts'
+/**
+ * The shape of a source's tables against the lake's, before anything is read: what differs is followed,
+ * or refused, everything at once. Pure.
+ */
+import { ROW_COLUMN } from '../columns/sql.ts'
+import { ToteError, type Problem } from '../errors.ts'
+import { continueColumns, matchColumns, type NewColumn } from '../lake/column-ids.ts'
+import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
+import { holdsAll } from '../postgres/carried.ts'
+import type { SourceColumn, SourceTable } from '../sources/source.ts'
+import type { Column } from '../types.ts'
 
-/** Throws SourceChanged with everything that differs. */
-export function refuseChangedShapes(
-  source: string,
+export interface ShapeOptions {
+  readonly source: string
+  /** Whether the user has accepted what happened to this table. */
+  accepts(table: string): boolean
+}
+
+export interface FollowedShapes {
+  /** The tables of the snapshot, each with the key that the lake has for it. */
+  readonly tables: readonly SourceTable[]
+  /** Their columns as the lake goes on with them. */
+  readonly columns: ReadonlyMap<string, readonly Column[]>
+  /** Tables of the lake that the source has no more, or that are left out: they stay as they are. */
+  readonly gone: readonly string[]
+  /** What was followed, for people. */
+  readonly notes: readonly { readonly level: 'info' | 'warn'; readonly text: string }[]
+}
+
+interface Difference extends Problem {
+  /** Nothing but the user's word lets the lake go on from here. */
+  readonly refused: boolean
+  /** Nor does that. */
+  readonly lasting?: boolean
+  /** It is the config's doing, and no change of the source. */
+  readonly own?: boolean
+  readonly note: { readonly level: 'info' | 'warn'; readonly text: string } | null
+}
+
+/** How the lake goes on. Throws SourceChanged with everything that is not followed. */
+export function followShapes(
   tables: readonly SourceTable[],
-  parent: CommittedManifest,
-): void {
-  const problems: { where: string; message: string }[] = []
-  const fresh = new Map<string, string[]>()
-  for (const [name, entry] of Object.entries(parent.tables)) {
-    const table = tables.find((candidate) => candidate.name === name)
-    if (table === undefined) {
-      problems.push({ where: name, message: 'is no longer there' })
+  parent: CommittedManifest | null,
+  options: ShapeOptions,
+): FollowedShapes {
+  const columns = new Map<string, readonly Column[]>()
+  const stopped: { readonly table: string; readonly problems: readonly Problem[] }[] = []
+  const notes: FollowedShapes['notes'][number][] = []
+  const judge = (table: string, frozen: boolean, differences: readonly Difference[]): void => {
+    const accepted = options.accepts(table)
+    const refuses = differences.some(
+      ({ refused, lasting = false, own = false }) =>
+        lasting || ((refused || (frozen && !own)) && !accepted),
+    )
+    if (refuses) stopped.push({ table, problems: differences })
+    else notes.push(...differences.flatMap(({ note }) => note ?? []))
+  }
+  const followed = tables.map((table) => {
+    const entry = parent?.tables[table.name]
+    const { name, frozen = false } = table
+    if (entry === undefined) {
+      columns.set(name, continueColumns(table.columns, []))
+      if (parent !== null && frozen) judge(name, frozen, [newTable(name)])
+      return table
+    }
+    const kept = keepKey(table, entry)
+    const compared = compareColumns(kept, entry, options.accepts(name))
+    columns.set(name, compared.columns)
+    const differences = [...compared.differences, ...keyDifference(table, entry, compared.columns)]
+    if (differences.length > 0) judge(name, frozen, differences)
+    const key = keyOf(entry, compared.columns)
+    const isOwn = key.join('\0') === table.key.join('\0')
+    const isTrue = isOwn || key.includes(ROW_COLUMN)
+    return {
+      ...kept,
+      key,
+      ...(isOwn ? {} : { sourceKey: table.key, pairs: undefined, cursor: undefined }),
+      ...(isTrue ? {} : { keyGiven: true }),
+    }
+  })
+  const gone = Object.keys(parent?.tables ?? {}).filter((name) => !columns.has(name))
+  for (const name of gone)
+    if (parent?.tables[name]?.gone !== true) judge(name, false, [goneTable(name)])
+  if (stopped.length > 0) throw changed(options.source, stopped)
+  return { tables: followed, columns, gone, notes }
+}
+
+interface ComparedColumns {
+  readonly columns: readonly Column[]
+  readonly differences: readonly Difference[]
+}
+
+function compareColumns(table: SourceTable, entry: TableEntry, accepted: boolean): ComparedColumns {
+  const sameTable = table.relationId !== undefined && table.relationId === entry.relationId
+  const matches = new Map(matchColumns(table.columns, entry.columns, sameTable))
+  const differences: Difference[] = []
+  const say = (
+    column: string,
+    message: string,
+    { refused = false, level = 'info', so, own = false }: Saying,
+  ): void => {
+    const where = `${table.name}.${column}`
+    const text = `${where} ${message}${so === undefined ? '' : `: ${so}`}`
+    differences.push({ where, message, refused, own, note: { level, text } })
+  }
+  for (const column of table.columns) {
+    const before = matches.get(column)
+    if (before === undefined) {
+      say(column.name, `is new (${column.type})`, {
+        so: 'models that list their columns have it once they name it',
+      })
       continue
     }
-    const before = new Map(entry.columns.map((column) => [column.name, column.type]))
-    for (const column of table.columns) {
-      const type = before.get(column.name)
-      if (type === undefined) {
-        problems.push({ where: `${name}.${column.name}`, message: `is new (${column.type})` })
-        fresh.set(name, [...(fresh.get(name) ?? []), column.name])
-      } else if (type !== column.type)
-        problems.push({
-          where: `${name}.${column.name}`,
-          message: `was ${type} and is ${column.type}`,
-        })
-      before.delete(column.name)
-    }
-    for (const column of before.keys()) {
-      const setting = table.omitted?.get(column)
-      problems.push({
-        where: `${name}.${column}`,
-        message:
-          setting === undefined
-            ? 'is no longer there'
-            : `is in the lake, and left out by ${setting} of the config`,
-      })
-    }
-    if (table.key.join() !== entry.key.join()) {
-      problems.push({
-        where: name,
-        message: `had the key (${entry.key.join(', ')}) and has (${table.key.join(', ')})`,
-      })
-    }
+    sayChange(column, before, say)
+    // What does not fit the old values is another column of the same name.
+    if (!holdsAll(column, before) && accepted) matches.delete(column)
   }
-  if (problems.length === 0) return
-  throw new ToteError(
+  const columns = continueColumns(table.columns, entry.columns, matches)
+  const same = new Set([...matches.values()].map(({ id }) => id))
+  for (const { id, name, gone } of entry.columns) {
+    if (same.has(id) || gone === true) continue
+    const setting = table.omitted?.get(name)
+    const now = columns.find((column) => column.id === id)?.name ?? name
+    const called = now === name ? '' : `, and is called "${now}" from now on`
+    const what =
+      setting === undefined
+        ? 'is no longer there'
+        : `is in the lake, and left out by ${setting} of the config`
+    const so = `rows keep what they had until they change${called}`
+    say(name, what, { level: 'warn', so, own: setting !== undefined })
+  }
+  return { columns, differences }
+}
+
+interface Saying {
+  readonly refused?: boolean
+  readonly level?: 'info' | 'warn'
+  readonly so?: string
+  readonly own?: boolean
+}
+
+function sayChange(
+  column: NewColumn,
+  before: Column,
+  say: (column: string, message: string, saying: Saying) => void,
+): void {
+  if (before.name !== column.name) {
+    const [was, is] = [before.name, column.name].map((name) => name.replaceAll('^', ''))
+    // Another column has come that differs from it in case only: models would read that without a word.
+    const refused = was === is && before.gone !== true
+    say(before.name, `is called "${column.name}" now`, {
+      refused,
+      level: 'warn',
+      so: 'models that name it must follow',
+    })
+  }
+  if (before.type !== column.type) {
+    const follows = holdsAll(column, before)
+    say(column.name, `was ${before.type} and is ${column.type}`, {
+      refused: !follows,
+      level: follows ? 'info' : 'warn',
+      ...(follows ? {} : { so: 'it is another column from now on' }),
+    })
+  }
+  if (before.gone === true) say(column.name, 'is there again', {})
+}
+
+/**
+ * A key that comes, goes or changes at the source changes nothing in the lake, where rows are told apart as
+ * they were; whether they still can be is verified in every batch.
+ */
+function keepKey(table: SourceTable, entry: TableEntry): SourceTable {
+  const whole = entry.key.includes(ROW_COLUMN)
+  if (whole === table.key.includes(ROW_COLUMN)) return table
+  const columns = table.columns.filter(({ name }) => name !== ROW_COLUMN)
+  return whole
+    ? { ...table, columns: [...columns, WHOLE_ROW], key: [ROW_COLUMN] }
+    : { ...table, columns, key: entry.key }
+}
+
+function keyDifference(
+  table: SourceTable,
+  entry: TableEntry,
+  columns: readonly Column[],
+): Difference[] {
+  const kept = keyOf(entry, columns)
+  const known = entry.sourceKey ?? entry.key
+  const [now, before, own] = [table.key, known, kept].map((key) => key.join('\0'))
+  const live = kept.every((name) =>
+    columns.some((column) => column.name === name && column.gone !== true),
+  )
+  // A renamed key is no other one.
+  if (live && (now === own || now === before)) return []
+  const message = `had the key (${known.join(', ')}) and has (${table.key.join(', ')})`
+  const text = `table ${table.name} ${message}: the lake tells its rows apart by (${kept.join(', ')}) as before, which every batch verifies`
+  return [
+    { where: table.name, message, refused: !live, lasting: !live, note: { level: 'warn', text } },
+  ]
+}
+
+/** The key of an entry as `columns` call it. */
+function keyOf(entry: TableEntry, columns: readonly Column[]): string[] {
+  return entry.key.map((name) => {
+    const id = entry.columns.find((column) => column.name === name)?.id
+    return columns.find((column) => column.id === id)?.name ?? name
+  })
+}
+
+const WHOLE_ROW: SourceColumn = {
+  name: ROW_COLUMN,
+  type: 'text',
+  carried: 'VARCHAR',
+  notNull: true,
+  attribute: 0,
+}
+
+function newTable(where: string): Difference {
+  return { where, message: 'is new', refused: false, note: null }
+}
+
+function goneTable(where: string): Difference {
+  return {
+    where,
+    message: 'is no longer there',
+    refused: true,
+    note: { level: 'warn', text: `table ${where} is no longer there: its rows stay as they are` },
+  }
+}
+
+function changed(
+  source: string,
+  stopped: readonly { readonly table: string; readonly problems: readonly Problem[] }[],
+): ToteError {
+  const accept = stopped.map(({ table }) => `--accept-change ${quoteArgument(table)}`).join(' ')
+  return new ToteError(
     'SourceChanged',
     `The tables of source "${source}" have another shape than the lake's.`,
     {
-      problems,
-      why: 'following a changed schema is not supported yet, so the batch was refused before anything was written',
-      fix: [
-        ...leaveOut(source, fresh),
-        'undo the change, or begin a new lake and a new warehouse schema',
-      ].join('; or '),
+      problems: stopped.flatMap(({ problems }) =>
+        problems.map(({ where, message }) => ({ where, message })),
+      ),
+      why: 'the batch was refused before anything was written; docs/schema-changes.md says what accepting each change means',
+      fix: `tote run ${accept}; or undo the change, or leave the tables or columns out in the config`,
     },
   )
 }
 
-/** New columns need not hold the batch up: the config can leave them out. */
-function leaveOut(source: string, fresh: ReadonlyMap<string, readonly string[]>): string[] {
-  if (fresh.size === 0) return []
-  const tables = [...fresh].map(([table, columns]) => {
-    const names = columns.map((name) => JSON.stringify(name)).join(', ')
-    return `${JSON.stringify(table)}: { columns: { exclude: [${names}] } }`
-  })
-  return [`leave new columns out for now, in sources.${source}: table: { ${tables.join(', ')} }`]
+function quoteArgument(name: string): string {
+  return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`
 }
 
 /** What is said of masks that begin where earlier batches hold the values as they were. */

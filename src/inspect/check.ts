@@ -9,11 +9,10 @@ import type { Context } from '../events.ts'
 import { bindModels } from '../models/bind.ts'
 import { describePreview, previewEdits } from '../evaluation/preview.ts'
 import type { Model } from '../models/model.ts'
-import { continueColumns } from '../lake/column-ids.ts'
+import { followShapes } from '../extraction/shapes.ts'
 import type { SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
-import { checkStar } from '../pipeline/load-restated.ts'
-import { starOfModels } from '../pipeline/star.ts'
+import { checkModels } from '../pipeline/load-restated.ts'
 import { editsOf, reached, whyEdited } from '../project/edits.ts'
 import { newestInputs } from '../project/inputs.ts'
 import { modelTexts } from '../project/bound-models.ts'
@@ -61,12 +60,18 @@ export async function check(
         await snapshot.close()
         for (const message of snapshot.warnings ?? [])
           warnings.push({ where: `sources.${source.name}`, message })
+        const shapes = followShapes(snapshot.tables, manifest, {
+          source: source.name,
+          accepts: () => false,
+        })
+        for (const { level, text } of shapes.notes)
+          if (level === 'warn') warnings.push({ where: `sources.${source.name}`, message: text })
         tables.push(
-          ...snapshot.tables.map((table) => ({
+          ...shapes.tables.map(({ name, key }) => ({
             schema: source.name,
-            name: table.name,
-            columns: continueColumns(table.columns, manifest?.tables[table.name]?.columns ?? []),
-            key: table.key,
+            name,
+            columns: shapes.columns.get(name) ?? [],
+            key,
           })),
         )
         const { length } = snapshot.tables
@@ -97,7 +102,7 @@ export async function check(
   if (options.live) {
     await attempt('warehouse', async () => {
       await project.warehouse.probe()
-      if (models !== undefined) await checkStar(project, starOfModels(models))
+      if (models !== undefined) await checkModels(project, models)
       return 'can be loaded'
     })
   }

@@ -8,7 +8,7 @@
 import type { Column, Instant, Json, ModelKind, Reference } from '../types.ts'
 
 /** The lake format that this version writes, and the newest it reads. */
-export const LAKE_FORMAT = 2
+export const LAKE_FORMAT = 3
 
 /** What manifests say wrote them. */
 export const WRITER = 'totedata'
@@ -26,8 +26,12 @@ export interface DataFile {
   readonly greatest: readonly string[]
   /** CSV and JSON Lines: bytes of the longest row at most, where it is a long one. */
   readonly longest?: number
-  /** What it carries columns as, by name, where the table has come to carry them otherwise since. */
+  /** What it carries columns as, by their names now, where the table has come to carry them otherwise since. */
   readonly carried?: Readonly<Record<string, string>>
+  /** What it calls columns, by their names now, where that is another name; null for those that it does not have. */
+  readonly names?: Readonly<Record<string, string | null>>
+  /** CSV: its columns as it calls them, in its order, where the table's is another by now. */
+  readonly order?: readonly string[]
   /** It holds the changes of several batches, the last of which is `batch`. */
   readonly merged?: {
     readonly from: number
@@ -111,6 +115,12 @@ export interface TableEntry {
   readonly key: readonly string[]
   /** The source table's shape, or the sha256 of the model's definition. */
   readonly shape: string
+  /** Which table of which server it was read from: while that is the same, so are attribute numbers. */
+  readonly relationId?: string
+  /** The source's key, where the lake tells rows apart by another one. */
+  readonly sourceKey?: readonly string[]
+  /** The source has the table no more: its rows stay as they were. */
+  readonly gone?: true
   /** How the next difference may be found sooner; void when shape or identity differ. */
   readonly position: Readonly<Record<string, Json>>
   /** Ingestion chains, tables whose changes are found by pairs. */

@@ -46,8 +46,16 @@ export async function rowsIn(
 ): Promise<string> {
   const local = async (files: readonly DataFile[]): Promise<WrittenFile[]> =>
     localFiles(zone, recordCarried(files, entry.columns, columns))
-  const rows = { columns, key: entry.key, bulk: await local(bulk), since: await local(since) }
-  return currentRows(rows, among)
+  const key = keyIn(entry, columns)
+  return currentRows({ columns, key, bulk: await local(bulk), since: await local(since) }, among)
+}
+
+/** The key as `columns` call it, which may be newer than the entry. */
+function keyIn(entry: TableEntry, columns: readonly Column[]): readonly string[] {
+  return entry.key.map((name) => {
+    const id = entry.columns.find((column) => column.name === name)?.id
+    return columns.find((column) => column.id === id)?.name ?? name
+  })
 }
 
 /** A `select` of `_tote_op` and the columns: the newest change of each key in the files after the bulk. */
@@ -166,6 +174,7 @@ export async function changesWithPlace(
     others.length === 0 &&
     files.every(({ deletes, merged }) => deletes === 0 && merged === undefined) &&
     Object.keys(only.carried).length === 0 &&
+    only.names === undefined &&
     entry.columns.every(({ name }) => name.toLowerCase() !== 'file_row_number')
   return only !== undefined && inOrder
     ? { relation: readParquetInOrder(only.path, PLACE_COLUMN), place: PLACE_COLUMN }
@@ -240,6 +249,8 @@ export async function localFiles(zone: Zone, files: readonly DataFile[]): Promis
       format: formatOf(file.key),
       longest: file.longest ?? 0,
       carried: file.carried ?? {},
+      ...(file.names === undefined ? {} : { names: file.names }),
+      ...(file.order === undefined ? {} : { order: file.order }),
     })),
   )
 }

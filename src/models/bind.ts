@@ -134,7 +134,10 @@ async function bindOrdered(
             sources.filter((source) => sameName(source.schema, schema)),
             name,
           )
-    return table?.columns.map((column) => ({ name: column.name, origin: column }))
+    return table?.columns.map((column) => ({
+      name: column.name,
+      origin: schema === null ? column : { ...column, source: `${schema}.${name}#${column.id}` },
+    }))
   }
   for (const model of ordered) {
     // What a broken model yields is not known: those that read it are judged when it is mended.
@@ -224,10 +227,12 @@ function complaintText(
 ): string {
   if (name === undefined || !/not found in FROM clause|does not have a column/.test(message))
     return message
-  const known = model.reads
-    .flatMap((read) => lookup(read.schema, read.name) ?? [])
-    .map((column) => column.name)
-  return `there is no column "${name}"${meant(name, known)}`
+  const known = model.reads.flatMap((read) => lookup(read.schema, read.name) ?? [])
+  const renamed = known.find(({ origin }) => origin?.formerly?.includes(name) === true)
+  const names = known.map((column) => column.name)
+  return renamed === undefined
+    ? `there is no column "${name}"${meant(name, names)}`
+    : `there is no column "${name}": the source calls it "${renamed.name}" now`
 }
 
 async function inScratch<T>(engine: Engine, action: () => Promise<T>): Promise<T> {

@@ -61,7 +61,9 @@ export function shapeOf(
       type,
       ...(builtin === undefined ? {} : { builtin }),
       carried: mapped.carried,
-      notNull: isNotNull(model, name),
+      notNull: isNotNull(model, name, origin ?? null),
+      ...(origin?.source === undefined ? {} : { source: origin.source }),
+      ...(origin?.partial === true ? { partial: true } : {}),
     })
   })
   return { columns, findings }
@@ -186,8 +188,10 @@ function headerFindings(model: ModelText, outputs: readonly OutputColumn[]): Fin
   return findings
 }
 
-function isNotNull({ key, nullable }: ModelText, column: string): boolean {
-  return key.includes(column) || (nullable !== 'all' && !nullable.includes(column))
+/** What the source does not always have cannot be demanded. */
+function isNotNull({ key, nullable }: ModelText, column: string, origin: Origin | null): boolean {
+  if (key.includes(column)) return true
+  return nullable !== 'all' && !nullable.includes(column) && origin?.partial !== true
 }
 
 function ownValue(types: Readonly<Record<string, string>>, column: string): string | undefined {

@@ -20,7 +20,7 @@ import { carryAsText, comparisonFailed, type UnreadRows } from '../extraction/un
 import type { EngineTurns } from '../extraction/turns.ts'
 import { emptyRelation } from '../extraction/read-pairs.ts'
 import type { ReadTable } from '../extraction/read-tables.ts'
-import { continueColumns } from '../lake/column-ids.ts'
+import { goneColumns, liveColumns } from '../lake/column-ids.ts'
 import type { CommittedManifest, DataFile, TableEntry } from '../lake/manifest.ts'
 import { changesIn, rowsAsOf } from '../lake/read.ts'
 import type { SourceTable } from '../sources/source.ts'
@@ -72,7 +72,7 @@ export async function compareTable(
           )
     return { read, columns, counts, changedRows: inserted, relation: null, files, watermark }
   }
-  const columns = continueColumns(table.columns, entry?.columns ?? [])
+  const { columns } = read
   if (pieces !== null)
     return withEngine(async (engine) =>
       comparePieces(zone, engine, { ...work, pieces, columns }, context),
@@ -103,9 +103,9 @@ async function comparePieces(
     await makeDifference(zone, engine, work, { columns, files, longestRow })
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw placeFailure(error, `table "${table.name}"`)
-    const inPieces = read.withXmin ? withXmin(columns) : columns
+    const inPieces = read.withXmin ? withXmin(columns) : liveColumns(columns)
     const failed = { table: table.name, columns: inPieces, files, longestRow, cause: error }
-    columns = columnsInLake(await carryAsText(engine, failed, context))
+    columns = columnsInLake(await carryAsText(engine, failed, context), columns)
     try {
       await makeDifference(zone, engine, work, { columns, files, longestRow })
     } catch (cause) {
@@ -224,8 +224,9 @@ async function makeDifference(
   { parent, read, relation }: ToCompare,
   { columns, files, longestRow }: Omit<UnreadRows, 'table'>,
 ): Promise<void> {
+  const live = liveColumns(columns)
   const { table, entry, pairs } = read
-  const inPieces = read.withXmin ? withXmin(columns) : columns
+  const inPieces = read.withXmin ? withXmin(columns) : live
   const arrived =
     files.length === 0 ? emptyRelation(inPieces) : csvRelation(files, inPieces, longestRow)
   const changes = pairs?.changes ?? null
@@ -249,8 +250,15 @@ async function makeDifference(
         : arrived
   await engine.run(
     previous === null
-      ? insertTable({ into: relation, next, columns })
-      : differenceTable({ into: relation, previous, next, columns, key: table.key }),
+      ? insertTable({ into: relation, next, columns: live })
+      : differenceTable({
+          into: relation,
+          previous,
+          next,
+          columns: live,
+          gone: goneColumns(columns),
+          key: table.key,
+        }),
   )
   if (materialized) await engine.run(`drop table ${ARRIVED}`)
 }

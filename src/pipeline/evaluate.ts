@@ -6,6 +6,7 @@ import { quoteName } from '../columns/sql.ts'
 import type { Engine } from '../columns/engine.ts'
 import { TerminalOnly, type Context, type ModelSummary, type NewEvent } from '../events.ts'
 import { goOnWith } from '../lake/carried.ts'
+import { liveColumns } from '../lake/column-ids.ts'
 import {
   tableEntries,
   type CommittedManifest,
@@ -160,7 +161,8 @@ async function recordedModel(
   if (parent === null) throw new RangeError(`no manifest holds model "${name}"`)
   const files = await filesBetween(project.processed, parent, name, parent.batch, batch)
   relations.define(name, files.length > 0, async () => {
-    const rows = await kept.on(engine)(project.processed, parent, name, batch)
+    const columns = liveColumns(parent.tables[name]?.columns ?? [])
+    const rows = await kept.on(engine)(project.processed, parent, name, batch, columns)
     return `create view ${quoteName(name)} as ${rows}`
   })
   return { outcome: 'recorded', changed: files.length > 0 }

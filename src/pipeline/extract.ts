@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { Engine } from '../columns/engine.ts'
-import { quoteName } from '../columns/sql.ts'
+import { quoteName, ROW_COLUMN } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary } from '../events.ts'
 import { openDraft } from '../extraction/draft.ts'
@@ -34,6 +34,7 @@ import { TRIES, waitBeforeNext } from '../pace/back-off.ts'
 import { compareTable, NO_CHANGES, type Compared } from './compare.ts'
 import type { Instant } from '../types.ts'
 import type { Zone } from '../lake/zone.ts'
+import type { Column } from '../types.ts'
 import type { Project, ProjectSource } from '../project/project.ts'
 
 export interface ExtractOptions {
@@ -42,6 +43,8 @@ export interface ExtractOptions {
   readonly acceptSource: boolean
   /** Tables whose next batch may delete more than the shrink limit allows. */
   readonly acceptShrink: readonly string[]
+  /** Tables whose changed shape is followed whatever it is. */
+  readonly acceptChange: readonly string[]
 }
 
 export interface Extracted {
@@ -86,7 +89,7 @@ async function extractOnce(
   const chain = zone.chain(source.name)
   const parent = await chain.newest()
   const batch = (parent?.batch ?? 0) + 1
-  const instantOf = (snapshot: ReadSnapshot): string =>
+  const instantOf = (snapshot: Pick<ReadSnapshot, 'instant'>): string =>
     nextInstant(parent?.instant ?? null, snapshot.instant)
   const turns = takeTurns(async () => project.engine(context.signal))
   const compared: Compared[] = []
@@ -96,6 +99,8 @@ async function extractOnce(
       parent,
       {
         ...options,
+        acceptsChange: (table) =>
+          options.acceptChange.some((name) => namesTable(name, table, from)),
         tempFolder: project.tempFolder,
         turns,
         zone,
@@ -113,7 +118,8 @@ async function extractOnce(
       },
       context,
     )
-    if (parent !== null && compared.every(({ read }) => isAsItWas(read))) {
+    const isLeft = snapshot.gone.some((name) => parent?.tables[name]?.gone !== true)
+    if (parent !== null && !isLeft && compared.every(isSettled)) {
       return {
         manifest: parent,
         changed: false,
@@ -135,8 +141,14 @@ async function extractOnce(
       }),
     ).finally(() => beside.close())
     const tables = tableEntries(written)
+    for (const name of snapshot.gone) {
+      const entry = parent?.tables[name]
+      if (entry !== undefined) tables[name] = { ...entry, gone: true }
+    }
+    // Other columns alone are a batch, too: what reads them has them from then on.
     const changed =
-      parent === null || compared.some((one) => one.changedRows > 0 || one.read.entry === null)
+      parent === null ||
+      compared.some((one) => one.changedRows > 0 || one.read.entry === null || hasOtherColumns(one))
     const manifest = await chain.commit(
       {
         chain: parent?.chain ?? randomUUID(),
@@ -180,6 +192,19 @@ function isAsItWas(read: ReadTable): boolean {
   return read.unchanged && read.pairs === null && !compared
 }
 
+/** Whether the lake says all there is to say of the table. */
+function isSettled(one: Compared): boolean {
+  const { entry, table } = one.read
+  const settled = isAsItWas(one.read) && entry?.gone !== true && !hasOtherColumns(one)
+  return settled && table.sourceKey?.join('\0') === entry?.sourceKey?.join('\0')
+}
+
+/** Whether the table has other columns than in the last batch: others, or otherwise called, typed or demanded. */
+function hasOtherColumns({ columns, read: { entry } }: Compared): boolean {
+  const said = (column: Column): string => JSON.stringify({ ...column, attribute: undefined })
+  return entry !== null && columns.map(said).join() !== entry.columns.map(said).join()
+}
+
 function refuseShrinking(
   from: ProjectSource,
   compared: readonly Compared[],
@@ -192,7 +217,7 @@ function refuseShrinking(
       const before = read.entry?.rows ?? 0
       return (
         before >= limit.fromRows &&
-        counts.deleted > before * limit.share &&
+        lostRows(read, counts) > before * limit.share &&
         !accepted.some((name) => namesTable(name, read.table.name, from))
       )
     })
@@ -210,6 +235,11 @@ function refuseShrinking(
       fix: `tote run ${problems.map((problem) => `--accept-shrink ${problem.where}`).join(' ')}`,
     },
   )
+}
+
+/** Rows that are told apart by all they hold are deleted and inserted when they change. */
+function lostRows({ table }: ReadTable, { deleted, inserted }: Compared['counts']): number {
+  return table.key.includes(ROW_COLUMN) ? deleted - inserted : deleted
 }
 
 /** Whether a user's `name`, with or without the default schema, means this table. */
@@ -276,6 +306,8 @@ function entryOf(
     columns,
     key: read.table.key,
     shape: read.table.shape,
+    ...(read.table.relationId === undefined ? {} : { relationId: read.table.relationId }),
+    ...(read.table.sourceKey === undefined ? {} : { sourceKey: read.table.sourceKey }),
     position: positionOf(one, seenAt),
     ...(pairs === null ? {} : { pairs }),
     rows: read.partial ? (read.entry?.rows ?? 0) + one.counts.inserted : read.rows,

@@ -5,13 +5,16 @@
  */
 import type { Engine } from '../columns/engine.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
+import { growModel } from '../lake/column-ids.ts'
 import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, StarRestatement } from '../warehouse/warehouse.ts'
 import { batchManifests } from '../project/points.ts'
+import type { Model } from '../models/model.ts'
+import { editsOf, reached } from '../project/edits.ts'
 import type { Project } from '../project/project.ts'
 import { pastOf, remadeTable } from './history.ts'
-import { entryOf, everyTable, starOf, tableChanges } from './star.ts'
+import { entryOf, everyTable, starOf, starOfModels, tableChanges } from './star.ts'
 
 /** The manifest with which the newest generation began. */
 export async function firstOfGeneration(
@@ -71,7 +74,10 @@ export async function loadRestatement(
 }
 
 /** The star that the warehouse was loaded with last, tables whose models are gone included. */
-async function liveStar(project: Project, last: LedgerEntry | null): Promise<readonly StarTable[]> {
+export async function liveStar(
+  project: Project,
+  last: LedgerEntry | null,
+): Promise<readonly StarTable[]> {
   if (last === null) return []
   return everyTable(await project.processed.chain(project.name).read(last.manifest))
 }
@@ -113,12 +119,35 @@ async function missingBatches(
 }
 
 /**
- * Whether the warehouse can hold a star, the tables that it was loaded with last altered where models
- * were edited. Throws WarehouseShapeMismatch, WarehouseDependents, Warehouse*.
+ * Whether the warehouse can hold the star that models make, the tables that it was loaded with last altered
+ * where models were edited, or read other columns. Throws WarehouseShapeMismatch, WarehouseDependents, Warehouse*.
  */
-export async function checkStar(project: Project, star: readonly StarTable[]): Promise<void> {
+export async function checkModels(project: Project, models: readonly Model[]): Promise<void> {
+  const newest = await project.processed.chain(project.name).newest()
+  const remade = newest === null ? null : reached(editsOf(newest, models), models)
+  const star = starOfModels(models).map((table) => {
+    const entry = remade?.has(table.name) === true ? undefined : newest?.tables[table.name]
+    return entry === undefined
+      ? table
+      : { ...table, columns: growModel(table.columns, entry.columns) }
+  })
+  await checkStar(project, star, (table) => remade?.has(table) === true)
+}
+
+/** The same of the star that a manifest describes, as it would be loaded. */
+export async function checkManifest(project: Project, manifest: CommittedManifest): Promise<void> {
+  const last = await project.warehouse.last(project.name)
+  const since = last?.generation ?? 0
+  await checkStar(project, starOf(manifest), (table) => remadeIn(manifest, table) > since)
+}
+
+async function checkStar(
+  project: Project,
+  star: readonly StarTable[],
+  refilled: (table: string) => boolean,
+): Promise<void> {
   const last = await project.warehouse.last(project.name)
   const newest = await project.processed.chain(project.name).newest()
   const ours = last !== null && newest?.chain === last.chain && newest.number >= last.manifest
-  await project.warehouse.check(star, ours ? await liveStar(project, last) : [])
+  await project.warehouse.check(star, ours ? await liveStar(project, last) : [], refilled)
 }

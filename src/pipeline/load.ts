@@ -10,7 +10,7 @@ import type { Engine } from '../columns/engine.ts'
 import { batchMarks } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
 import { wholeStar } from './history.ts'
-import { checkStar, firstOfGeneration, loadRestatement } from './load-restated.ts'
+import { checkManifest, firstOfGeneration, liveStar, loadRestatement } from './load-restated.ts'
 import { entryOf, starOf, tableChanges } from './star.ts'
 
 export interface Loaded {
@@ -53,7 +53,8 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
     return { batches, tables: [...tables.values()], last: entry }
   }
   // What the last of several batches needs must be known before the first is loaded.
-  if (newest.batch > after + 1) await project.warehouse.check(starOf(newest))
+  if (newest.batch > after + 1)
+    await project.warehouse.check(starOf(newest), await liveStar(project, entry))
   const engine = await project.engine(context.signal)
   try {
     const chain = project.processed.chain(project.name)
@@ -62,7 +63,8 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
       const manifest = await chain.read(mark.manifest)
       const changes = await changesOf(project, engine, newest, manifest)
       const next = entryOf(project, manifest, context)
-      count(await project.warehouse.apply({ entry: next, changes }, context))
+      const live = await liveStar(project, entry)
+      count(await project.warehouse.apply({ entry: next, changes, live }, context))
       entry = next
     }
   } finally {
@@ -98,7 +100,7 @@ export async function pendingLoad(
   const newest = await project.processed.chain(project.name).newest()
   await refuseForeignLedger(project, newest, last)
   const batches = pendingBatches(newest, last)
-  if (newest !== null && batches > 0) await checkStar(project, starOf(newest))
+  if (newest !== null && batches > 0) await checkManifest(project, newest)
   return { last, batches }
 }
 

@@ -7,7 +7,7 @@
 import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError, type Problem } from '../errors.ts'
 import type { Context } from '../events.ts'
-import { continueModel } from '../lake/column-ids.ts'
+import { continueModel, growModel } from '../lake/column-ids.ts'
 import {
   generationOf,
   tableEntries,
@@ -157,7 +157,7 @@ function inputsOf(points: readonly CommittedManifest[]): Readonly<Record<string,
 function described(entry: TableEntry, model: Model): TableEntry {
   return {
     ...entry,
-    columns: continueModel(model.columns, entry.columns),
+    columns: growModel(model.columns, entry.columns),
     shape: definitionOf(model),
     model: factsOf(model, entry),
   }

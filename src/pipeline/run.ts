@@ -30,6 +30,8 @@ export interface RunOptions {
   /** Compare every table in full, whatever its digest says. History is kept. */
   readonly fullRefresh?: boolean | undefined
   readonly acceptShrink?: readonly string[] | undefined
+  /** Tables whose changed shape is followed whatever it is. */
+  readonly acceptChange?: readonly string[] | undefined
   readonly acceptSource?: boolean | undefined
   /** Edited models that keep their old versions; all others are restated. */
   readonly forward?: readonly string[] | undefined
@@ -197,6 +199,7 @@ async function runStages(
         fullRefresh: options.fullRefresh ?? false,
         acceptSource: options.acceptSource ?? false,
         acceptShrink: options.acceptShrink ?? [],
+        acceptChange: options.acceptChange ?? [],
       }
       // Committing onto a zone that was put back would make restoring it impossible.
       await refuseForeignInputs(project)
@@ -215,7 +218,8 @@ async function runStages(
           if (options.failFast === true) break
         }
       }
-      noteUnknown(project, extracting.acceptShrink, progress.tables, context)
+      const accepted = [...extracting.acceptShrink, ...extracting.acceptChange]
+      noteUnknown(project, accepted, progress.tables, context)
       if (failures.length > 0) throw new SeveralFailures(failures)
       return changed
     },

@@ -1,6 +1,7 @@
 /** The star that manifests and models describe, and what the lake holds of it, as the warehouse takes them. */
 import type { Engine } from '../columns/engine.ts'
 import type { Context } from '../events.ts'
+import { recordCarried } from '../lake/carried.ts'
 import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
 import { changesWithPlace, filesBetween, filesOfBatch } from '../lake/read.ts'
 import type { Model } from '../models/model.ts'
@@ -56,7 +57,8 @@ export async function tableChanges(
   const entry = manifest.tables[table.name]
   if (entry === undefined)
     throw new RangeError(`no table "${table.name}" in manifest ${manifest.number}`)
-  const files = await filesOfBatch(project.processed, newest, table.name, batch)
+  const found = await filesOfBatch(project.processed, newest, table.name, batch)
+  const files = recordCarried(found, newest.tables[table.name]?.columns ?? [], entry.columns)
   const { relation, place } = await changesWithPlace(project.processed, entry, files)
   const rows = files.reduce((sum, file) => sum + file.rows, 0)
   const deletes = files.reduce((sum, file) => sum + file.deletes, 0)

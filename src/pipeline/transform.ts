@@ -22,14 +22,14 @@ import {
 import type { Model, ModelText } from '../models/model.ts'
 import { closureOf, isSelective, selectNames, type Selection } from '../models/selection.ts'
 import { boundModels, modelTexts } from '../project/bound-models.ts'
-import { anyEdit, editsOf, maybeEdited } from '../project/edits.ts'
+import { anyEdit, anyRetyped, editsOf, maybeEdited } from '../project/edits.ts'
 import { evaluatePoint, goesOn } from './evaluate.ts'
 import { newestInputs, refuseForeignInputs } from '../project/inputs.ts'
-import { checkStar } from './load-restated.ts'
-import { starOfModels } from './star.ts'
+import { checkModels } from './load-restated.ts'
 import { batchMarks, pointsAfter, type BatchMark, type Point } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
 import { restate } from './restate.ts'
+import type { Column } from '../types.ts'
 
 export interface Transformed {
   readonly manifest: CommittedManifest | null
@@ -81,11 +81,17 @@ async function passPoints(
     newest = await restateEdited(project, { newest, models, inputs, options }, context)
     edited = newest.number > before
   }
-  const { points, marks } = await pendingPoints(project, { newest, inputs, anew: options.anew })
-  if (points.length === 0 || texts.length === 0)
+  let pending = await pendingPoints(project, { newest, inputs, anew: options.anew })
+  if (pending.points.length === 0 || texts.length === 0)
     return { manifest: newest, batches: 0, edited, models: [] }
 
   models ??= await boundModels(project, texts, inputs, context)
+  if (newest !== null && anyRetyped(newest, models)) {
+    newest = await restateEdited(project, { newest, models, inputs, options }, context)
+    edited = true
+    pending = await pendingPoints(project, { newest, inputs, anew: options.anew })
+  }
+  const { points, marks } = pending
   if (newest === null) await refuseMisfits(project, models)
   const summaries = new Map<string, ModelSummary>()
   let batches = 0
@@ -230,7 +236,11 @@ async function passPoint(
   const evaluated = await evaluatePoint(project, { ...work, batch, instant }, context)
   const changed =
     parent === null ||
-    evaluated.models.some((model) => model.inserted + model.updated + model.deleted > 0)
+    evaluated.models.some((model) => model.inserted + model.updated + model.deleted > 0) ||
+    // What the warehouse must follow, if without a row.
+    Object.entries(evaluated.tables).some(([name, { columns }]) =>
+      isOtherwise(columns, parent.tables[name]?.columns ?? []),
+    )
   const manifest = await project.processed.chain(project.name).commit(
     {
       chain: parent?.chain ?? randomUUID(),
@@ -263,6 +273,12 @@ async function passPoint(
   return { manifest: based, models: evaluated.models }
 }
 
+function isOtherwise(now: readonly Column[], before: readonly Column[]): boolean {
+  const said = ({ id, name, type, notNull }: Column): string =>
+    JSON.stringify([id, name, type, notNull])
+  return now.map(said).join() !== before.map(said).join()
+}
+
 /** Tables whose models are gone stay as they are. */
 function retired(parent: CommittedManifest | null): readonly (readonly [string, TableEntry])[] {
   return Object.entries(parent?.tables ?? {}).filter(([, entry]) => entry.model?.retired === true)
@@ -271,7 +287,7 @@ function retired(parent: CommittedManifest | null): readonly (readonly [string, 
 /** Before models are committed: what the warehouse would refuse could only be mended by editing them again. */
 async function refuseMisfits(project: Project, models: readonly Model[]): Promise<void> {
   try {
-    await checkStar(project, starOfModels(models))
+    await checkModels(project, models)
   } catch (error) {
     const unreachable = error instanceof ToteError && error.name === 'WarehouseUnreachable'
     if (!unreachable) throw error

@@ -113,6 +113,28 @@ const TYPE_CHAINS = `chain as (
          where t.typtype <> 'd' and e.oid is null)`
 
 /**
+ * What lies inside each type, through domains, arrays, ranges and composites: labels and attributes, which can
+ * be renamed, so that values are others and no row has another `xmin`.
+ */
+const TYPE_PARTS = `parts as (
+       select distinct atttypid as of_type, atttypid as part
+         from pg_catalog.pg_attribute where attrelid = any ($1::oid[]) and attnum > 0 and not attisdropped
+       union
+       select p.of_type, n.oid from parts p join pg_catalog.pg_type t on t.oid = p.part
+         cross join lateral (
+           select t.typbasetype as oid where t.typtype = 'd'
+           union all select t.typelem where t.typelem <> 0
+           union all select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = t.oid
+           union all select f.atttypid from pg_catalog.pg_attribute f
+             where t.typtype = 'c' and f.attrelid = t.typrelid and f.attnum > 0 and not f.attisdropped) n),
+     inside as (
+       select p.of_type, p.part, coalesce(
+           (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = p.part),
+           (select string_agg(concat_ws(' ', f.attnum, f.attname, f.atttypid, f.atttypmod), ',' order by f.attnum)
+              from pg_catalog.pg_attribute f where f.attrelid = t.typrelid and f.attnum > 0)) as inside
+         from parts p join pg_catalog.pg_type t on t.oid = p.part where t.typtype in ('e', 'c'))`
+
+/**
  * Columns and keys, by table oid. The key is the primary
  * key, else the replica identity, else the unique index with the fewest columns, the first columns of
  * the table before others: whole, valid, over plain columns that are all NOT NULL. Else it is empty.
@@ -125,6 +147,7 @@ export async function describeRelations(
     'read the columns of the tables',
     // From PostgreSQL 18 on, attnotnull may be a promise for new rows only.
     `with recursive ${TYPE_CHAINS},
+     ${TYPE_PARTS},
      chosen as (select unnest($1::oid[]) as oid),
      not_null as (
        select a.attrelid, a.attnum from pg_catalog.pg_attribute a join chosen t on t.oid = a.attrelid
@@ -144,10 +167,7 @@ export async function describeRelations(
        array_position(k.columns, a.attnum)::text as key_position,
        concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated,
          a.attmissingval::text, case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
-         (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = a.atttypid),
-         (select string_agg(concat_ws(' ', f.attnum, f.attname, f.atttypid, f.atttypmod), ',' order by f.attnum)
-            from pg_catalog.pg_type t join pg_catalog.pg_attribute f on f.attrelid = t.typrelid
-            where t.oid = a.atttypid and t.typrelid <> 0 and f.attnum > 0)) as shape
+         (select string_agg(i.inside, ' ' order by i.part) from inside i where i.of_type = a.atttypid)) as shape
      from chosen t left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
      left join not_null n on n.attrelid = a.attrelid and n.attnum = a.attnum
      left join builtin b on b.of_type = a.atttypid and b.of_typmod = a.atttypmod

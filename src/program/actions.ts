@@ -46,6 +46,7 @@ function addRun(program: Command, act: Act): void {
     )
     .option('--full-refresh', 'compare every table in full; history is kept')
     .option('--accept-shrink <table...>', 'let a batch delete most of these tables, once')
+    .option('--accept-change <table...>', 'follow what happened to the shape of these tables, once')
     .option(
       '--accept-source',
       'take the database that answers now for the source, also in an older state',

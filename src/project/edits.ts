@@ -2,8 +2,10 @@
  * What was edited since the processed zone was made: models that are new, whose rows may differ, or
  * that only say other things of the same rows; and models that are gone. Pure.
  */
+import { growModel, liveColumns } from '../lake/column-ids.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import { definitionOf, type Model, type ModelText } from '../models/model.ts'
+import { holdsAll } from '../postgres/carried.ts'
 import type { Reference } from '../types.ts'
 
 export interface Edits {
@@ -11,6 +13,8 @@ export interface Edits {
   readonly added: ReadonlySet<string>
   /** The query, the key or the demands on rows are others: the history is made anew, or goes on with them. */
   readonly changed: ReadonlySet<string>
+  /** Not edited: what they read has another type now, which older values do not fit. */
+  readonly retyped: ReadonlySet<string>
   /** The same rows, said otherwise: a comment, a kind, a type of the warehouse, fewer demands. */
   readonly described: ReadonlySet<string>
   /** Written otherwise, and meaning the same. */
@@ -40,6 +44,7 @@ export function editsOf(newest: CommittedManifest, models: readonly Model[]): Ed
   const sets = {
     added: new Set<string>(),
     changed: new Set<string>(),
+    retyped: new Set<string>(),
     described: new Set<string>(),
   }
   const formatted = new Set<string>()
@@ -47,6 +52,7 @@ export function editsOf(newest: CommittedManifest, models: readonly Model[]): Ed
     const entry = newest.tables[model.name]
     if (entry === undefined || entry.model?.retired === true) sets.added.add(model.name)
     else if (changesRows(model, entry)) sets.changed.add(model.name)
+    else if (!holdsOlder(model, entry)) sets.retyped.add(model.name)
     else if (entry.shape !== definitionOf(model) || entry.model?.comment !== model.comment)
       (saysOtherwise(model, entry) ? sets.described : formatted).add(model.name)
   }
@@ -60,12 +66,13 @@ export function anyEdit(edits: Edits): boolean {
 /** For a sentence that begins with the model's name. */
 export function whyEdited(model: string, edits: Edits): string {
   if (edits.added.has(model)) return 'is new'
+  if (edits.retyped.has(model)) return 'reads a column of another type'
   return edits.changed.has(model) ? 'was edited' : 'reads an edited model'
 }
 
 /** The models whose history an edit reaches: those that it is about, and all that read them. In their order. */
 export function reached(edits: Edits, models: readonly Model[]): ReadonlySet<string> {
-  const found = new Set([...edits.added, ...edits.changed])
+  const found = new Set([...edits.added, ...edits.changed, ...edits.retyped])
   for (const { name, reads } of models)
     if (reads.some((read) => read.schema === null && found.has(read.name))) found.add(name)
   return found
@@ -77,7 +84,7 @@ function changesRows(model: Model, entry: TableEntry): boolean {
   return (
     entry.model?.syntax !== model.syntax ||
     !sameList(model.key, entry.key) ||
-    !sameList(model.columns.map(carriedAs), entry.columns.map(carriedAs)) ||
+    !sameList(model.columns.map(carriedAs), liveColumns(entry.columns).map(carriedAs)) ||
     model.columns.some(
       (column) =>
         column.notNull && entry.columns.find(({ name }) => name === column.name)?.notNull === false,
@@ -89,6 +96,20 @@ function changesRows(model: Model, entry: TableEntry): boolean {
         ),
     )
   )
+}
+
+/** Whether its columns hold the values of its older rows. */
+function holdsOlder(model: Model, { columns }: TableEntry): boolean {
+  const now = growModel(model.columns, columns)
+  return columns.every((before) => {
+    const column = now.find(({ id }) => id === before.id)
+    return column === undefined || column.gone === true || holdsAll(column, before)
+  })
+}
+
+/** Whether a model that nobody edited yields what older rows do not fit: its history is made anew, too. */
+export function anyRetyped(newest: CommittedManifest, models: readonly Model[]): boolean {
+  return editsOf(newest, models).retyped.size > 0
 }
 
 /** Whether the warehouse's table would be another, were its rows the same. */

@@ -82,6 +82,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       tables: { ...source.tables, defaultSchema: source.defaultSchema },
       table: source.table,
       strategy: source.strategy,
+      contract: source.contract,
       maskSecret: settings.maskSecret,
       limits: source,
       giveWayAfterMs: source.giveWayAfterMs,

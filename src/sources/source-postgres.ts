@@ -10,7 +10,12 @@ import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { openBucket } from '../pace/bucket.ts'
 import { paceRows } from '../pace/paced-rows.ts'
-import { describeRelations, identifyServer, type Relation } from '../postgres/catalogue.ts'
+import {
+  describeRelations,
+  identifyServer,
+  type Relation,
+  type ServerIdentity,
+} from '../postgres/catalogue.ts'
 import { connect, openReaders, type Connection } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import type { SessionLimits } from '../postgres/session.ts'
@@ -156,6 +161,7 @@ async function takeSnapshot(
       tables: described.map((table, index) => ({
         ...table,
         origin: `${tables[index]?.schema}.${tables[index]?.name}`,
+        relationId: relationIdOf(server.identity, tables[index]?.oid ?? ''),
         ...extentOf(
           sizes.get(tables[index]?.oid ?? ''),
           server.identity.version,
@@ -182,6 +188,11 @@ async function takeSnapshot(
     await close()
     throw error
   }
+}
+
+/** Where a system cannot be asked who it is, it is known for as long as it runs. */
+function relationIdOf({ system, started, databaseOid }: ServerIdentity, oid: string): string {
+  return [system ?? `started ${started}`, databaseOid, oid].join('/')
 }
 
 const UNCHECKED =
@@ -245,7 +256,7 @@ function describeReadings(
   return describeTables(options, locked, details).map((table, index): ReadTable => {
     const reading = readings.get(locked.tables[index]?.oid ?? '')
     if (reading === undefined) throw new RangeError(`table "${table.name}" was not described`)
-    const { expressions, hashed, where, keyGiven, omitted, masks, shape } = reading
+    const { expressions, hashed, where, keyGiven, frozen, omitted, masks, shape } = reading
     const { strategy, strategyPlace, cursor } = reading
     const place = table.columns.find(({ source }) => source === cursor?.column)
     return {
@@ -260,6 +271,7 @@ function describeReadings(
           ? undefined
           : { ...cursor, column: place.name, source: cursor.column },
       ...(keyGiven ? { keyGiven } : {}),
+      ...(frozen ? { frozen } : {}),
       ...(omitted.size > 0 ? { omitted } : {}),
       ...(masks.length > 0 ? { masks } : {}),
       shape: [table.shape, ...(shape === '' ? [] : [shape])].join('; '),

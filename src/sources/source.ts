@@ -30,10 +30,16 @@ export interface SourceTable {
    * and as its last column, which `copy` leaves out: it is computed from the others.
    */
   readonly key: readonly string[]
-  /** The key is the config's, not the catalogue's: it must be verified before it is believed. */
+  /** The source's own key, where the lake has told rows apart by another one from the first. */
+  readonly sourceKey?: readonly string[] | undefined
+  /** The key is not the catalogue's (but the config's): it must be verified before it is believed. */
   readonly keyGiven?: boolean | undefined
   /** Columns whose values the config masks, each as it stands in the shape: `hash "email"`. */
   readonly masks?: readonly string[] | undefined
+  /** Which table of which server it is: while that is the same, so are attribute numbers. Absent where nobody knows. */
+  readonly relationId?: string | undefined
+  /** Its contract is `freeze`: no change of its shape is followed. */
+  readonly frozen?: boolean | undefined
   /** Columns that the config leaves out, each with the setting that does. */
   readonly omitted?: ReadonlyMap<string, string> | undefined
   /** Everything that, when it differs, means that rows may have changed unseen. Compared as text. */

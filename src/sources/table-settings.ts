@@ -3,7 +3,7 @@
  * by which key. Pure; the source checks the SQL of row filters (`filter-postgres.ts`).
  */
 import { createHash, createHmac } from 'node:crypto'
-import type { Mask, Strategy, TableSettings } from '../config/project.ts'
+import type { Contract, Mask, Strategy, TableSettings } from '../config/project.ts'
 import { parseDuration } from '../config/duration.ts'
 import { isExact, meansTable, parseTableName } from '../config/table-name.ts'
 import type { Secret } from '../secrets/secret.ts'
@@ -21,6 +21,8 @@ export interface SettingsOf {
   /** Of tables that do not say their own; `compare` when not given. */
   readonly strategy?: Strategy | undefined
   readonly maskSecret: Secret | null
+  /** Of tables that have none of their own; `evolve` when not given. */
+  readonly contract?: Contract | undefined
 }
 
 /** A cursor, and what stands for its look-back in SQL. */
@@ -46,6 +48,8 @@ export interface Reading {
   readonly strategyPlace: string | null
   /** Of strategy `cursor`. */
   readonly cursor: ReadCursor | null
+  /** No change of its shape is followed. */
+  readonly frozen: boolean
   /** Columns of the relation that are not carried, each with the setting that leaves it out. */
   readonly omitted: ReadonlyMap<string, string>
   /** Masked columns, each as it stands in the shape: `hash "email"`. */
@@ -92,12 +96,12 @@ export function readingsOf(
     const detail = details.get(relation.oid)
     if (detail === undefined) continue
     const settings = byTable.get(relation)
-    readings.set(
-      relation.oid,
+    const reading =
       settings === undefined
         ? plain(detail, strategy)
-        : readingOf(detail, settings, { strategy, secret: options.maskSecret, problems }),
-    )
+        : readingOf(detail, settings, { strategy, secret: options.maskSecret, problems })
+    const frozen = (settings?.contract ?? options.contract) === 'freeze'
+    readings.set(relation.oid, { ...reading, frozen })
   }
   if (problems.length > 0)
     throw new ToteError(
@@ -108,7 +112,7 @@ export function readingsOf(
   return readings
 }
 
-function plain(detail: RelationDetail, strategy: Strategy): Reading {
+function plain(detail: RelationDetail, strategy: Strategy): Omit<Reading, 'frozen'> {
   return {
     detail,
     expressions: new Map(),
@@ -134,7 +138,7 @@ function readingOf(
   detail: RelationDetail,
   settings: TableSettings,
   { strategy, secret, problems }: ReadingOptions,
-): Reading {
+): Omit<Reading, 'frozen'> {
   problems.push(...unknownColumns(detail, settings))
   const { include, exclude } = settings.columns
   const masks = new Map(Object.entries(settings.mask))

@@ -1,6 +1,7 @@
 /**
- * What an edited model makes of a table that is there: which columns come and go, and whether it gets
- * another key. The table itself stays, and with it what hangs on it. Pure.
+ * What a model that was edited, or whose inputs have other columns now, makes of a table that is there:
+ * which columns come, go and change, and whether it gets another key. The table itself stays, and with it
+ * what hangs on it. Pure.
  */
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import type { FoundRelation } from './catalogue.ts'
@@ -9,9 +10,13 @@ import type { StarTable } from './star-table.ts'
 
 export interface Alteration {
   readonly layout: Layout
-  /** Columns of the table as it was that go, those of another type included. */
+  /** Columns of the table as it was that go, those of another type included where all rows are sent again. */
   readonly drop: readonly string[]
   readonly add: readonly WarehouseColumn[]
+  /** The same columns under other names. */
+  readonly rename: readonly { readonly from: string; readonly to: string }[]
+  /** Columns whose values stay, as another type; by their new names. */
+  readonly retype: readonly { readonly name: string; readonly type: string }[]
   /** May be null from now on. */
   readonly loosen: readonly string[]
   /** Never null: said once the rows are there. */
@@ -21,39 +26,51 @@ export interface Alteration {
   readonly comment: boolean
 }
 
+export interface TableToAlter {
+  readonly table: StarTable
+  /** As it was loaded last. */
+  readonly live: StarTable
+  readonly found: FoundRelation
+  /** The spellings that the star asks for, as the warehouse prints them. */
+  readonly types: ReadonlyMap<string, string | null>
+  /** Every row is sent again; else those that are there keep their values. */
+  readonly refilled: boolean
+}
+
 /**
- * `live` is the table as it was loaded last; `types` are the spellings that the star asks for, as the
- * warehouse prints them. A column that is neither in `live` nor in `table` is left alone, for the
- * comparison of shapes to refuse.
+ * A column that is neither in `live` nor in `table` is left alone, for the comparison of shapes to
+ * refuse.
  */
-export function alterationOf(
-  table: StarTable,
-  live: StarTable,
-  found: FoundRelation,
-  types: ReadonlyMap<string, string | null>,
-): Alteration {
+export function alterationOf({ table, live, found, types, refilled }: TableToAlter): Alteration {
   const layout = layoutOf(table)
   const before = layoutOf(live)
+  const rename = refilled ? [] : renamed(table, live, found)
+  const nameNow = (name: string): string => rename.find(({ from }) => from === name)?.to ?? name
   const wanted = new Map(allColumns(layout).map((column) => [column.name, column]))
-  const ours = new Set(allColumns(before).map(({ name }) => name))
+  const ours = new Set(allColumns(before).map(({ name }) => nameNow(name)))
   const accepted = (column: WarehouseColumn, type: string): boolean =>
     column.types.some((wish) => (types.get(wish) ?? wish) === type)
   const drop: string[] = []
+  const retype: { name: string; type: string }[] = []
   const loosen: string[] = []
-  for (const { name, type, notNull } of found.columns) {
+  const columns = found.columns.map((column) => ({ ...column, name: nameNow(column.name) }))
+  for (const { name, type, notNull } of columns) {
     const column = wanted.get(name)
     if (!ours.has(name)) continue
-    if (column === undefined || !accepted(column, type)) drop.push(name)
-    else if (notNull && !column.notNull) loosen.push(name)
+    const fits = column !== undefined && accepted(column, type)
+    if (column === undefined || (!fits && refilled)) drop.push(name)
+    else {
+      if (!fits) retype.push({ name, type: column.types[0] ?? type })
+      if (notNull && !column.notNull) loosen.push(name)
+    }
   }
-  const there = new Set(
-    found.columns.map(({ name }) => name).filter((name) => !drop.includes(name)),
-  )
+  const there = new Set(columns.map(({ name }) => name).filter((name) => !drop.includes(name)))
   const add = [...wanted.values()].filter(({ name }) => !there.has(name))
+  const key = found.primaryKey.map(nameNow)
   const rekey =
-    found.primaryKey.length !== layout.primaryKey.length ||
-    layout.primaryKey.some((name) => !found.primaryKey.includes(name) || !there.has(name))
-  const strict = new Map(found.columns.map(({ name, notNull }) => [name, notNull]))
+    key.length !== layout.primaryKey.length ||
+    layout.primaryKey.some((name) => !key.includes(name) || !there.has(name))
+  const strict = new Map(columns.map(({ name, notNull }) => [name, notNull]))
   const tighten = [...wanted.values()].filter(
     ({ name, notNull }) => notNull && !(there.has(name) && strict.get(name) === true),
   )
@@ -61,6 +78,8 @@ export function alterationOf(
     layout,
     drop,
     add,
+    rename,
+    retype,
     loosen,
     tighten: tighten.map(({ name }) => name),
     rekey,
@@ -68,24 +87,66 @@ export function alterationOf(
   }
 }
 
-/** Before the rows, in one statement; undefined when there is nothing to do. New columns are null until then. */
-export function alterTable(schema: string, alteration: Alteration): string | undefined {
-  const { layout, drop, add, loosen, rekey } = alteration
+/** Columns that have kept their ids and not their names. */
+function renamed(table: StarTable, live: StarTable, found: FoundRelation): Alteration['rename'] {
+  const there = new Set(found.columns.map(({ name }) => name))
+  return live.columns.flatMap(({ id, name: from }) => {
+    const to = table.columns.find((column) => column.id === id)?.name ?? from
+    return to !== from && there.has(from) ? [{ from, to }] : []
+  })
+}
+
+/** Whether a table's columns are others than they were loaded last. */
+export function hasOtherColumns(table: StarTable, live: StarTable): boolean {
+  const said = ({ columns }: StarTable): string =>
+    columns
+      .map(({ id, name, type, notNull }) => JSON.stringify([id, name, type, notNull]))
+      .toSorted()
+      .join()
+  return said(table) !== said(live)
+}
+
+/** Before the rows, each a statement. New columns are null until then. */
+export function alterTable(schema: string, alteration: Alteration): readonly string[] {
+  const { layout, drop, add, rename, retype, loosen, rekey } = alteration
+  const table = quoteQualified(schema, layout.table.name)
   const model = new Set(layout.columns.map(({ name }) => name))
   const clauses = [
     ...drop.map((name) => `drop column ${quoteIdentifier(name)}`),
     ...loosen
       .filter((name) => !layout.primaryKey.includes(name))
       .map((name) => `alter column ${quoteIdentifier(name)} drop not null`),
+    ...retype.map(({ name, type }) => retyped(quoteIdentifier(name), type)),
     ...add.map(({ name, definition, types }) => {
       // Rows of the old key are gone by now; those of the same key are still to get their values.
       const bare = model.has(name) && !rekey ? (types[0] ?? definition) : definition
       return `add column ${quoteIdentifier(name)} ${bare}`
     }),
   ]
-  return clauses.length === 0
-    ? undefined
-    : `alter table ${quoteQualified(schema, layout.table.name)}\n  ${clauses.join(',\n  ')}`
+  return [
+    ...renameColumns('table', table, rename),
+    ...(clauses.length === 0 ? [] : [`alter table ${table}\n  ${clauses.join(',\n  ')}`]),
+  ]
+}
+
+/** By way of names that nobody has, because columns may have swapped theirs. */
+export function renameColumns(
+  kind: 'table' | 'view',
+  relation: string,
+  rename: Alteration['rename'],
+): readonly string[] {
+  const one = (from: string, to: string): string =>
+    `alter ${kind} ${relation} rename column ${quoteIdentifier(from)} to ${quoteIdentifier(to)}`
+  return [
+    ...rename.map(({ from }, index) => one(from, `_tote_renamed_${index}`)),
+    ...rename.map(({ to }, index) => one(`_tote_renamed_${index}`, to)),
+  ]
+}
+
+/** A type of the warehouse's own takes its values from their text. */
+function retyped(column: string, type: string): string {
+  const text = type.includes('.') ? '::text' : ''
+  return `alter column ${column} type ${type} using ${column}${text}::${type}`
 }
 
 /** After the rows. */

@@ -20,8 +20,9 @@ export interface Dependent {
 export interface Hanging {
   readonly schema: string
   readonly table: string
-  /** The columns that go. */
+  /** The columns that go, and those that get another type: these keep their indexes and grants. */
   readonly columns: readonly string[]
+  readonly retyped: readonly string[]
   /** The table's own view of its current rows, which is made anew from its model. */
   readonly view: string | null
   /** Whether that view is made again. */
@@ -37,7 +38,8 @@ export async function findDependents(
   connection: Connection,
   hanging: Hanging,
 ): Promise<readonly Dependent[]> {
-  const { schema, table, columns, view } = hanging
+  const { schema, table, view, retyped } = hanging
+  const columns = [...hanging.columns, ...retyped]
   const values = [schema, table, JSON.stringify(columns), view]
   const views = await connection.query('read what hangs on the table', VIEWS, values)
   const others = await connection.query('read what hangs on the table', OTHERS, [
@@ -59,12 +61,12 @@ export async function findDependents(
   const indexes = await connection.query('read the indexes', INDEXES, [
     schema,
     table,
-    JSON.stringify(columns),
+    JSON.stringify(hanging.columns),
   ])
   const grants = await connection.query('read the grants on columns', COLUMN_GRANTS, [
     schema,
     table,
-    JSON.stringify(columns),
+    JSON.stringify(hanging.columns),
   ])
   return [
     ...views.map((row) => viewOf(row, hanging.viewStays)),
@@ -178,7 +180,7 @@ export function dependents(
 ): ToteError {
   return new ToteError(
     'WarehouseDependents',
-    `Table "${table}" cannot follow its edited model: something in the warehouse needs what it would lose. Nothing was changed.`,
+    `Table "${table}" cannot follow its model: something in the warehouse needs what it would lose. Nothing was changed.`,
     {
       where: table,
       problems,

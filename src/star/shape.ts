@@ -83,7 +83,10 @@ export function incompleteTables(
 const NAMES_OBJECTS = /^(reg[a-z]+|aclitem)(\[\])?$/
 
 /** The table with types that this warehouse has: what is there stays, else a lacking type gives way to a built-in one. */
-function withTypesHere(table: StarTable, { catalogue, types }: Seen): StarTable {
+export function withTypesHere(
+  table: StarTable,
+  { catalogue, types }: Pick<Seen, 'catalogue' | 'types'>,
+): StarTable {
   const found = new Map(catalogue.get(table.name)?.columns.map(({ name, type }) => [name, type]))
   const columns = table.columns.map((column) => {
     const { name, type, builtin } = column

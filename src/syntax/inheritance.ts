@@ -13,6 +13,10 @@ export interface Origin {
   /** As `Column.builtin`. */
   readonly builtin?: string | undefined
   readonly carried: string
+  /** As `Column`'s. */
+  readonly source?: string | undefined
+  readonly formerly?: readonly string[] | undefined
+  readonly partial?: true | undefined
 }
 
 export interface OriginColumn {
@@ -216,5 +220,6 @@ function renamed(columns: Columns, aliases: readonly string[]): Columns {
 
 function common(a: Origin | null, b: Origin | null): Origin | null {
   const isEqual = a !== null && b !== null && a.type === b.type && a.carried === b.carried
-  return isEqual ? a : null
+  if (!isEqual) return null
+  return b.partial === true ? { ...a, partial: true } : a
 }

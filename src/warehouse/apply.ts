@@ -1,7 +1,7 @@
 /**
  * One batch into the warehouse, as one transaction (P4, P5):
  *
- *   lock · read the ledger · create what is missing · dimensions, then facts · keys of new tables ·
+ *   lock · read the ledger · alter what has other columns now · create what is missing · dimensions, then facts · keys of new tables ·
  *   count afresh · ledger · commit
  *
  * Whatever stops it, on either side, leaves the warehouse at the batch before.
@@ -24,32 +24,17 @@ import {
   foreignKeysOf,
 } from '../star/ddl.ts'
 import { allColumns, layoutOf, loadOrder } from '../star/layout.ts'
-import { entryValues, parseEntry, placeInLedger, refuseRows, type Ledger } from './ledger.ts'
+import { entryValues, parseEntry, placeInLedger, refuseRows } from './ledger.ts'
 import { loadTables, type TableLoad } from './load.ts'
+import { finishAltered, followStar } from '../star/alter-star.ts'
 import { carriedColumn, countRows, type Target } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
+import type { Run } from '../star/alter-star.ts'
+import type { Site } from './session.ts'
 import { beginLoading, lockLedger, lockPipeline, moreMemoryForKeys } from './session.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, StarBatch, StarChanges } from './warehouse.ts'
-
-export interface Surveyed {
-  readonly rights: Rights
-  readonly plans: readonly TablePlan[]
-  /** Tables without a row. */
-  readonly empty: ReadonlySet<string>
-}
-
-export interface Site {
-  readonly connection: Connection
-  readonly schema: string
-  readonly ledger: Ledger
-  readonly readers: readonly string[]
-  /** Reads and compares, inside the open transaction; throws WarehouseShapeMismatch. `ask` for the emptiness of every table there. */
-  survey(star: readonly StarTable[], ask: 'all' | 'incomplete'): Promise<Surveyed>
-  /** The same in another schema. */
-  at(schema: string): Site
-}
 
 export interface Applied {
   readonly status: 'applied' | 'already'
@@ -70,6 +55,7 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
     return { status: 'already', tables: [] }
   }
   const star = loadOrder(batch.changes.map(({ table }) => table))
+  const altered = await followStar(site, { star, live: batch.live })
   const { rights, plans, empty } = await site.survey(
     star,
     ledger.last === null ? 'all' : 'incomplete',
@@ -100,6 +86,7 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
   })
   const took = await loadTables(connection, loads, context)
   await finishTables(site, { plans, star, run })
+  await finishAltered(site, { altered, star, run })
   await grantReaders(connection, {
     schema,
     ledger: site.ledger.schema,
@@ -189,8 +176,6 @@ export async function createLedgerTable(
   const schema = rights.ledgerSchemaExists ? [] : [ledger.createSchema]
   await connection.query('create the ledger', [...schema, ledger.create, ledger.comment].join('; '))
 }
-
-export type Run = (doing: string, text: string | undefined) => Promise<void>
 
 /** Before the rows: a new table without keys, or a user's empty one with our columns. */
 export async function prepareTable(

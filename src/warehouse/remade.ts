@@ -11,8 +11,8 @@ import type { Catalogue } from '../star/catalogue.ts'
 import { dependents, isNeeded } from '../star/dependents.ts'
 import { layoutOf, type Layout } from '../star/layout.ts'
 import type { Column } from '../types.ts'
-import type { Site } from './apply.ts'
 import { binaryColumn, copyRows } from './load.ts'
+import type { Site } from './session.ts'
 import { carriedColumn, type CarriedColumn } from '../star/merge.ts'
 import type { RemadeTable, RowsDiffer } from './warehouse.ts'
 
@@ -226,11 +226,6 @@ export async function compareRows(
     ),
     keys,
   }
-}
-
-/** Before a table gets another key. */
-export async function removeAll({ connection, schema }: Site, table: string): Promise<void> {
-  await connection.query(`empty "${table}"`, `delete from ${quoteQualified(schema, table)}`)
 }
 
 function sameKey({ layout, values }: Remade): string {

@@ -9,30 +9,12 @@
  * they saw.
  */
 import type { Context, WarehouseTableSummary } from '../events.ts'
-import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
-import { alterationOf, alterTable, tightenTable, type Alteration } from '../star/alter.ts'
+import { quoteIdentifier } from '../postgres/identifiers.ts'
 import { readCatalogue, readTypes, type Catalogue } from '../star/catalogue.ts'
-import {
-  addForeignKeys,
-  addPrimaryKey,
-  commentTable,
-  createIndex,
-  createView,
-  extendView,
-  foreignKeysOf,
-} from '../star/ddl.ts'
-import {
-  findDependents,
-  putUp,
-  readForeignKeys,
-  takeDown,
-  type Dependent,
-} from '../star/dependents.ts'
-import { layoutOf, loadOrder } from '../star/layout.ts'
+import { loadOrder } from '../star/layout.ts'
 import { grantReaders, requireRights } from '../star/rights.ts'
 import { needsOf, relationNames, unknownTypes, type TablePlan } from '../star/shape.ts'
-import type { StarTable } from '../star/star-table.ts'
-import { keepsVersions } from '../types.ts'
+import { alterStar, finishAltered, type AlteredStar } from '../star/alter-star.ts'
 import {
   countTables,
   createLedgerTable,
@@ -40,12 +22,11 @@ import {
   prepareTable,
   readLedger,
   targetOf,
-  type Run,
-  type Site,
 } from './apply.ts'
+import type { Site } from './session.ts'
 import { entryValues, refuseRows } from './ledger.ts'
 import { loadTables } from './load.ts'
-import { deleteAbsent, putRows, removeAll, stageRows, type Remade } from './remade.ts'
+import { deleteAbsent, putRows, stageRows, type Remade } from './remade.ts'
 import { beginLoading, lockPipeline } from './session.ts'
 import type { LedgerEntry, StarRestatement } from './warehouse.ts'
 
@@ -87,7 +68,12 @@ export async function applyRestatement(
         context,
       ),
     )
-  const altered = await alterStar(site, { star, live: restatement.live, types })
+  const altered = await alterStar(site, {
+    star,
+    live: restatement.live,
+    types,
+    refilled: (table) => staged.has(table),
+  })
   const first = ledger.last === null
   const { rights, plans, empty } = await site.survey(star, 'all')
   requireRights(rights, needsOf(schema, plans), connection.peer.address)
@@ -144,153 +130,6 @@ function movedTo(
   return last !== null && last.generation >= entry.generation ? 'already' : 'stale'
 }
 
-interface Altered {
-  readonly alteration: Alteration
-  readonly live: StarTable
-  readonly dependents: readonly Dependent[]
-}
-
-interface StarToAlter {
-  readonly star: readonly StarTable[]
-  readonly live: readonly StarTable[]
-  readonly types: ReadonlyMap<string, string | null>
-}
-
-interface AlteredStar {
-  readonly tables: ReadonlyMap<string, Altered>
-  /** Tables that lost a foreign key to one that was altered, or their own. */
-  readonly freed: ReadonlySet<string>
-}
-
-/** Gives the tables that are there the columns and keys that the star wants. Throws WarehouseDependents. */
-async function alterStar(site: Site, { star, live, types }: StarToAlter): Promise<AlteredStar> {
-  const { connection, schema } = site
-  const tables = new Map<string, Altered>()
-  const freed = new Set<string>()
-  const catalogue = await readCatalogue(connection, schema, [
-    ...relationNames(star),
-    ...relationNames(live),
-  ])
-  const names = star.map(({ name }) => name)
-  for (const table of star) {
-    const found = catalogue.get(table.name)
-    const before = live.find(({ name }) => name === table.name)
-    if (before === undefined || found === undefined || !['r', 'p'].includes(found.kind)) continue
-    const alteration = alterationOf(table, before, found, types)
-    const lost = await looseKeys(site, { table, star, names, rekey: alteration.rekey })
-    for (const key of lost) {
-      freed.add(key.table)
-      await connection.query(
-        `drop a foreign key of "${key.table}"`,
-        `alter table ${quoteQualified(schema, key.table)} drop constraint ${quoteIdentifier(key.name)}`,
-      )
-    }
-    const dependents = await takeDownFor(site, { alteration, before, catalogue, names })
-    if (alteration.rekey) {
-      await removeAll(site, table.name)
-      await dropKey(site, table.name)
-    }
-    const text = alterTable(schema, alteration)
-    if (text !== undefined) {
-      await connection.query(`alter "${table.name}"`, text)
-      freed.add(table.name)
-    }
-    if (alteration.rekey)
-      await connection.query(
-        `add the primary key of "${table.name}"`,
-        addPrimaryKey(schema, alteration.layout),
-      )
-    const view = catalogue.get(alteration.layout.view ?? '')
-    if (view !== undefined && alteration.add.length > 0 && dependents === null)
-      await connection.query(
-        `alter view "${view.name}"`,
-        extendView(
-          schema,
-          alteration.layout,
-          view.columns.map(({ name }) => name),
-        ),
-      )
-    tables.set(table.name, { alteration, live: before, dependents: dependents ?? [] })
-  }
-  return { tables, freed }
-}
-
-/** Alters, to see whether it can be done; the caller rolls back. Throws WarehouseDependents. */
-export async function tryAlterations(
-  site: Site,
-  star: readonly StarTable[],
-  live: readonly StarTable[],
-): Promise<void> {
-  const { connection, schema } = site
-  const catalogue = await readCatalogue(connection, schema, relationNames(star))
-  const types = await readTypes(connection, unknownTypes(star, catalogue))
-  const { tables } = await alterStar(site, { star, live, types })
-  for (const [name, { alteration, dependents }] of tables) {
-    const { layout } = alteration
-    const text = dependents.length === 0 ? undefined : createView(schema, layout)
-    if (text !== undefined && catalogue.has(layout.view ?? ''))
-      await connection.query(`create view "${layout.view ?? ''}"`, text)
-    await putUp(connection, name, dependents, 'attempt')
-  }
-}
-
-/** Foreign keys that the star no longer wants, and those that stand on a key that goes. */
-async function looseKeys(
-  { connection, schema }: Site,
-  of: { table: StarTable; star: readonly StarTable[]; names: readonly string[]; rekey: boolean },
-): Promise<readonly { readonly name: string; readonly table: string }[]> {
-  const { table, star, names, rekey } = of
-  const keys = await readForeignKeys(connection, { schema, table: table.name, star: names })
-  const wanted = foreignKeysOf(table, star)
-  return keys.filter((key) =>
-    key.target === table.name && (rekey || table.kind !== 'dimension' || keepsVersions(table))
-      ? true
-      : key.table === table.name &&
-        !wanted.some(({ column, table: target }) => column === key.column && target === key.target),
-  )
-}
-
-/** Null when no column, key or view goes: then nothing that hangs on the table is touched. */
-async function takeDownFor(
-  { connection, schema }: Site,
-  of: {
-    alteration: Alteration
-    before: StarTable
-    catalogue: Catalogue
-    names: readonly string[]
-  },
-): Promise<readonly Dependent[] | null> {
-  const { alteration, before, catalogue, names } = of
-  const { layout, drop, rekey } = alteration
-  const view = layoutOf(before).view
-  if (drop.length === 0 && !rekey && view === layout.view) return null
-  const found = await findDependents(connection, {
-    schema,
-    table: layout.table.name,
-    columns: drop,
-    view: view !== null && catalogue.has(view) ? view : null,
-    viewStays: view === layout.view,
-    rekey,
-    star: names,
-  })
-  await takeDown(connection, layout.table.name, found)
-  return found
-}
-
-async function dropKey({ connection, schema }: Site, table: string): Promise<void> {
-  const [key] = await connection.query(
-    'read the primary key',
-    `select k.conname as name from pg_constraint as k join pg_class as c on c.oid = k.conrelid
-     join pg_namespace as n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2 and k.contype = 'p'`,
-    [schema, table],
-  )
-  if (key?.['name'] === undefined || key['name'] === null) return
-  await connection.query(
-    `drop the primary key of "${table}"`,
-    `alter table ${quoteQualified(schema, table)} drop constraint ${quoteIdentifier(key['name'])}`,
-  )
-}
-
 interface RowsToChange {
   readonly restatement: StarRestatement
   readonly plans: readonly TablePlan[]
@@ -334,38 +173,4 @@ async function changeRows(
       count.deletes += await deleteAbsent(site, remade)
   }
   return counts
-}
-
-/** Keys, demands, comments, and what was taken down. */
-async function finishAltered(
-  { connection, schema }: Site,
-  of: { readonly altered: AlteredStar; readonly star: readonly StarTable[]; readonly run: Run },
-): Promise<void> {
-  const { altered, star, run } = of
-  for (const [name, { alteration, live }] of altered.tables) {
-    const { layout, rekey } = alteration
-    await run(`alter "${name}"`, tightenTable(schema, alteration))
-    if (rekey || layoutOf(live).table.key.join('\0') !== layout.table.key.join('\0'))
-      await run(`index "${name}"`, createIndex(schema, layout))
-    if (alteration.comment) {
-      const text = commentTable(schema, layout)
-      await run(
-        `comment on "${name}"`,
-        text ?? `comment on table ${quoteQualified(schema, name)} is null`,
-      )
-    }
-  }
-  const now = await readCatalogue(connection, schema, relationNames(star))
-  for (const table of star) {
-    const { name } = table
-    const mine = altered.freed.has(name) || altered.tables.has(name)
-    const target = table.references.some(({ model }) => altered.tables.has(model))
-    if (!mine && !target) continue
-    const absent = foreignKeysOf(table, star).filter(
-      ({ column }) => now.get(name)?.foreignKeys.includes(column) !== true,
-    )
-    await run(`add the foreign keys of "${name}"`, addForeignKeys(schema, layoutOf(table), absent))
-  }
-  for (const [name, { dependents }] of altered.tables)
-    await putUp(connection, name, dependents, 'create')
 }

@@ -5,8 +5,31 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
-import type { Connection } from '../postgres/connection.ts'
 import { quoteLiteral } from '../postgres/identifiers.ts'
+import type { Connection } from '../postgres/connection.ts'
+import type { Rights } from '../star/rights.ts'
+import type { TablePlan } from '../star/shape.ts'
+import type { StarTable } from '../star/star-table.ts'
+import type { Ledger } from './ledger.ts'
+
+export interface Surveyed {
+  readonly rights: Rights
+  readonly plans: readonly TablePlan[]
+  /** Tables without a row. */
+  readonly empty: ReadonlySet<string>
+}
+
+/** Where a load works: inside one transaction of one connection, on one schema and its ledger. */
+export interface Site {
+  readonly connection: Connection
+  readonly schema: string
+  readonly ledger: Ledger
+  readonly readers: readonly string[]
+  /** Reads and compares, inside the open transaction; throws WarehouseShapeMismatch. `ask` for the emptiness of every table there. */
+  survey(star: readonly StarTable[], ask: 'all' | 'incomplete'): Promise<Surveyed>
+  /** The same in another schema. */
+  at(schema: string): Site
+}
 
 const SETTINGS: readonly (readonly [string, string])[] = [
   ['client_min_messages', 'warning'],

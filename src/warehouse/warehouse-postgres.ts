@@ -4,7 +4,9 @@
  */
 import { ToteError } from '../errors.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
-import { applyBatch, type Site, type Surveyed } from './apply.ts'
+import { tryAlterations } from '../star/alter-star.ts'
+import { applyBatch } from './apply.ts'
+import type { Site, Surveyed } from './session.ts'
 import { readCatalogue, readEmptyTables, readTypes } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
 import { ledgerIn, parseEntry } from './ledger.ts'
@@ -12,7 +14,7 @@ import { grantReaders, readRights, requireReaders, requireRights } from '../star
 import { readStar } from './reading.ts'
 import { repairStar } from './repair.ts'
 import { rebuildStar } from './rebuild.ts'
-import { applyRestatement, tryAlterations } from './restate.ts'
+import { applyRestatement } from './restate.ts'
 import { beginLoading } from './session.ts'
 import {
   compareShape,
@@ -91,11 +93,11 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
         const [row] = await connection.query('read the ledger', ledger.selectLast, [pipeline])
         return parseEntry(row)
       }),
-    check: async (star, live = []) =>
+    check: async (star, live = [], refilled = () => false) =>
       use(async (site) => {
         await site.connection.query('begin', beginLoading('read write'))
         await requireReaders(site.connection, readers)
-        if (live.length > 0) await tryAlterations(site, loadOrder(star), live)
+        if (live.length > 0) await tryAlterations(site, { star: loadOrder(star), live, refilled })
         const { rights, plans } = await site.survey(loadOrder(star), 'incomplete')
         requireRights(rights, needsOf(schema, plans), site.connection.peer.address)
         await site.connection.query('roll back', 'rollback')

@@ -34,6 +34,8 @@ export interface StarBatch {
   readonly entry: LedgerEntry
   /** Every table of the star, those without changes included (with zero counts). */
   readonly changes: readonly StarChanges[]
+  /** The star as of the batch before; none before the first. */
+  readonly live: readonly StarTable[]
 }
 
 /** A table whose history was made anew. */
@@ -140,9 +142,14 @@ export interface Warehouse {
   /**
    * Compares what is there with what the star needs, and throws WarehouseShapeMismatch with every
    * difference; creates nothing. `live` is the star as it was loaded last: what differs from it would
-   * be altered, and WarehouseDependents says what stands against that.
+   * be altered, and WarehouseDependents says what stands against that. Tables that are `refilled` get all
+   * their rows again; in others those that are there keep their values.
    */
-  check(star: readonly StarTable[], live?: readonly StarTable[]): Promise<void>
+  check(
+    star: readonly StarTable[],
+    live?: readonly StarTable[],
+    refilled?: (table: string) => boolean,
+  ): Promise<void>
   /**
    * One transaction: takes the lock, reads the ledger again, creates what is missing, changes the
    * rows, counts them, writes the ledger. `already` when another run applied it meanwhile.

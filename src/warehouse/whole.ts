@@ -19,9 +19,9 @@ import {
   readLedger,
   targetOf,
   type Applied,
-  type Run,
-  type Site,
 } from './apply.ts'
+import type { Run } from '../star/alter-star.ts'
+import type { Site } from './session.ts'
 import { entryValues, refuseRows } from './ledger.ts'
 import { binaryColumn, copyRows } from './load.ts'
 import { putRows, stageRows, systemColumns } from './remade.ts'

@@ -65,6 +65,7 @@ test('a small config is a whole project: defaults are filled in, paths are absol
       "seeds": null,
       "sources": [
         {
+          "contract": "evolve",
           "database": {
             "type": "url",
             "url": "postgres://tote@db.internal/shop",
@@ -163,6 +164,7 @@ test('every setting can be written', () => {
       "seeds": "/p/data/seeds",
       "sources": [
         {
+          "contract": "evolve",
           "database": {
             "database": "totesys",
             "owner": "totesys_owner",
@@ -494,6 +496,7 @@ const SHOP_TABLES = {
     where: "country = 'GB'",
     mask: { email: 'hash' },
     key: ['sale_id'],
+    contract: 'freeze',
   },
   'crm."Odd.Name"': { mask: { phone: 'drop', fax: 'redact' } },
 }
@@ -524,6 +527,7 @@ test('settings of single tables, by a name as SQL quotes it; a table is known by
         key: null,
         strategy: null,
         cursor: null,
+        contract: null,
       },
     ],
   ])

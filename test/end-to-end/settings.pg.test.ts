@@ -227,30 +227,41 @@ test('a mask that comes late is warned of, once: earlier batches keep what they 
   await project.good()
 })
 
-test('a column that is in the lake already cannot just be left out', async () => {
-  await project.configure({
-    project: PROJECT,
-    source: TABLE.replace("['secret_code']", "['secret_code', 'legal_name']"),
-  })
-  await expectRefusal(project, {
-    name: 'SourceChanged',
-    says: [
-      'customer.legal_name is in the lake, and left out by columns.exclude of the config',
-      'begin a new lake',
-    ],
-  })
+test('a column that is in the lake and is left out keeps what rows had, and comes back as the same', async () => {
+  const names = async (): Promise<unknown> =>
+    project.warehouse.query('select legal_name from dim_customer where not is_deleted order by 1')
+  const before = await names()
+  const source = TABLE.replace("['secret_code']", "['secret_code', 'legal_name']")
+  await project.configure({ project: PROJECT, source })
+  const { events, error } = await project.run()
+  expect(error).toBeUndefined()
+  expect(events).toContainEqual(
+    expect.objectContaining({
+      type: 'note',
+      level: 'warn',
+      text: 'customer.legal_name is in the lake, and left out by columns.exclude of the config: rows keep what they had until they change',
+    }),
+  )
+  expect(await names()).toEqual(before)
   await project.configure({ source: TABLE, project: PROJECT })
+  const { tables } = await project.good()
+  expect(tables.every(({ inserted, updated, deleted }) => inserted + updated + deleted === 0)).toBe(
+    true,
+  )
+  expect(await names()).toEqual(before)
 })
 
-test('a new column at the source holds nothing up once the config leaves it out', async () => {
+test('a new column at the source holds nothing up when the contract is to freeze and the config leaves it out', async () => {
   await project.source.query("alter table customer add column colour text default 'red'")
+  const frozen = `contract: 'freeze', ${TABLE}`
+  await project.configure({ project: PROJECT, source: frozen })
   await expectRefusal(project, {
     name: 'SourceChanged',
-    says: ['table: { "customer": { columns: { exclude: ["colour"] } } }'],
+    says: ['customer.colour is new (text)', 'leave the tables or columns out'],
   })
   await project.configure({
     project: PROJECT,
-    source: TABLE.replace("['secret_code']", "['secret_code', 'colour']"),
+    source: frozen.replace("['secret_code']", "['secret_code', 'colour']"),
   })
   expect((await project.good()).outcome).toBe('nothing to do')
   await project.source.query('alter table customer drop column colour')

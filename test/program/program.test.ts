@@ -76,6 +76,8 @@ describe('help', () => {
         --only <stage>              extract, transform or load
         --full-refresh              compare every table in full; history is kept
         --accept-shrink <table...>  let a batch delete most of these tables, once
+        --accept-change <table...>  follow what happened to the shape of these tables,
+                                    once
         --accept-source             take the database that answers now for the source,
                                     also in an older state
         --forward <model...>        let edited models keep their old versions and

@@ -43,6 +43,7 @@ function settings(given: Given = {}): TableSettings {
     columns: { include: null, exclude: [] },
     where: null,
     mask: {},
+    contract: null,
     key: null,
     strategy: null,
     cursor: null,
@@ -86,6 +87,7 @@ test('without a setting a table is read as it is, and its shape is as ever', () 
   expect(reading({})).toEqual({
     detail: DETAIL,
     expressions: new Map(),
+    frozen: false,
     hashed: new Set(),
     where: null,
     keyGiven: false,

@@ -88,7 +88,7 @@ export async function openHandMadeLake(star: readonly StarTable[]): Promise<Hand
         run: `run-${batch}`,
         ...options,
       }
-      return { entry, changes: made }
+      return { entry, changes: made, live: [] }
     },
     close: async () => {
       engine.close()

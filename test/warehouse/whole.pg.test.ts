@@ -264,7 +264,7 @@ test(
                 }),
               ),
             )
-            await live.apply({ entry: entryOf(project, manifest, context), changes: made }, context)
+            await live.apply({ entry: entryOf(project, manifest, context), changes: made, live: [] }, context) // prettier-ignore
             newest = await writeDueBases(zone, engine, manifest, { files, share, fewRows: share }, context) // prettier-ignore
           }
           if (newest === null) return

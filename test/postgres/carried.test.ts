@@ -1,6 +1,6 @@
 /** Types that travel exactly, and all others as text. */
 import { expect, test } from 'vitest'
-import { carriedType } from '../../src/postgres/carried.ts'
+import { carriedType, holdsAll } from '../../src/postgres/carried.ts'
 
 test.each([
   ['smallint', 'SMALLINT'],
@@ -46,4 +46,52 @@ test.each([
   'bit(8)',
 ])('P8: %s is carried as text', (type) => {
   expect(carriedType(type)).toBe('VARCHAR')
+})
+
+test.each([
+  ['smallint', 'integer'],
+  ['integer', 'bigint'],
+  ['bigint', 'numeric'],
+  ['integer', 'numeric(12,2)'],
+  ['real', 'double precision'],
+  ['numeric(10,2)', 'numeric(12,2)'],
+  ['numeric(10,2)', 'numeric(12,4)'],
+  ['numeric(38,10)', 'numeric'],
+  ['character varying(3)', 'character varying(4)'],
+  ['character varying(3)', 'text'],
+  ['text', 'character varying'],
+  ['character(3)', 'character(9)'],
+  ['bit varying(3)', 'bit varying'],
+  ['timestamp(3) without time zone', 'timestamp without time zone'],
+  ['time(0) with time zone', 'time(3) with time zone'],
+  ['integer[]', 'bigint[]'],
+])('%s is held by %s, and not the other way round', (narrow, wide) => {
+  expect(holdsAll({ type: wide }, { type: narrow })).toBe(true)
+  const same = ['text', 'character varying'].includes(narrow) && wide === 'character varying'
+  expect(holdsAll({ type: narrow }, { type: wide })).toBe(same)
+})
+
+test.each([
+  ['numeric(10,2)', 'numeric(10,4)'],
+  ['integer', 'numeric(9,0)'],
+  ['integer', 'text'],
+  ['bigint', 'double precision'],
+  ['double precision', 'numeric'],
+  ['character(3)', 'text'],
+  ['character varying(9)', 'character varying(8)'],
+  ['date', 'timestamp without time zone'],
+  ['timestamp without time zone', 'timestamp with time zone'],
+  ['json', 'jsonb'],
+  ['integer[]', 'bigint'],
+])('%s is not followed as %s', (before, now) => {
+  expect(holdsAll({ type: now }, { type: before })).toBe(false)
+})
+
+test('a domain, or an enum, is held by what it is made of', () => {
+  expect(holdsAll({ type: 'text' }, { type: 'public.mood', builtin: 'text' })).toBe(true)
+  expect(holdsAll({ type: 'bigint' }, { type: 'public.small', builtin: 'integer' })).toBe(true)
+  expect(
+    holdsAll({ type: 'public.wide', builtin: 'text' }, { type: 'public.mood', builtin: 'text' }),
+  ).toBe(true)
+  expect(holdsAll({ type: 'integer' }, { type: 'public.mood', builtin: 'text' })).toBe(false)
 })

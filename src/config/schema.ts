@@ -33,6 +33,7 @@ type Overrides<T> = T extends readonly unknown[] | EnvReference | EmbeddedRefere
 type Issues = Pick<z.core.$RefinementCtx, 'addIssue' | 'issues'>
 
 const name = z.string().min(1, 'must not be empty').max(63, 'must have at most 63 characters')
+const isFunction = (value: unknown): boolean => typeof value === 'function'
 const CONTRACT = z.enum(['evolve', 'freeze'])
 const folder = z.string().min(1, 'must not be empty').meta({ title: 'folder' })
 
@@ -386,8 +387,6 @@ function isText(value: unknown): boolean {
 function isUnset(value: unknown): boolean {
   return value instanceof Given && value.value === undefined
 }
-
-const isFunction = (value: unknown): boolean => typeof value === 'function'
 
 function invalid(context: Issues, message: string): never {
   context.addIssue({ code: 'custom', message })

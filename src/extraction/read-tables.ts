@@ -122,8 +122,7 @@ export async function readTables(
     }
     await snapshot.close()
     await line.below(0)
-    const { identity, position, reach, instant } = snapshot
-    return { identity, position, reach, instant, gone: shapes.gone }
+    return { ...snapshot, gone: shapes.gone }
   } catch (error) {
     await line.abandon()
     throw error

@@ -210,6 +210,13 @@ test('P7: further days, batch by batch: the facts go the driven way, and equal w
       expect(differences(await expectedRows(source), await currentRows(warehouse))).toEqual([])
     }
     expect(await historyProblems(warehouse)).toEqual([])
+    // Seeds, dates and three stars, every version and its record id.
+    const { verified = [] } = summaryOf(await done(['verify', '--json']))
+    expect(verified.length).toBeGreaterThan(30)
+    const differing = verified.filter(
+      ({ rowsExpected, rowsFound, rangesDiffer }) => rowsExpected !== rowsFound || rangesDiffer > 0,
+    )
+    expect(differing).toEqual([])
   })
   const checked = await done(['check', '--data'])
   expect(checked.stdout).toMatch(/✔ data +11 models yield the same whatever the order of rows/)

@@ -26,7 +26,7 @@ for (const name of values.strategy) {
     sessions: Number(values.sessions),
     longestMs: 60_000,
     strategy,
-    columns: false,
+    columns: true,
     log: (text) => console.log(`  ${text}`),
   })
   console.log(sayAttacked(done))

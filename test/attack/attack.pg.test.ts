@@ -17,7 +17,7 @@ test.each(Object.entries(STRATEGIES))(
       sessions: 60,
       longestMs: 3000,
       strategy,
-      columns: false,
+      columns: true,
     })
     process.stdout.write(`${sayAttacked(done)}\n`)
     expect(done.problems).toEqual([])

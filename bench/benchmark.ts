@@ -20,4 +20,6 @@ export interface Measured {
   readonly figures: readonly Figure[]
   /** What was loaded on the way, and found equal. */
   readonly compared: readonly Comparison[]
+  /** Lines that are printed below the table. */
+  readonly notes?: readonly string[]
 }

@@ -15,12 +15,14 @@ import { measureLargeTable } from './large-table.ts'
 import { openPlace, type Place } from './place.ts'
 import { renderFigures, renderMarkdown } from './table.ts'
 import { measureRebuild } from './rebuild.ts'
+import { measureRivals } from './rivals/rivals.ts'
 import { measureTotesys } from './totesys.ts'
 import { measureVerify } from './verify.ts'
 
 const USAGE = `npm run bench -- [options]
 
-  --only NAME    one of commands, totesys, large, first, extract, rebuild, incremental, init, verify; may be given several times
+  --only NAME    one of commands, totesys, large, first, extract, rebuild, verify, incremental, init, rivals; may be
+                 given several times. rivals, which needs Python and installs dlt, ingestr and Sling, runs only when named
   --install      also npm ci && npm run demo, in a checkout without node_modules
   --rounds N     of what takes seconds (3); --pairs N of what does not (20)
   --rows N       of the larger table (5000000)
@@ -71,7 +73,9 @@ async function main(): Promise<number> {
     verify: async (place) => measureVerify(place, sizes),
     incremental: async (place) => measureIncremental(place, sizes),
     init: async (place) => measureInit(place, { tables: 100, rows: 1000, rounds: sizes.rounds }),
+    rivals: async (place) => measureRivals(place, sizes),
   }
+  const chosen = values.only ?? Object.keys(measures).filter((name) => name !== 'rivals')
   const place = await openPlace(process.env['TEST_PG'])
   try {
     const circumstances = readCircumstances(place.server, new Date())
@@ -79,13 +83,14 @@ async function main(): Promise<number> {
     const load = [readLoad()]
     const measured: Measured[] = []
     for (const [name, measure] of Object.entries(measures)) {
-      if (values.only?.includes(name) === false) continue
+      if (!chosen.includes(name)) continue
       console.error(`measuring ${name} …`)
       measured.push(await measure(place))
       load.push(readLoad())
     }
     const figures = measured.flatMap((each) => each.figures).map(judge)
     console.log((values.markdown ? renderMarkdown : renderFigures)(figures).join('\n'))
+    for (const { notes } of measured) if (notes !== undefined) console.log(`\n${notes.join('\n')}`)
     console.log(`\n${renderCircumstances(circumstances)}; load ${load.join(', ')}`)
     if (values.history) await appendHistory({ ...circumstances, load }, figures)
     return figures.some(({ met }) => met === false) ? 1 : 0

@@ -6,8 +6,9 @@
  */
 import { newestNumber } from '../lake/chain.ts'
 import { formatDraftKey } from '../lake/keys.ts'
-import type { CommittedManifest, DataFile } from '../lake/manifest.ts'
+import { areColumns, isDataFile, type CommittedManifest, type DataFile } from '../lake/manifest.ts'
 import type { Zone } from '../lake/zone.ts'
+import { sealJson, sealOf } from '../storage/sealed.ts'
 import type { SourceIdentity, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 
@@ -31,7 +32,7 @@ export interface Draft {
   note(table: SourceTable, part: SourcePart, finished: DraftPart): Promise<void>
 }
 
-const FORMAT = 2
+const FORMAT = 3
 
 interface Note extends DraftPart {
   readonly format: typeof FORMAT
@@ -94,7 +95,7 @@ export async function openDraft(
         columns,
         files,
       }
-      const body = Buffer.from(`${JSON.stringify(note)}\n`)
+      const body = sealJson(note)
       // Another run may note parts of the same load; numbers only keep the notes apart.
       do last += 1
       while ((await store.create(keyOf(last), body)) === 'exists')
@@ -102,12 +103,26 @@ export async function openDraft(
   }
 }
 
-/** Whatever is not a note of ours is no part that was finished. */
+/** Whatever is not a note of ours, as it was written, is no part that was finished. */
 function parseNote(body: Buffer | undefined): Note | undefined {
+  if (body === undefined || sealOf(body) !== 'sound') return undefined
   try {
-    const note = JSON.parse(String(body)) as Partial<Note> | null
-    return note?.format === FORMAT && typeof note.position === 'string' ? (note as Note) : undefined
+    const note = JSON.parse(body.toString('utf8')) as Partial<Note> | null
+    return isNote(note) ? note : undefined
   } catch {
     return undefined
   }
+}
+
+function isNote(note: Partial<Note> | null): note is Note {
+  return (
+    note?.format === FORMAT &&
+    typeof note.position === 'string' &&
+    Array.isArray(note.key) &&
+    areColumns(note.columns) &&
+    Array.isArray(note.files) &&
+    note.files.every(
+      (file: Partial<DraftFile> | null) => isDataFile(file?.data) && isDataFile(file.pairs),
+    )
+  )
 }

@@ -8,9 +8,20 @@
  */
 import { createHash } from 'node:crypto'
 import { ToteError } from '../errors.ts'
+import { sealJson, sealOf } from '../storage/sealed.ts'
 import type { Store } from '../storage/store.ts'
 import { formatManifestKey } from './keys.ts'
-import { LAKE_FORMAT, tableEntries, type CommittedManifest, type Manifest } from './manifest.ts'
+import {
+  isCount,
+  isSourceAndInputs,
+  isTableEntry,
+  LAKE_FORMAT,
+  pointsBack,
+  SEALED_FORMAT,
+  tableEntries,
+  type CommittedManifest,
+  type Manifest,
+} from './manifest.ts'
 
 export type ManifestDraft = Omit<Manifest, 'format' | 'name' | 'number' | 'parent'>
 
@@ -82,7 +93,7 @@ export function openChain(store: Store, name: string): Chain {
         ...draft,
         tables: withoutHistory(draft.tables, number),
       }
-      const body = Buffer.from(`${JSON.stringify(manifest)}\n`)
+      const body = sealJson(manifest)
       const key = formatManifestKey(name, number)
       if ((await store.create(key, body)) === 'exists') {
         throw new ToteError(
@@ -136,9 +147,9 @@ function parseManifest(
   body: Buffer,
   expected: { key: string; name: string; number: number },
 ): CommittedManifest {
-  let parsed: Partial<Manifest>
+  let parsed: (Partial<Manifest> & { seal?: unknown }) | null
   try {
-    parsed = JSON.parse(body.toString('utf8')) as Partial<Manifest>
+    parsed = JSON.parse(body.toString('utf8')) as typeof parsed
   } catch {
     throw corrupt(expected.key, 'is not JSON')
   }
@@ -155,23 +166,36 @@ function parseManifest(
       },
     )
   }
-  const whole =
-    typeof parsed.chain === 'string' &&
-    typeof parsed.batch === 'number' &&
-    typeof parsed.instant === 'string' &&
-    typeof parsed.tables === 'object' &&
-    parsed.tables !== null &&
-    (parsed.parent === null ? expected.number === 1 : parsed.parent?.number === expected.number - 1)
-  if (!whole) throw corrupt(expected.key, 'is not a whole manifest')
+  if (!isWhole(parsed, expected.number)) throw corrupt(expected.key, 'is not a whole manifest')
   if (parsed.name !== expected.name || parsed.number !== expected.number) {
     throw corrupt(expected.key, `belongs to chain "${parsed.name}", number ${parsed.number}`)
   }
-  const manifest = parsed as Manifest
-  return {
-    ...manifest,
-    tables: tableEntries(Object.entries(manifest.tables)),
+  const sealed = sealOf(body)
+  if (sealed === 'broken' || (sealed === 'none' && parsed.format >= SEALED_FORMAT)) {
+    throw corrupt(expected.key, 'is not as it was written (seal)')
+  }
+  const manifest = {
+    ...parsed,
+    tables: tableEntries(Object.entries(parsed.tables)),
     sha256: sha256(body),
   }
+  // It is of these bytes, and not of the next manifest's.
+  delete manifest.seal
+  return manifest
+}
+
+function isWhole<P extends Partial<Manifest>>(parsed: P, number: number): parsed is P & Manifest {
+  const { parent, tables } = parsed
+  return (
+    typeof parsed.chain === 'string' &&
+    isCount(parsed.batch) &&
+    typeof parsed.instant === 'string' &&
+    typeof tables === 'object' &&
+    tables !== null &&
+    Object.values(tables).every((entry) => isTableEntry(entry) && pointsBack(entry, number)) &&
+    isSourceAndInputs(parsed) &&
+    (parent === null ? number === 1 : parent?.number === number - 1)
+  )
 }
 
 function sha256(body: Uint8Array): string {

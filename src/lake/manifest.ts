@@ -8,7 +8,10 @@
 import type { Column, Instant, Json, ModelKind, Reference } from '../types.ts'
 
 /** The lake format that this version writes, and the newest it reads. */
-export const LAKE_FORMAT = 3
+export const LAKE_FORMAT = 4
+
+/** The first whose manifests are sealed (storage/sealed.ts). */
+export const SEALED_FORMAT = 4
 
 /** What manifests say wrote them. */
 export const WRITER = 'totedata'
@@ -185,4 +188,151 @@ export function tableEntries(
 /** A manifest as it was read, with the sha256 of its bytes. */
 export interface CommittedManifest extends Manifest {
   readonly sha256: string
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+function isRecord(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isList(value: unknown, one: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(one)
+}
+
+/** Of rows, bytes, batches and manifests. */
+export function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isAbsentOr(value: unknown, one: (item: unknown) => boolean): boolean {
+  return value === undefined || one(value)
+}
+
+/** Columns as a manifest or a note tells them. */
+export function areColumns(value: unknown): value is readonly Column[] {
+  return isList(
+    value,
+    (column) =>
+      isRecord(column) &&
+      isCount(column['id']) &&
+      isText(column['name']) &&
+      isText(column['type']) &&
+      isText(column['carried']) &&
+      isAbsentOr(column['formerly'], (names) => isList(names, isText)),
+  )
+}
+
+/** A file as a manifest or a note tells it. */
+export function isDataFile(file: unknown): file is DataFile {
+  return (
+    isRecord(file) &&
+    isText(file['key']) &&
+    isText(file['sha256']) &&
+    ['batch', 'rows', 'deletes', 'bytes'].every((name) => isCount(file[name])) &&
+    ['least', 'greatest'].every((name) => isList(file[name], isText)) &&
+    isAbsentOr(file['longest'], isCount) &&
+    isAbsentOr(file['carried'], (types) => isRecord(types) && Object.values(types).every(isText)) &&
+    isAbsentOr(file['names'], isRecord) &&
+    isAbsentOr(file['order'], (names) => isList(names, isText)) &&
+    isAbsentOr(
+      file['merged'],
+      (merged) => isRecord(merged) && isCount(merged['from']) && isCount(merged['manifest']),
+    )
+  )
+}
+
+function areFiles(value: unknown): boolean {
+  return isList(value, isDataFile)
+}
+
+function isHistory(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    areFiles(value['files']) &&
+    isList(
+      value['older'],
+      (older) =>
+        isRecord(older) && ['number', 'batch', 'manifest'].every((name) => isCount(older[name])),
+    )
+  )
+}
+
+function isPairsEntry(value: unknown): boolean {
+  if (!isRecord(value)) return false
+  const { blocks } = value
+  return (
+    isRecord(value['origin']) &&
+    isRecord(value['leaves']) &&
+    isText(value['position']) &&
+    areColumns(value['columns']) &&
+    areFiles(value['base']) &&
+    areFiles(value['files']) &&
+    (blocks === null ||
+      (isRecord(blocks) &&
+        isText(blocks['key']) &&
+        isText(blocks['sha256']) &&
+        isCount(blocks['bytes']) &&
+        isCount(blocks['pages'])))
+  )
+}
+
+/** Whoever follows what an entry of manifest `number` names goes back, and so comes to an end. */
+export function pointsBack(
+  { previous, history, base, files }: TableEntry,
+  number: number,
+): boolean {
+  const all = [...base, ...files, ...(history?.files ?? [])]
+  return (
+    (previous === null || previous < number || (previous === number && history !== undefined)) &&
+    all.every(({ merged }) => merged === undefined || merged.manifest < number)
+  )
+}
+
+/** What a manifest says of where its rows are from, where it does. */
+export function isSourceAndInputs({ source, inputs }: Partial<Manifest>): boolean {
+  return (
+    isAbsentOr(
+      source,
+      (seen) =>
+        isRecord(seen) &&
+        isRecord(seen['identity']) &&
+        (seen['position'] === null || isText(seen['position'])) &&
+        isAbsentOr(seen['reached'], isText),
+    ) &&
+    isAbsentOr(
+      inputs,
+      (marks) =>
+        isRecord(marks) &&
+        Object.values(marks).every(
+          (mark) => isRecord(mark) && isText(mark['chain']) && isCount(mark['batch']),
+        ),
+    )
+  )
+}
+
+/** What readers of a table take for granted: what is not so would be a fault in the midst of their work. */
+export function isTableEntry(entry: unknown): entry is TableEntry {
+  return (
+    isRecord(entry) &&
+    areColumns(entry['columns']) &&
+    isList(entry['key'], isText) &&
+    isText(entry['shape']) &&
+    isRecord(entry['position']) &&
+    isCount(entry['rows']) &&
+    areFiles(entry['base']) &&
+    areFiles(entry['files']) &&
+    (entry['previous'] === null || isCount(entry['previous'])) &&
+    isAbsentOr(entry['sourceKey'], (key) => isList(key, isText)) &&
+    isAbsentOr(entry['history'], isHistory) &&
+    isAbsentOr(entry['pairs'], isPairsEntry) &&
+    isAbsentOr(
+      entry['model'],
+      (model) => isRecord(model) && isText(model['kind']) && Array.isArray(model['references']),
+    )
+  )
 }

@@ -172,5 +172,7 @@ function safeReason(message: string): string {
     return 'TLS was refused or its certificate is not trusted'
   if (/password must be/i.test(message))
     return 'the server asks for a password and the URL has none'
+  if (/broke the protocol/.test(message)) return 'what it sent is no protocol of PostgreSQL'
+  if (/^COPY (sent|ended)/.test(message)) return 'a COPY was cut short'
   return 'connection failed'
 }

@@ -59,7 +59,8 @@ export async function copyOut(
   { text, sink, limit }: CopyOutOptions,
 ): Promise<number> {
   return new Promise<number>((resolve, reject) => {
-    let rows = 0
+    /** What the command tag says; undefined until it has come. */
+    let announced: number | undefined
     let received = 0
     let failure: unknown
     let waiting: Promise<void> | undefined
@@ -95,9 +96,9 @@ export async function copyOut(
     const settle = (): void => {
       if (failure !== undefined) reject(callerFailure(failure))
       // A tag that disagrees with what arrived would be a truncated stream taken for a whole one.
-      else if (rows !== received)
-        reject(new Error(`COPY sent ${received} rows and announced ${rows}`))
-      else resolve(rows)
+      else if (announced !== received)
+        reject(new Error(`COPY sent ${received} rows and announced ${announced ?? 'none'}`))
+      else resolve(received)
     }
     submit(client, {
       submit: (connection) => {
@@ -106,7 +107,7 @@ export async function copyOut(
         connection.query(text)
       },
       handleCommandComplete: (message) => {
-        rows = rowsOf(message.text)
+        announced = rowsOf(message.text)
       },
       handleError: (error) => {
         cutter.taker = null
@@ -142,7 +143,7 @@ export async function copyIn(
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<number> {
   return new Promise<number>((resolve, reject) => {
-    let rows = 0
+    let rows: number | undefined
     let failure: unknown
     let refused: Error | undefined
     submit(client, {
@@ -163,8 +164,11 @@ export async function copyIn(
         refused = error
         reject(failure === undefined ? error : callerFailure(failure))
       },
-      handleReadyForQuery: () =>
-        failure === undefined ? resolve(rows) : reject(callerFailure(failure)),
+      handleReadyForQuery: () => {
+        if (failure !== undefined) reject(callerFailure(failure))
+        else if (rows === undefined) reject(new Error('COPY ended and announced no rows'))
+        else resolve(rows)
+      },
     })
   })
 }
@@ -217,6 +221,8 @@ function callerFailure(cause: unknown): CallerFailure {
   return new CallerFailure('the caller failed', { cause })
 }
 
-function rowsOf(tag: string): number {
-  return Number(/\d+$/.exec(tag)?.[0] ?? 0)
+/** Of `COPY 5`. */
+function rowsOf(tag: string): number | undefined {
+  const [, rows] = /^COPY (\d+)$/.exec(tag) ?? []
+  return rows === undefined ? undefined : Number(rows)
 }

@@ -137,8 +137,22 @@ export function openMessageCutter(): MessageCutter {
   return cutter
 }
 
+/** PostgreSQL's own limit of a message. */
+const MOST_BYTES = 2 ** 30
+
 function bodyLength(bytes: Buffer, at: number): number {
-  return bytes.readUInt32BE(at + 1) - 4
+  const length = bytes.readUInt32BE(at + 1) - 4
+  if (length < 0 || length > MOST_BYTES) throw new ProtocolBroken()
+  return length
+}
+
+/** What arrived is no message of a PostgreSQL, or none that may come here. */
+class ProtocolBroken extends Error {
+  override readonly name = 'ProtocolBroken'
+
+  constructor(cause?: unknown) {
+    super('the server broke the protocol', { cause })
+  }
 }
 
 /** What a socket is read into, again and again: fresh memory for each chunk keeps the collector busy. */
@@ -161,11 +175,12 @@ export function openReadingSocket(): Socket {
 
 /** The driver's way to listen to its socket, its own or the one that TLS makes of it. */
 interface DriverConnection {
-  attachListeners(stream: DriverStream): void
+  attachListeners(stream: Pick<DriverStream, 'on'>): void
 }
 
 interface DriverStream {
   on(event: string, listener: (chunk: Buffer) => void): unknown
+  destroy(reason: Error): void
 }
 
 /** Has everything that a client receives, from the first byte on, pass the cutter. Call it before it connects. */
@@ -173,13 +188,19 @@ export function cutMessages(client: Client): MessageCutter {
   const cutter = openMessageCutter()
   const { connection } = client as Client & { connection: DriverConnection }
   const attach = connection.attachListeners.bind(connection)
-  connection.attachListeners = (stream) =>
+  connection.attachListeners = (stream: DriverStream) => {
+    // Thrown on, it would end the process; and nothing that comes after can be trusted.
+    const cut = (chunk: Buffer, listener: (bytes: Buffer) => void): void => {
+      try {
+        cutter.cut(chunk, listener)
+      } catch (error) {
+        stream.destroy(error instanceof ProtocolBroken ? error : new ProtocolBroken(error))
+      }
+    }
     attach({
       on: (event, listener) =>
-        stream.on(
-          event,
-          event === 'data' ? (chunk: Buffer) => cutter.cut(chunk, listener) : listener,
-        ),
+        stream.on(event, event === 'data' ? (chunk: Buffer) => cut(chunk, listener) : listener),
     })
+  }
   return cutter
 }

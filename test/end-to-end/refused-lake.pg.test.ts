@@ -2,6 +2,7 @@
 import { appendFile, cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { LAKE_FORMAT } from '../../src/lake/manifest.ts'
 import { createProject, type TestProject } from '../support/project.ts'
 import { filesUnder } from '../support/project-standing.ts'
 import { expectRefusal } from '../support/refusal.ts'
@@ -104,14 +105,14 @@ describe('a manifest', () => {
     )
     await expectRefusal(project, {
       name: 'LakeCorrupt',
-      says: ['shop/_manifests/0000000002.json', 'names a parent 1 of another content'],
+      says: ['shop/_manifests/0000000001.json', 'is not as it was written'],
     })
   })
   test('of a newer format is left to the newer version', async () => {
-    await edit(newest, (text) => text.replace('"format":2', '"format":3'))
+    await edit(newest, (text) => text.replace(/"format":\d+/, `"format":${LAKE_FORMAT + 1}`))
     await expectRefusal(project, {
       name: 'LakeNewer',
-      says: ['shop/_manifests/0000000002.json', 'format 3'],
+      says: ['shop/_manifests/0000000002.json', `format ${LAKE_FORMAT + 1}`],
     })
   })
 })

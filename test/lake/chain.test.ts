@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newestNumber, openChain, type Chain, type ManifestDraft } from '../../src/lake/chain.ts'
 import { LAKE_FORMAT } from '../../src/lake/manifest.ts'
+import { sealJson } from '../../src/storage/sealed.ts'
 import { openFolderStore } from '../../src/storage/store-folder.ts'
 
 let folder: string
@@ -39,13 +40,16 @@ async function commitMany(count: number): Promise<Chain> {
   return chain
 }
 
-/** Rewrites a manifest on disk. */
+/** Rewrites a manifest on disk, sealed anew, as a faulty writer would leave it. */
 async function edit(
   number: number,
-  change: (manifest: Record<string, unknown>) => unknown,
+  change: (manifest: Record<string, unknown>) => object,
 ): Promise<void> {
-  const manifest = JSON.parse(await readFile(pathOf(number), 'utf8')) as Record<string, unknown>
-  await writeFile(pathOf(number), JSON.stringify(change(manifest)))
+  const { seal: _seal, ...manifest } = JSON.parse(await readFile(pathOf(number), 'utf8')) as Record<
+    string,
+    unknown
+  >
+  await writeFile(pathOf(number), sealJson(change(manifest)))
 }
 
 test('newestNumber finds the greatest number, from any number known to exist, with few questions', async () => {

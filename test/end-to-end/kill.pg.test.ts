@@ -4,7 +4,7 @@
  * makes of the same source, and what an oracle in PostgreSQL says; for one effect after the other.
  *
  * Of a later run that finds little it is every effect: before it, which is also after the one before
- * it; and, for what decides, what DuckDB writes, and a third of the rest, once it is under way and its
+ * it; and, for what decides, what DuckDB writes, and a sixth of the rest, once it is under way and its
  * answer not read. Of a first run, what decides, the making of manifests and a share of the others.
  * A seed turns the shares. Right after each kill the warehouse is read: the batch is there whole, or
  * not at all. Then it is run again, unless what the kill left is what another one left before; a share
@@ -252,7 +252,7 @@ function pointsOf(effects: readonly Effect[]): number[] {
   return effects.flatMap(({ n, effect }) => {
     const underWay =
       effect.startsWith('duckdb.') ||
-      (effect.startsWith('pg.') && (every || isDecisive(effect) || n % 3 === seed % 3))
+      (effect.startsWith('pg.') && (every || isDecisive(effect) || n % 6 === seed % 6))
     return [killAt(n, 'before'), ...(underWay ? [killAt(n, 'after')] : [])]
   })
 }

@@ -79,7 +79,7 @@ describe('models that are right', () => {
         '-- nullable: first_name\n',
       ),
     ]
-    expect((await bindModels(texts, engine, sources))[0]?.columns).toEqual([
+    expect((await bindModels(texts, engine, sources))[0]?.columns).toMatchObject([
       { id: 1, name: 'id', type: 'integer', carried: 'INTEGER', notNull: true },
       { id: 2, name: 'first_name', type: 'text', carried: 'VARCHAR', notNull: false },
       { id: 3, name: 'pay', type: 'numeric', carried: 'VARCHAR', notNull: true },

@@ -59,7 +59,7 @@ export async function measureIncremental(place: Place, sizes: Sizes): Promise<Me
       `update sales_order set units_sold = units_sold + 1 where sales_order_id % ${every} = ${round % every}`,
     )
     const limit = hasPsql() ? await timePsql(source.ownerUrl, [PAIRS]) : null
-    const watch = await watchTransactions(source.ownerUrl, new URL(source.readerUrl).username)
+    const watch = await watchTransactions(source.readerUrl)
     const changed = await run()
     const open = await watch.longest()
     const idle = await run()
@@ -124,11 +124,8 @@ function figuresOf(rounds: readonly Round[], rows: number): Figure[] {
 
 const LOOK_MS = 50
 
-/** How long the oldest transaction of a role was open at most, looked at twenty times a second. */
-async function watchTransactions(
-  url: string,
-  role: string,
-): Promise<{ longest(): Promise<number> }> {
+/** How long the oldest transaction of the URL's role was open at most, looked at twenty times a second; others are not shown to it. */
+async function watchTransactions(url: string): Promise<{ longest(): Promise<number> }> {
   const connection = await connect({ side: 'source', name: 'watch', url })
   let longest = 0
   let ended = false
@@ -137,8 +134,7 @@ async function watchTransactions(
       const [row] = await connection.query(
         'look for transactions',
         `select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::text as seconds
-         from pg_stat_activity where usename = $1 and datname = current_database()`,
-        [role],
+         from pg_stat_activity where usename = current_user and datname = current_database() and pid <> pg_backend_pid()`,
       )
       longest = Math.max(longest, Number(row?.['seconds']))
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS))

@@ -79,10 +79,19 @@ describe('models that are right', () => {
         '-- nullable: first_name\n',
       ),
     ]
-    expect((await bindModels(texts, engine, sources))[0]?.columns).toMatchObject([
-      { id: 1, name: 'id', type: 'integer', carried: 'INTEGER', notNull: true },
-      { id: 2, name: 'first_name', type: 'text', carried: 'VARCHAR', notNull: false },
-      { id: 3, name: 'pay', type: 'numeric', carried: 'VARCHAR', notNull: true },
+    // Each with the source column that it shows, by attribute number: a rename there is a rename here.
+    const source = (attribute: number): string => `shop.staff#${attribute}`
+    expect((await bindModels(texts, engine, sources))[0]?.columns).toEqual([
+      { id: 1, name: 'id', type: 'integer', carried: 'INTEGER', notNull: true, source: source(1) },
+      {
+        id: 2,
+        name: 'first_name',
+        type: 'text',
+        carried: 'VARCHAR',
+        notNull: false,
+        source: source(2),
+      },
+      { id: 3, name: 'pay', type: 'numeric', carried: 'VARCHAR', notNull: true, source: source(4) },
     ])
   })
   test('have a key that is NOT NULL even where all may be null', async () => {

@@ -3,9 +3,10 @@
  * outside the tree, so that the product never depends on it. Where it cannot be had, says why.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
+import { install } from './installed.ts'
 
 const major = 24
 const version = '24.21.0'
@@ -26,40 +27,10 @@ export function newerNode(): NewerNode {
   const folder = path.join(cache, `${name}-${version}`)
   const file = path.join(folder, 'node_modules', name, 'bin', 'node')
   if (!existsSync(file)) {
-    const trouble = install(`${name}@${version}`, folder)
+    const trouble = install([`${name}@${version}`], folder)
     if (trouble !== undefined) return { major, reason: trouble }
   }
   const answer = spawnSync(file, ['--version'], { encoding: 'utf8' })
   if (answer.stdout?.trim() === `v${version}`) return { major, path: file }
   return { major, reason: `${file} does not run here` }
-}
-
-/** Installs into a folder of its own first, so that a broken download never looks like a whole one. */
-function install(spec: string, folder: string): string | undefined {
-  let scratch: string | undefined
-  try {
-    mkdirSync(path.dirname(folder), { recursive: true })
-    scratch = mkdtempSync(`${folder}-`)
-    const npm = spawnSync(
-      'npm',
-      [
-        'install',
-        '--prefix',
-        scratch,
-        '--no-save',
-        '--no-audit',
-        '--no-fund',
-        '--ignore-scripts',
-        spec,
-      ],
-      { cwd: scratch, stdio: 'ignore', timeout: 180_000 },
-    )
-    if (npm.status !== 0) return `${spec} could not be installed from npm`
-    renameSync(scratch, folder)
-    return undefined
-  } catch (error) {
-    return `${spec} could not be installed: ${error instanceof Error ? error.message : String(error)}`
-  } finally {
-    if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true })
-  }
 }

@@ -237,7 +237,11 @@ export function isDataFile(file: unknown): file is DataFile {
     ['least', 'greatest'].every((name) => isList(file[name], isText)) &&
     isAbsentOr(file['longest'], isCount) &&
     isAbsentOr(file['carried'], (types) => isRecord(types) && Object.values(types).every(isText)) &&
-    isAbsentOr(file['names'], isRecord) &&
+    isAbsentOr(
+      file['names'],
+      (names) =>
+        isRecord(names) && Object.values(names).every((name) => name === null || isText(name)),
+    ) &&
     isAbsentOr(file['order'], (names) => isList(names, isText)) &&
     isAbsentOr(
       file['merged'],

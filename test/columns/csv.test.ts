@@ -170,3 +170,9 @@ test('P8: values that DuckDB cannot hold are refused and counted by column, neve
     Object.fromEntries(Object.entries(counts ?? {}).map(([name, n]) => [name, Number(n)])),
   ).toEqual({ day: 1, at: 1, zoned: 1, amount: 2, bytes: 0 })
 })
+
+test('a table without columns has nothing that could not be carried', async () => {
+  const path = join(folder, 'nothing.csv')
+  await writeFile(path, '\n\n')
+  expect(await engine.rows(uncarriedCounts([path], [], 10))).toEqual([{ 'count_star()': 2n }])
+})

@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { countChanges, differenceTable, insertTable } from '../../src/columns/difference.ts'
+import {
+  countChanges,
+  countKeyFaults,
+  differenceTable,
+  insertTable,
+} from '../../src/columns/difference.ts'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
 
 let folder: string
@@ -147,6 +152,57 @@ test('P2: a table that is all key has inserts and deletes', async () => {
     { kind: 'd', id: 1 },
     { kind: 'i', id: 3 },
   ])
+})
+
+test('P6: columns that the source has no more are null in changed rows, and alone change none', async () => {
+  const columns = [
+    { name: 'id', carried: 'INTEGER' },
+    { name: 'v', carried: 'VARCHAR' },
+  ]
+  const gone = [
+    { name: 'old "one"', carried: 'DOUBLE' },
+    { name: 'older', carried: 'VARCHAR' },
+  ]
+  await engine.run('drop table if exists d')
+  await engine.run(
+    differenceTable({
+      into: 'd',
+      previous: `select * from (values (1, 'same', 1.5, 'x'), (2, 'was', 2.5, 'y')) r(id, v, "old ""one""", older)`,
+      next: `select * from (values (1, 'same'), (2, 'is'), (3, 'new')) r(id, v)`,
+      columns,
+      gone,
+      key: ['id'],
+    }),
+  )
+  expect(
+    await engine.rows('select *, typeof("old ""one""") as type from d order by id'),
+  ).toMatchObject([
+    { _tote_kind: 'u', id: 2, v: 'is', 'old "one"': null, older: null, type: 'DOUBLE' },
+    { _tote_kind: 'i', id: 3, v: 'new', 'old "one"': null, older: null },
+  ])
+})
+
+test('P2: rows without a whole key, and rows that share one, are counted', async () => {
+  const faults = async (...rows: string[]): Promise<unknown> =>
+    countKeyFaults(engine, `(select * from (values ${rows.join(', ')}) r(a, "b ""b""", v))`, [
+      'a',
+      'b "b"',
+    ])
+  expect(await faults('(1, 1, 1)', '(1, 2, 1)', '(2, 1, 1)')).toEqual({ withoutKey: 0, doubled: 0 })
+  expect(await faults('(null, 1, 1)', '(1, null, 1)', '(1, 1, null)')).toEqual({
+    withoutKey: 2,
+    doubled: 0,
+  })
+  expect(
+    await faults(
+      '(1, 1, 1)',
+      '(1, 1, 2)',
+      '(1, 1, 1)',
+      '(2, 1, 1)',
+      '(null, 1, 1)',
+      '(null, 1, 1)',
+    ),
+  ).toEqual({ withoutKey: 2, doubled: 3 })
 })
 
 test('P8: any float is told from any other, the sign of zero included, and NaN is itself', async () => {

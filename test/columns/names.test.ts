@@ -8,7 +8,17 @@ import { openEngine, type Engine } from '../../src/columns/engine.ts'
 import type { FileFormat } from '../../src/columns/file.ts'
 import { longestRow, type TextFormat } from '../../src/columns/file-text.ts'
 import { readFiles, writeFile } from '../../src/columns/files.ts'
-import { quoteName, quoteText } from '../../src/columns/sql.ts'
+import {
+  BATCH_COLUMN,
+  BATCH_FIELD_ID,
+  batchOf,
+  OP_COLUMN,
+  OP_FIELD_ID,
+  quoteName,
+  quoteText,
+  ROW_COLUMN,
+  sortNames,
+} from '../../src/columns/sql.ts'
 
 let folder: string
 let engine: Engine
@@ -81,3 +91,29 @@ test.each<TextFormat>(['csv', 'json'])(
     expect(Number(row?.['longest'])).toBeLessThan(8 * actual)
   },
 )
+
+test('what stands in the files of a lake is called as it was by earlier versions', () => {
+  expect([OP_COLUMN, BATCH_COLUMN, ROW_COLUMN]).toEqual(['_tote_op', '_tote_batch', '_tote_row'])
+  expect([OP_FIELD_ID, BATCH_FIELD_ID]).toEqual([2_000_000_000, 2_000_000_001])
+})
+
+test('the batch of a row is the one that is told, or its own', async () => {
+  const rows = async (batch: number | null): Promise<unknown> =>
+    engine.rows(`select ${batchOf(batch)} from (select 3::bigint as _tote_batch)`)
+  expect(await rows(null)).toEqual([{ _tote_batch: 3n }])
+  expect(await rows(7)).toEqual([{ _tote_batch: 7n }])
+})
+
+test('P8: rows are sorted by the whole key, and keep the sign of their zeros', async () => {
+  const columns = [
+    { name: 'v', carried: 'FLOAT' },
+    { name: 'k', carried: 'DOUBLE' },
+    { name: 'a', carried: 'INTEGER' },
+  ]
+  const table = `(select * from (values (1, '1'), (0, '-0'), (1, '-0'), (0, '0')) r(a, t))`
+  const order = sortNames(['a', 'k'], columns, 'x.')
+  const rows = await engine.rows(
+    `select a || ' ' || k::varchar as row from (select a, t::double as k from ${table}) x order by ${order}, k::varchar`,
+  )
+  expect(rows.map(({ row }) => row)).toEqual(['0 -0.0', '0 0.0', '1 -0.0', '1 1.0'])
+})

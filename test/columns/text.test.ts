@@ -1,10 +1,10 @@
-/** Decimals read from text by the quick way are those of DuckDB's own cast, at every width and edge. */
+/** Texts as PostgreSQL prints them become values, and values those texts again; decimals by the quick way too. */
 import fc from 'fast-check'
 import { tmpdir } from 'node:os'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
 import { quoteText } from '../../src/columns/sql.ts'
-import { fromText } from '../../src/columns/text.ts'
+import { fromText, isUncarried, toText } from '../../src/columns/text.ts'
 
 let engine: Engine
 beforeAll(async () => {
@@ -51,4 +51,72 @@ test('P8: a wide decimal is what DuckDB makes of its text, or is refused as Duck
       'refused',
     )
   }
+})
+
+/** As PostgreSQL prints them with the settings of a batch (postgres/session.ts), by the type that carries them. */
+const TEXTS: Readonly<Record<string, readonly string[]>> = {
+  BOOLEAN: ['t', 'f'],
+  SMALLINT: ['0', '-32768', '32767'],
+  BIGINT: ['-9223372036854775808', '9223372036854775807'],
+  FLOAT: ['0', '-0', '1.5', '-1e+20', 'Infinity', '-Infinity', 'NaN'],
+  DOUBLE: ['0', '1.5', 'Infinity', '-Infinity', 'NaN'],
+  'DECIMAL(3,3)': ['0.000', '-0.001', '0.999'],
+  'DECIMAL(10,2)': ['0.00', '-0.01', '12345678.90'],
+  'DECIMAL(38,10)': ['0.0000000001', '-1234567890123456789012345678.0123456789'],
+  BLOB: [String.raw`\x`, String.raw`\x00ff5c`],
+  UUID: ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
+  DATE: ['2026-11-27', '0044-03-15 BC', '0001-01-01', 'infinity', '-infinity'],
+  TIMESTAMP: ['2026-11-27 09:30:00.123456', '0044-03-15 23:59:59 BC', 'infinity'],
+  'TIMESTAMP WITH TIME ZONE': ['2026-11-27 09:30:00.5+00', '0044-03-15 01:02:03+00 BC'],
+  TIME: ['00:00:00', '23:59:59.999999'],
+  VARCHAR: ['', ' x ', "it's", '0044-03-15 BC', String.raw`\x`],
+}
+
+/** The one value of a `select` over the text. */
+async function valueOf(expression: string, text: string): Promise<unknown> {
+  const [row] = await engine.rows(`select ${expression} as v from (select ${quoteText(text)} as c)`)
+  return row?.['v']
+}
+
+test.each(Object.entries(TEXTS))(
+  'P8: a text of PostgreSQL is read as %s and printed as it was',
+  async (carried, texts) => {
+    await engine.run("set timezone = 'UTC'")
+    for (const text of texts) {
+      const value = `(${fromText('c', carried)})`
+      expect(await valueOf(`typeof${value}`, text)).toBe(carried)
+      // DuckDB prints floats its own way; what counts is that PostgreSQL reads the same.
+      const printed = String(await valueOf(toText(value, carried), text))
+      if (carried === 'FLOAT' && Number.isFinite(Number(text)))
+        expect(Object.is(Number(printed), Number(text))).toBe(true)
+      else expect(printed.replace(/\.0$/, ''), `${text}`).toBe(text)
+      expect(await valueOf(isUncarried('c', carried), text)).toBe(false)
+    }
+  },
+)
+
+test('P8: a date before our era is not read as one of it', async () => {
+  expect(await valueOf(`year(${fromText('c', 'DATE')})`, '0044-03-15 BC')).toBe(-43n)
+  expect(await valueOf(`epoch(${fromText('c', 'TIMESTAMP')})`, '0044-03-15 23:59:59 BC')).toBe(
+    Date.parse('-000043-03-15T23:59:59Z') / 1000,
+  )
+})
+
+test('P8: what a type cannot hold is told, and raises where it is read', async () => {
+  for (const [carried, text] of [
+    ['SMALLINT', '32768'],
+    ['DECIMAL(10,2)', 'NaN'],
+    ['DECIMAL(10,2)', '123456789.00'],
+    ['DATE', '9999999-01-01'],
+    ['TIMESTAMP', '294276-12-31 00:00:00 x'],
+    ['BOOLEAN', 'x'],
+  ] as const) {
+    expect(await valueOf(isUncarried('c', carried), text), `${text}`).toBe(true)
+    expect(
+      await outcome(`select ${fromText('c', carried)} from (select ${quoteText(text)} as c)`),
+    ).toBe('refused')
+  }
+  // Text and bytes hold anything.
+  for (const carried of ['VARCHAR', 'BLOB'])
+    expect(await valueOf(isUncarried('c', carried), 'x')).toBe(false)
 })

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { renderConfig, settingsOf } from '../scripts/config-page.ts'
 import { renderErrors } from '../scripts/docs.ts'
 import { renderTypes } from '../scripts/types-page.ts'
+import { MODULES } from '../scripts/mutation/modules.ts'
 import { loadProject } from '../src/config/load.ts'
 import { ToteError } from '../src/errors.ts'
 import { parseModelText } from '../src/models/header.ts'
@@ -180,4 +181,14 @@ export default config
 test('docs/errors.md and docs/types.md are as `npm run docs` writes them', () => {
   expect(texts.get('docs/errors.md')).toBe(renderErrors())
   expect(texts.get('docs/types.md')).toBe(renderTypes())
+})
+
+test('docs/mutation.md speaks of modules that are there, and of tests that guard them', async () => {
+  const rows = texts.get('docs/mutation.md')?.matchAll(/^\| `([^`]+)` +\|/gm) ?? []
+  const told = Array.from(rows, ([, module]) => module)
+  expect(Object.keys(MODULES)).toEqual(expect.arrayContaining(told))
+  for (const [module, { tests }] of Object.entries(MODULES)) {
+    const files = [`src/${module}.ts`, ...tests.map((test) => `test/${test}.test.ts`)]
+    for (const file of files) await stat(join(root, file))
+  }
 })

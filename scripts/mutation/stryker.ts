@@ -69,7 +69,7 @@ export function mutate(module: string, { tests }: Guarded): readonly Mutant[] {
       // It would want the JavaScript interface of older TypeScripts, to rewrite a file that nothing here reads.
       tsconfigFile: 'none.json',
       ignorePatterns: ['/docs', '/dist', '/bench'],
-      timeoutMS: 20_000,
+      timeoutMS: 10_000,
       warnings: false,
       logLevel: 'warn',
     }),

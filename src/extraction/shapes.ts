@@ -173,9 +173,7 @@ function keepKey(table: SourceTable, entry: TableEntry): SourceTable {
   const whole = entry.key.includes(ROW_COLUMN)
   if (whole === table.key.includes(ROW_COLUMN)) return table
   const columns = table.columns.filter(({ name }) => name !== ROW_COLUMN)
-  return whole
-    ? { ...table, columns: [...columns, WHOLE_ROW], key: [ROW_COLUMN] }
-    : { ...table, columns, key: entry.key }
+  return { ...table, columns: whole ? [...columns, WHOLE_ROW] : columns }
 }
 
 function keyDifference(

@@ -110,16 +110,92 @@ test('P2: a block with an id that may have been given twice is kept, though not 
   // The span goes on after the last id.
   expect(looked(4_294_967_290, 20)).toBe(1)
   expect(looked(4_294_967_290, 11)).toBe(0)
+  // Every digit counts.
+  const long = { ...pair, xmin: 4_123_456_789 }
+  const seen = scan([long]).seen?.blocks ?? null
+  const lookedAt = (first: number): number =>
+    scan([long], { known: seen, reused: { first, count: 1 } }).kept.length
+  expect([4_123_456_788, 4_123_456_789, 4_123_456_790, 789].map(lookedAt)).toEqual([0, 1, 0, 0])
+})
+
+test('P2: blocks of any number of pairs, and pairs of any length, are kept whole', () => {
+  const key = (length: number): string => `"${'k'.repeat(length)}"`
+  const block = (lengths: readonly number[]): Pair[] =>
+    lengths.map((length, index) => ({
+      leaf: 0,
+      page: 1,
+      item: index + 1,
+      xmin: 5,
+      key: key(length),
+    }))
+  const lengths = fc.array(fc.constantFrom(1, 100, 30_000, 65_000, 200_000), { maxLength: 12 })
+  fc.assert(
+    fc.property(lengths, lengths, (one, other) => {
+      const pairs = [...block(one), ...block(other).map((pair) => ({ ...pair, page: 9 }))]
+      const all = scan(pairs)
+      expect(all.kept).toEqual(pairs.map(textOf))
+      expect(scan(pairs, { known: all.seen?.blocks ?? null }).kept).toEqual([])
+    }),
+    {
+      numRuns: 30,
+      examples: [
+        [[65_000, 65_000, 65_000], []],
+        [[200_000], [65_500]],
+      ],
+    },
+  )
+  // To the byte: what a buffer takes at once, and one more.
+  const bare = textOf({ leaf: 0, page: 1, item: 1, xmin: 5, key: key(0) }).length
+  for (const length of [65_535, 65_536, 65_537]) {
+    const pairs = block([length - bare])
+    expect(scan(pairs).kept).toEqual(pairs.map(textOf))
+  }
+})
+
+test('P2: pairs of a table that is no partitioned one begin with the xmin, and lie in leaf 0', () => {
+  const kept: string[] = []
+  const watch = (known: Blocks | null, pairs: readonly Pair[], first = 0): SeenBlocks | null => {
+    const seen = watchBlocks({
+      pages: 4,
+      known,
+      partitioned: false,
+      reused: { first, count: 1 },
+      writer: { row: (row) => void kept.push(row.toString()), ready: () => undefined },
+    })
+    for (const pair of pairs) seen.row(Buffer.from(textOf(pair).replace(/^0,/, '')))
+    return seen.finish()
+  }
+  const pairs = [1, 3, 4, 11].map((page) => ({ leaf: 0, page, item: 1, xmin: 77, key: '1' }))
+  const known = watch(null, pairs)
+  expect(known?.changed).toEqual([[0, 0], [0, 1], [0, 2]]) // prettier-ignore
+  const changed = pairs.map((pair) => (pair.page === 4 ? { ...pair, xmin: 78 } : pair))
+  kept.length = 0
+  expect(watch(known?.blocks ?? null, changed)?.changed).toEqual([[0, 1]])
+  expect(kept).toEqual(['78,"(4,1)",1\n'])
+  expect(watch(known?.blocks ?? null, pairs, 77)?.changed).toHaveLength(3)
+  expect(watch(known?.blocks ?? null, pairs, 1)?.changed).toEqual([])
+})
+
+test('whoever takes the rows is waited for', async () => {
+  let waited = 0
+  const writer = { row: () => undefined, ready: async () => void (waited += 1) }
+  const watch = watchBlocks({ pages: 4, known: null, partitioned: false, reused: null, writer })
+  await watch.ready()
+  expect(waited).toBe(1)
 })
 
 test('a scan that does not come page after page says nothing; without a known one every row is kept', () => {
   const at = (page: number): Pair => ({ leaf: 0, page, item: 1, xmin: 5, key: '1' })
   const known = scan([at(0), at(9)]).seen?.blocks ?? null
-  const scattered = [at(0), at(9), at(1), at(10)]
-  expect(scan(scattered, { known }).seen).toBeNull()
+  const scattered = [0, 9, 1, 10, 20, 30, 5].map(at)
+  const nothing = scan(scattered, { known })
+  expect(nothing.seen).toBeNull()
+  // Nobody will ask for them.
+  expect(nothing.kept).not.toContain(textOf(at(30)))
+  expect(nothing.rows).toBe(scattered.length)
   const all = scan(scattered)
   expect(all.seen).toBeNull()
-  expect(all.kept).toEqual(scattered.map(textOf))
+  expect(all.kept.toSorted()).toEqual(scattered.map(textOf).toSorted())
 })
 
 test('blocks grow with the table, and rarely', () => {
@@ -128,4 +204,8 @@ test('blocks grow with the table, and rarely', () => {
   expect(pagesOfBlock(80_000, null)).toBe(8)
   expect(pagesOfBlock(80_000, 2)).toBe(2)
   expect(pagesOfBlock(200_000, 2)).toBe(16)
+  expect(pagesOfBlock(4 * 2 * 16_384, 2)).toBe(2)
+  expect(pagesOfBlock(4 * 2 * 16_384 + 1, 2)).toBe(16)
+  // Blocks of no pages are one for all: not for ever.
+  expect(pagesOfBlock(0, 0)).toBe(1)
 })

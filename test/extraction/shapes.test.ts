@@ -3,7 +3,7 @@
  * each change with what people are told of it; and, for any sequence of changes, what must hold of the columns.
  */
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { ROW_COLUMN } from '../../src/columns/sql.ts'
 import { ToteError } from '../../src/errors.ts'
 import { followShapes, lateMasks, type FollowedShapes } from '../../src/extraction/shapes.ts'
@@ -241,7 +241,10 @@ test('a column whose name another one takes in case only is refused until accept
 })
 
 describe('keys', () => {
-  const lake = lakeOf([tableOf(BEFORE)])
+  let lake: CommittedManifest
+  beforeEach(() => {
+    lake = lakeOf([tableOf(BEFORE)])
+  })
   test('P2: another key at the source changes nothing in the lake, is verified from then on, and is said once', () => {
     const table = tableOf(BEFORE, {
       key: ['a', 'b'],
@@ -283,6 +286,20 @@ describe('keys', () => {
       'thing had the key (id) and has (a, b)',
       fixFor('thing'),
     ])
+  })
+
+  test('P2: keys are other ones by their columns, not by what these are called together', () => {
+    const columns = columnsOf('ab integer', 'a integer', 'b integer')
+    const [one, two] = [['ab'], ['a', 'b']].map((key) => tableOf(columns, { key }))
+    if (one === undefined || two === undefined) throw new Error('two tables')
+    const followed = followShapes([two], lakeOf([one]), NEVER)
+    expect(followed.tables[0]).toMatchObject({ key: ['ab'], keyGiven: true })
+    expect(followed.notes).toHaveLength(1)
+    const other = followShapes([one], lakeOf([two]), NEVER)
+    expect(other.tables[0]).toMatchObject({ key: ['a', 'b'], keyGiven: true })
+    expect(other.notes[0]?.text).toBe(
+      'table thing had the key (a, b) and has (ab): the lake tells its rows apart by (a, b) as before, which every batch verifies',
+    )
   })
 
   test('P2: a key that is renamed is the same key', () => {
@@ -386,6 +403,16 @@ describe('tables', () => {
       'thing.a was text and is integer',
     )
   })
+})
+
+test.each([
+  ['plain_1.x-y', 'plain_1.x-y'],
+  ['two words', "'two words'"],
+  ['ends badly;', "'ends badly;'"],
+  ['$(begins) badly', "'$(begins) badly'"],
+])('P10: a table called %s can be accepted by the command line that is told', (name, argument) => {
+  const lake = lakeOf([tableOf(BEFORE, { name }), tableOf(BEFORE)])
+  expect(refusal(() => followShapes([tableOf(BEFORE)], lake, NEVER)).at(-1)).toBe(fixFor(argument))
 })
 
 const TYPES = ['smallint', 'integer', 'bigint', 'numeric(5,0)', 'text', 'character varying(3)']

@@ -246,6 +246,7 @@ test('a manifest that tells no generation is of the first', () => {
 
 test('tables may be called what objects have by nature', () => {
   expect(tableEntries()['constructor']).toBeUndefined()
+  expect(Object.keys(tableEntries())).toEqual([])
   const tables = tableEntries([
     ['__proto__', ENTRY],
     ['toString', ENTRY],

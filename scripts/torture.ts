@@ -1,9 +1,12 @@
 /**
- * `npm run torture`: the attack of test/attack at full length. `-- --minutes 10 --seed 42 --strategy compare`; without
- * a seed one is drawn and printed. The last line says how many strategies held.
+ * `npm run torture`: the attack of test/attack at full length, and then the faults of test/torture by the thousand.
+ * `-- --minutes 10 --seed 42 --strategy compare`, `-- --minutes 0 --kills 1000 --fault 'disk full'`; without a seed one
+ * is drawn and printed. The last line says how many parts held.
  */
 import { parseArgs } from 'node:util'
 import { attack, sayAttacked, STRATEGIES } from '../test/attack/attack.ts'
+import { FAULTS } from '../test/torture/faults.ts'
+import { sayKilled, torture } from '../test/torture/kills.ts'
 
 const { values } = parseArgs({
   options: {
@@ -11,11 +14,19 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     sessions: { type: 'string', default: '200' },
     strategy: { type: 'string', multiple: true, default: Object.keys(STRATEGIES) },
+    kills: { type: 'string', default: '1000' },
+    fault: { type: 'string', multiple: true, default: [...FAULTS] },
   },
 })
 
-let failed = 0
-for (const name of values.strategy) {
+let [parts, failed] = [0, 0]
+const judge = (problems: readonly string[]): void => {
+  for (const problem of problems) console.log(`  PROBLEM ${problem}`)
+  parts += 1
+  if (problems.length > 0) failed += 1
+}
+
+for (const name of Number(values.minutes) === 0 ? [] : values.strategy) {
   const strategy = STRATEGIES[name]
   if (strategy === undefined)
     throw new Error(`no strategy ${name}; there are ${Object.keys(STRATEGIES).join(', ')}`)
@@ -30,8 +41,25 @@ for (const name of values.strategy) {
     log: (text) => console.log(`  ${text}`),
   })
   console.log(sayAttacked(done))
-  for (const problem of done.problems) console.log(`  PROBLEM ${problem}`)
-  if (done.problems.length > 0) failed += 1
+  judge(done.problems)
 }
-console.log(`${values.strategy.length - failed} passed, ${failed} failed`)
+
+if (Number(values.kills) > 0) {
+  console.log(`faults: ${values.kills}, seed ${values.seed}`)
+  const faults = values.fault.map((name) => {
+    const fault = FAULTS.find((one) => one === name)
+    if (fault === undefined) throw new Error(`no fault ${name}; there are ${FAULTS.join(', ')}`)
+    return fault
+  })
+  const done = await torture({
+    seed: Number(values.seed),
+    kills: Number(values.kills),
+    faults,
+    log: (text) => console.log(`  ${text}`),
+  })
+  console.log(sayKilled(done))
+  judge(done.problems)
+}
+
+console.log(`${parts - failed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1

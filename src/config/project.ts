@@ -38,6 +38,8 @@ export interface Project {
   readonly seeds: string | null
   /** DuckDB's memory limit, for example `2GB`. */
   readonly memory?: string | undefined
+  /** How long a connection may be silent in a statement before the server is asked about it. */
+  readonly silenceMs: number
   /** Folder of the .sql models. */
   readonly models: string
   /** The key of masking hashes, or null when nothing is hashed. */

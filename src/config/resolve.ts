@@ -132,6 +132,7 @@ function projectOf(config: CheckedConfig, written: Written): Project {
       ingestion: resolve(folder, config.lake.ingestion),
       processed: resolve(folder, config.lake.processed),
     },
+    silenceMs: config.silenceTimeout,
     warehouse: {
       database: config.warehouse.url,
       schema: config.warehouse.schema,

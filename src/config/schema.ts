@@ -34,6 +34,7 @@ type Issues = Pick<z.core.$RefinementCtx, 'addIssue' | 'issues'>
 
 const name = z.string().min(1, 'must not be empty').max(63, 'must have at most 63 characters')
 const isFunction = (value: unknown): boolean => typeof value === 'function'
+const isText = (value: unknown): boolean => typeof value === 'string' || value instanceof Given
 const CONTRACT = z.enum(['evolve', 'freeze'])
 const folder = z.string().min(1, 'must not be empty').meta({ title: 'folder' })
 
@@ -185,6 +186,9 @@ export const projectSchema = settings({
     .describe(
       "How much memory DuckDB may use. Not given, it begins with 150 MB a core (300 MB at least), and a statement that needs more gets it, up to half of the machine's and 4 GB.",
     ),
+  silenceTimeout: duration('30s').describe(
+    'How long a database may be silent in a statement before it is asked, on another connection, whether it is at work.',
+  ),
   maskSecret: maskSecret()
     .optional()
     .describe('The key of the hashes of `mask`, 16 characters at least; env() only.'),
@@ -377,10 +381,6 @@ function embeddedDatabase(reference: EmbeddedReference, context: Issues): Databa
   }
   context.issues.push(...checked.error.issues.map((issue) => ({ ...issue, input: undefined })))
   return z.NEVER
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === 'string' || value instanceof Given
 }
 
 /** Whether the variable is not set: `giveValues` has told, and no project is made. */

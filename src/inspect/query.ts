@@ -195,6 +195,7 @@ async function queryWarehouse(
     side: 'warehouse',
     name: 'warehouse',
     url,
+    silenceMs: project.settings.silenceMs,
     signal: context.signal,
   })
   try {

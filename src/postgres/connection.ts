@@ -3,11 +3,12 @@
  * parser, P8), COPY in both directions, and errors in our words.
  */
 import { readFile } from 'node:fs/promises'
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import type { Client, ClientConfig, QueryConfig, Submittable } from 'pg'
 import { ToteError } from '../errors.ts'
 import { formatAddress, parseAddress, type Address } from './address.ts'
 import { translateFailure, type Peer, type Side } from './failure.ts'
+import { askOther, sessionOf, watchSilence, type Heard, type Silence } from './silence.ts'
 import { CallerFailure, copyIn, copyOut, type CopySink, type RowLimit } from '../wire/copy.ts'
 import { cutMessages, openReadingSocket } from '../wire/messages.ts'
 
@@ -55,8 +56,14 @@ export interface ConnectOptions {
   readonly url: string
   /** Aborting ends the connection at once. */
   readonly signal?: AbortSignal | undefined
-  readonly connectTimeoutMs?: number | undefined
+  /** How long it may be silent in a statement before the server is asked about it; 30 s when not given. */
+  readonly silenceMs?: number | undefined
 }
+
+const SILENCE_MS = 30_000
+/** How long connecting may take, and closing, at most. */
+const CONNECT_MS = 10_000
+const CLOSE_MS = 3_000
 
 /**
  * Connects. Throws SourceUnreachable, SourceRefused or their warehouse counterparts.
@@ -66,9 +73,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const address = parseAddress(options.url, where)
   const peer: Peer = { side: options.side, name: options.name, address: formatAddress(address) }
   const { default: pg } = await import('pg')
-  const client = new pg.Client(
-    await clientConfig(address, where, options.connectTimeoutMs ?? 10_000),
-  )
+  const silenceMs = options.silenceMs ?? SILENCE_MS
+  const config = await clientConfig(address, where, Math.min(CONNECT_MS, silenceMs))
+  const client = new pg.Client(config)
   const cutter = cutMessages(client)
   let lost: unknown
   // Without a listener a lost connection would end the process.
@@ -83,11 +90,17 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     await client.connect()
   } catch (error) {
     options.signal?.removeEventListener('abort', abort)
-    void client.end().catch(() => undefined)
+    void endSoon(client)
     options.signal?.throwIfAborted()
     throw translateFailure(error, peer, 'connect')
   }
 
+  const silence = watchSilence({
+    ms: silenceMs,
+    bytes: () => bytesOf(client),
+    ask: async (twice) => askAbout(new pg.Client(config), sessionOf(client), twice),
+    onStalled: (heard) => destroy(client, new Error(`fell silent, ${heard}`)),
+  })
   let closed: Promise<void> | undefined
   const attempt = async <T>(
     doing: string | (() => string),
@@ -95,7 +108,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   ): Promise<T> => {
     try {
       options.signal?.throwIfAborted()
-      return await action()
+      return await silence.during(action)
     } catch (error) {
       options.signal?.throwIfAborted()
       if (error instanceof CallerFailure) throw error.cause
@@ -105,7 +118,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
   return {
     peer,
-    pid: (client as Client & { processID: number }).processID,
+    pid: sessionOf(client),
     query: async (doing, text, values) =>
       attempt(doing, async () => {
         const result =
@@ -126,12 +139,16 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     },
     read: async (doing, text, limit) => attempt(doing, async () => readTable(client, text, limit)),
     copyOut: async (doing, text, sink, limit) =>
-      attempt(doing, async () => copyOut(client, cutter, { text, sink, limit })),
-    copyIn: async (doing, text, chunks) => attempt(doing, async () => copyIn(client, text, chunks)),
+      attempt(doing, async () =>
+        copyOut(client, cutter, { text, sink: excusing(sink, silence), limit }),
+      ),
+    copyIn: async (doing, text, chunks) =>
+      attempt(doing, async () => copyIn(client, text, excusingChunks(chunks, silence))),
     close: async () => {
       closed ??= (async () => {
         options.signal?.removeEventListener('abort', abort)
-        await client.end().catch(() => undefined)
+        silence.stop()
+        await endSoon(client)
       })()
       return closed
     },
@@ -283,13 +300,73 @@ async function clientConfig(
     application_name: 'tote',
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
+    // The system's own patience would be two hours.
+    keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser: () => (value: string) => value } as unknown as NonNullable<
       ClientConfig['types']
     >,
   }
 }
 
-function destroy(client: Client): void {
-  const { connection } = client as Client & { connection: { stream: { destroy(): void } } }
-  connection.stream.destroy()
+function streamOf(client: Client): Socket {
+  return (client as Client & { connection: { stream: Socket } }).connection.stream
+}
+
+function destroy(client: Client, reason?: Error): void {
+  streamOf(client).destroy(reason)
+}
+
+function bytesOf(client: Client): number {
+  const { bytesRead, bytesWritten } = streamOf(client)
+  return bytesRead + bytesWritten
+}
+
+/** Says goodbye; who does not hear it is not waited for. */
+async function endSoon(client: Client): Promise<void> {
+  const timer = setTimeout(() => destroy(client), CLOSE_MS).unref()
+  await client.end().catch(() => undefined)
+  clearTimeout(timer)
+}
+
+/** Asks on a connection that is made for it. */
+async function askAbout(other: Client, pid: number, mayEnd: boolean): Promise<Heard> {
+  other.on('error', () => undefined)
+  try {
+    await other.connect()
+    return await askOther(other, pid, mayEnd)
+  } catch (error) {
+    // A server that refuses one more connection is there, and may be at work; only servers say how severe it is.
+    return (error as { severity?: unknown }).severity === undefined ? 'unreachable' : 'at work'
+  } finally {
+    void endSoon(other)
+  }
+}
+
+/** While the rows' taker makes the server wait, it is not silent. */
+function excusing(sink: CopySink, silence: Silence): CopySink {
+  const { many } = sink
+  return {
+    row: (row) => sink.row(row),
+    ...(many === undefined ? {} : { many: (rows) => many.call(sink, rows) }),
+    ready: () => {
+      const until = sink.ready()
+      return until === undefined ? undefined : silence.excuse(until)
+    },
+  }
+}
+
+async function* excusingChunks(
+  chunks: AsyncIterable<Uint8Array>,
+  silence: Silence,
+): AsyncIterable<Uint8Array> {
+  const from = chunks[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await silence.excuse(from.next())
+      if (next.done === true) return
+      yield next.value
+    }
+  } finally {
+    await from.return?.()
+  }
 }

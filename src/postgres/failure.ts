@@ -135,6 +135,10 @@ const UNKNOWN_ROOT = {
 /** What may be wrong, and what to try, by the code of a failure to connect. */
 const CONNECT_HINTS: Readonly<Record<string, Pick<ErrorFacts, 'why' | 'fix'>>> = {
   ECONNREFUSED: { fix: 'is a server listening there, and may this machine reach it?' },
+  'it fell silent': {
+    why: 'nothing came, and asked on another connection it was not at work for us, or did not answer',
+    fix: 'run again; does something between cut off connections that are idle, or old?',
+  },
   ENOTFOUND: { why: 'no such host is known', fix: 'is the host name in the URL right?' },
   DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_ROOT,
   SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_ROOT,
@@ -167,6 +171,7 @@ function objectOf(error: ServerError): string {
 function safeReason(message: string): string {
   if (/terminated unexpectedly|Connection terminated|ended by the server/i.test(message))
     return 'connection lost'
+  if (message.startsWith('fell silent')) return 'it fell silent'
   if (/timeout/i.test(message)) return 'timeout'
   if (/SSL|TLS|certificate|self.signed/i.test(message))
     return 'TLS was refused or its certificate is not trusted'

@@ -85,6 +85,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
       contract: source.contract,
       maskSecret: settings.maskSecret,
       limits: source,
+      silenceMs: settings.silenceMs,
       giveWayAfterMs: source.giveWayAfterMs,
       rateLimit: source.rateLimit,
       readers: source.readers,
@@ -109,6 +110,7 @@ export async function openProject(options: OpenOptions): Promise<Project> {
     schema: settings.warehouse.schema,
     ledger: settings.warehouse.ledger,
     readers: settings.warehouse.readers,
+    silenceMs: settings.silenceMs,
     signal: options.signal,
   })
   return {

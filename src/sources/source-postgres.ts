@@ -54,6 +54,8 @@ export interface PostgresSourceOptions extends SettingsOf {
   readonly url: () => Promise<string>
   readonly tables: TableChoice
   readonly limits: SessionLimits
+  /** As of a connection. */
+  readonly silenceMs?: number | undefined
   /** How long another session may wait for one of our locks. */
   readonly giveWayAfterMs: number
   /** Bytes of rows a second, for all connections together; no limit when null or not given. */
@@ -80,7 +82,8 @@ async function takeSnapshot(
 ): Promise<SourceSnapshot> {
   const busy = new AbortController()
   const url = await options.url()
-  const target = { side: 'source', name: options.name, url } as const
+  const { silenceMs } = options
+  const target = { side: 'source', name: options.name, url, silenceMs } as const
   const signal = AbortSignal.any([context.signal, busy.signal])
   const connection = await connect({ ...target, signal })
   const { rateLimit } = options

@@ -36,13 +36,15 @@ export interface PostgresWarehouseOptions {
   readonly ledger: string
   /** Roles that are kept able to read the star. */
   readonly readers: readonly string[]
+  /** As of a connection. */
+  readonly silenceMs?: number | undefined
   /** Aborting ends the connection at once. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** Opens the warehouse without connecting yet. */
 export async function openPostgresWarehouse(options: PostgresWarehouseOptions): Promise<Warehouse> {
-  const { url, schema, readers, signal } = options
+  const { url, schema, readers, silenceMs, signal } = options
   const ledger = ledgerIn(options.ledger)
   let open: Promise<Connection> | undefined
   const close = async (): Promise<void> => {
@@ -64,6 +66,7 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
           side: 'warehouse',
           name: 'warehouse',
           url: typeof url === 'string' ? url : await url(),
+          silenceMs,
           signal,
         }))()
       const connection = await open

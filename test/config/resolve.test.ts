@@ -63,6 +63,7 @@ test('a small config is a whole project: defaults are filled in, paths are absol
       "models": "/p/models",
       "name": "shop",
       "seeds": null,
+      "silenceMs": 30000,
       "sources": [
         {
           "contract": "evolve",
@@ -162,6 +163,7 @@ test('every setting can be written', () => {
       "models": "/models",
       "name": "totesys",
       "seeds": "/p/data/seeds",
+      "silenceMs": 30000,
       "sources": [
         {
           "contract": "evolve",
@@ -281,7 +283,7 @@ test('settings that are missing, unknown, or of another kind', () => {
       "seeds: seeds must be a string, not null",
       "models: models must not be empty",
       "lake: lake must be an object { … }, not a string",
-      "pipeline: "pipeline" is not a setting of the project. There is: name, sources, seeds, models, memory, maskSecret, lake, warehouse, environments",
+      "pipeline: "pipeline" is not a setting of the project. There is: name, sources, seeds, models, memory, silenceTimeout, maskSecret, lake, warehouse, environments",
     ]
   `)
   expect(
@@ -484,6 +486,7 @@ test('an editor knows the settings', () => {
     | 'models'
     | 'maskSecret'
     | 'memory'
+    | 'silenceTimeout'
     | 'lake'
     | 'warehouse'
     | 'environments'

@@ -20,9 +20,16 @@ test.each([
   ],
   ['a server that starts', new ToteError('SourceUnreachable', '', { sqlstate: '57P03' }), 1000],
   ['a server that is gone', new ToteError('SourceUnreachable', ''), null],
-  ['a session that was ended', new ToteError('SourceUnreachable', '', { sqlstate: '57P01' }), null],
+  ['a session that was ended', new ToteError('SourceUnreachable', '', { sqlstate: '57P01' }), 1000],
+  ['another that crashed', new ToteError('SourceUnreachable', '', { sqlstate: '57P02' }), 1000],
+  ['too many clients', new ToteError('SourceUnreachable', '', { sqlstate: '53300' }), null],
   ['a migration that waits', new ToteError('SourceBusy', ''), null],
   ['a warehouse', new ToteError('WarehouseUnreachable', '', { sqlstate: '40001' }), null],
 ])('%s', (_, error, wait) => {
   expect(waitBeforeNext(error, 1)).toBe(wait)
+})
+
+test('P11: a server that sent us away and is not there meanwhile is waited for', () => {
+  const gone = new ToteError('SourceUnreachable', '')
+  expect([1, 2, 3, 4, 5].map((tried) => waitBeforeNext(gone, tried))).toEqual([null, 2000, 4000, 8000, null]) // prettier-ignore
 })

@@ -101,7 +101,7 @@ test('a port where nobody listens, or nobody answers, is unreachable within the 
         side: 'source',
         name: 'shop',
         url: `postgres://me:secret@127.0.0.1:${port}/db`,
-        connectTimeoutMs: 200,
+        silenceMs: 200,
       }),
     )
     expect(slow.error).toMatchObject({ name: 'SourceUnreachable', retry: true })

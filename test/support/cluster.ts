@@ -4,7 +4,7 @@
  */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -33,7 +33,10 @@ export interface Cluster {
   /** Statements in a session of their own; the rows of the last, every value as text. */
   query(database: string, sql: string): Promise<Record<string, string | null>[]>
   start(settings?: Settings): Promise<void>
+  isRunning(): boolean
   stop(how?: 'fast' | 'immediate'): Promise<void>
+  /** SIGKILL to the server and all its sessions at once; `start` has it recover. */
+  kill(): Promise<void>
   /** Writes a file of zeros among its data. */
   zero(path: string, bytes: number): Promise<void>
   /** A program of the same binaries, as the server's user. */
@@ -158,36 +161,68 @@ function openCluster({ bin, data, user, own, port, tool }: Parts): Cluster {
     tool: async (name, ...args) => tool(name, args),
     start: async (settings = {}) => {
       const given = Object.entries({ ...SETTINGS, ...own, ...settings, port: String(port) })
-      const started = spawn(
-        join(bin, 'postgres'),
-        ['-D', data, ...given.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-        {
-          ...user,
-          cwd: data,
-          env: { LC_ALL: 'C', TZ: 'UTC' },
-          stdio: ['ignore', 'ignore', 'pipe'],
-        },
-      )
-      child = started
+      const launch = (): ChildProcess =>
+        spawn(
+          join(bin, 'postgres'),
+          ['-D', data, ...given.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+          {
+            ...user,
+            cwd: data,
+            env: { LC_ALL: 'C', TZ: 'UTC' },
+            stdio: ['ignore', 'ignore', 'pipe'],
+          },
+        )
       let said = ''
-      started.stderr.on('data', (text) => (said = (said + String(text)).slice(-4000)))
+      const listen = (started: ChildProcess): ChildProcess => {
+        started.stderr?.on('data', (text) => (said = (said + String(text)).slice(-4000)))
+        return started
+      }
+      child = listen(launch())
       for (let tries = 0; ; tries++) {
         const refused = await query('postgres', 'select 1').then(
           () => undefined,
           (error: unknown) => error,
         )
         if (refused === undefined) return
-        if (started.exitCode !== null || tries > 600)
+        // What was killed may hold its memory and its port for a moment.
+        if (child.exitCode !== null && /in use|pid file|lock file/.test(said) && tries < 100) {
+          said = ''
+          child = listen(launch())
+        } else if (child.exitCode !== null || tries > 600)
           throw new Error(`the server did not start: ${said}`, { cause: refused })
         await sleep(50)
       }
     },
+    isRunning: () => child !== undefined && child.exitCode === null && child.signalCode === null,
     stop: async (how = 'fast') => {
       if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
       const exit = once(child, 'exit')
       child.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT')
       await exit
     },
+    kill: async () => {
+      if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+      const exit = once(child, 'exit')
+      const all = [child.pid, ...childrenOf(child.pid)]
+      for (const pid of all) killProcess(pid)
+      await exit
+    },
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  const list = `/proc/${pid}/task/${pid}/children`
+  // Elsewhere they notice by themselves that their server is gone.
+  if (!existsSync(list)) return []
+  return readFileSync(list, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+}
+
+/** SIGKILL, to whom it may concern. */
+export function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
 

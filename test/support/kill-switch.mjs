@@ -8,13 +8,16 @@
 //   KILL_LOOKS   when set, looking at a manifest of the lake counts as an effect, too
 //   KILL_REPORT  a file: one JSON line for each effect that began, and one for the kill
 //
+// A process that runs again and again arms it anew each time, by `globalThis[Symbol.for('tote kill switch')]`;
+// it then hands the point to a function, in place of the signal, and goes on when that returns.
+//
 // After an effect on a server means: the bytes are on their way, its answer is not read. After one of
 // DuckDB's means: it has begun, in a thread of its own.
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import fs from 'node:fs'
 
-const at = Number(process.env['KILL_AT'] ?? -1)
-const on = process.env['KILL_ON'] === undefined ? undefined : new RegExp(process.env['KILL_ON'])
+let at = Number(process.env['KILL_AT'] ?? -1)
+let on = process.env['KILL_ON'] === undefined ? undefined : new RegExp(process.env['KILL_ON'])
 const signal = process.env['KILL_WITH'] ?? 'SIGKILL'
 const report = fs.openSync(process.env['KILL_REPORT'] ?? '/dev/null', 'a')
 // Taken before they are wrapped.
@@ -22,14 +25,35 @@ const { writeSync } = fs
 let count = 0
 let stage = 'start'
 let killed = false
+/** What a point is handed to, in place of the signal. */
+let halt
+/** Where `on` kills. */
+let side = 'before'
+
+globalThis[Symbol.for('tote kill switch')] = {
+  arm(point) {
+    at = point.at ?? -1
+    on = point.on === undefined ? undefined : new RegExp(point.on)
+    side = point.side ?? 'before'
+    halt = point.halt
+    count = 0
+    stage = 'start'
+    killed = false
+  },
+  enter(name) {
+    stage = name
+  },
+  count: () => count,
+}
 
 /** An effect begins: `n` for `ended`. Kills when its time has come. */
 function begins(effect) {
   count += 1
   note({ n: count, stage, effect })
-  if (at === 2 * count || (!killed && on?.test(`${stage} ${effect}`) === true))
-    kill('before', effect)
-  return count
+  const n = count
+  if (!killed && on?.test(`${stage} ${effect}`) === true) at = 2 * n + (side === 'after' ? 1 : 0)
+  if (at === 2 * n) kill('before', effect)
+  return n
 }
 
 function ended(n, effect) {
@@ -37,8 +61,13 @@ function ended(n, effect) {
 }
 
 function kill(when, effect) {
+  if (killed) return
   killed = true
   note({ killed: when, n: count, stage, effect })
+  if (halt !== undefined) {
+    halt({ when, n: count, stage, effect })
+    return
+  }
   process.kill(process.pid, signal)
   // The signal is on its way; nothing more may happen before it is there.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, signal === 'SIGKILL' ? Infinity : 50)
@@ -134,7 +163,7 @@ function keyOf(path) {
   return String(path)
     .replace(/^.*[/\\](?=lake[/\\]|\.tote[/\\])/, '')
     .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…')
-    .replaceAll(/\d{12}(-base)?-\d+-[0-9a-f]{12}/g, '…')
+    .replaceAll(/\d{12}(-base)?-\d+-[0-9a-f]{12}/g, '…$1')
 }
 
 /** Drivers are wrapped when the run itself loads them. */

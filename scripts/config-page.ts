@@ -45,6 +45,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   seeds: `'seeds'`,
   models: `'models'`,
   memory: `'2GB'`,
+  silenceTimeout: `'1m'`,
   maskSecret: `env('MASK_SECRET')`,
   'lake.ingestion': `env('LAKE', '/srv/lake/ingestion')`,
   'lake.processed': `'/srv/lake/processed'`,

@@ -85,9 +85,9 @@ export const ERRORS = {
   },
   LakeConflict: { exit: 1, retry: true, means: 'Another run committed first.' },
   LakeCorrupt: {
-    exit: 1,
+    exit: 5,
     retry: false,
-    means: 'A file of the lake is not what its manifest says.',
+    means: 'A file of the lake is not what its manifest says, or cannot be decoded.',
   },
   LakeNewer: { exit: 2, retry: false, means: 'The lake was written by a newer version.' },
   LakeUnreachable: { exit: 3, retry: true, means: 'The lake could not be read or written.' },

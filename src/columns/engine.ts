@@ -200,17 +200,20 @@ interface Connecting {
   readonly signal?: AbortSignal | undefined
   /** The attached database to work in; the instance's own when not given. */
   readonly database?: string
+  /** The file of the lake that a statement has named last; views may read it in any later one. */
+  readonly named?: { last: string | undefined }
   readonly onFatal: () => void
   readonly onClose: () => void
 }
 
 async function connectEngine(instance: DuckDBInstance, options: Connecting): Promise<Engine> {
-  const { version, home, signal, database, mayGrow } = options
+  const { version, home, signal, database, mayGrow, named = { last: undefined } } = options
   const connection = await instance.connect()
   await connection.run(database === undefined ? PINNED : `${PINNED}; use ${database}`)
   const abort = (): void => connection.interrupt()
   signal?.addEventListener('abort', abort)
-  const attempt = async <T>(action: () => Promise<T>): Promise<T> => {
+  const attempt = async <T>(action: () => Promise<T>, sql = ''): Promise<T> => {
+    named.last = sql.match(LAKE_FILE)?.[0] ?? named.last
     try {
       signal?.throwIfAborted()
       return await action()
@@ -220,26 +223,31 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
       // A statement has effect whole or not at all, so it may be tried again.
       const raised =
         mayGrow && message.startsWith('Out of Memory Error') && (await raiseMemory(connection))
-      if (raised) return await attempt(action)
+      if (raised) return await attempt(action, sql)
       if (/^(FATAL|INTERNAL) Error/.test(message)) options.onFatal()
-      throw diskFailure(message) ?? memoryFailure(message) ?? new EngineFailure(message)
+      throw (
+        diskFailure(message) ??
+        memoryFailure(message) ??
+        corruptFile(message, named.last) ??
+        new EngineFailure(message)
+      )
     }
   }
   let last: Promise<unknown> = Promise.resolve()
   // A connection takes one statement after another; those that wait there would hold up the threads that files need.
-  const inTurn = async <T>(action: () => Promise<T>): Promise<T> => {
-    const turn = last.then(async () => attempt(action))
+  const inTurn = async <T>(action: () => Promise<T>, sql: string): Promise<T> => {
+    const turn = last.then(async () => attempt(action, sql))
     last = turn.catch(() => undefined)
     return turn
   }
   return {
     version,
     home,
-    run: async (sql) => inTurn(async () => void (await connection.run(sql))),
-    rows: async (sql) => inTurn(async () => readRows(connection, sql)),
-    read: async (sql, limit) => inTurn(async () => readTable(connection, sql, limit)),
+    run: async (sql) => inTurn(async () => void (await connection.run(sql)), sql),
+    rows: async (sql) => inTurn(async () => readRows(connection, sql), sql),
+    read: async (sql, limit) => inTurn(async () => readTable(connection, sql, limit), sql),
     chunks: (sql) => streamChunks(connection, sql, attempt),
-    beside: async () => connectEngine(instance, { ...options, onClose: () => undefined }),
+    beside: async () => connectEngine(instance, { ...options, named, onClose: () => undefined }),
     confine: async (folders) => attempt(async () => confine(connection, folders)),
     close: () => {
       signal?.removeEventListener('abort', abort)
@@ -265,6 +273,32 @@ function diskFailure(message: string): ToteError | undefined {
     },
   )
 }
+
+const LAKE_FILE = /\/[^'"\n]*?\.(?:parquet|csv\.gz|jsonl\.gz)\b/
+/** What DuckDB says of a file that it cannot decode, with its path or without. */
+const UNDECODABLE =
+  /too small to be a Parquet file|No magic bytes|TProtocolException|gzip|decompress|CSV Error on Line|Malformed JSON/i
+const WITHOUT_PATH = /TProtocolException|gzip|decompress/i
+
+/**
+ * A file of the lake whose bytes its manifest vouches for, since that is looked at first, and which is no file of its
+ * format: whoever wrote it, or vouched for it, was at fault. DuckDB may not say which one it was reading.
+ */
+function corruptFile(message: string, last: string | undefined): ToteError | undefined {
+  if (!UNDECODABLE.test(message)) return undefined
+  const path = message.match(LAKE_FILE)?.[0]
+  const where = path ?? (WITHOUT_PATH.test(message) ? last?.replace(DAY_AND_FILE, '') : undefined)
+  if (where === undefined) return undefined
+  const what = path === undefined ? `A lake file in "${where}"` : `The lake file "${where}"`
+  return new ToteError('LakeCorrupt', `${what} cannot be decoded.`, {
+    where,
+    why: 'it is what its manifest says (sha256), so it was broken when it was written, or its manifest is not ours',
+    fix: 'restore the lake from a backup, or begin a new one from the source',
+  })
+}
+
+/** `/yyyy/mm/dd/…` of a key. */
+const DAY_AND_FILE = /(\/\d+){3}\/[^/]*$/
 
 /** DuckDB works on some two thousand rows at once, whatever their size, and needs them all in memory. */
 function memoryFailure(message: string): ToteError | undefined {
@@ -327,9 +361,9 @@ function plain(value: unknown): EngineValue {
 async function* streamChunks(
   connection: DuckDBConnection,
   sql: string,
-  attempt: <T>(action: () => Promise<T>) => Promise<T>,
+  attempt: <T>(action: () => Promise<T>, sql?: string) => Promise<T>,
 ): AsyncIterable<DuckDBDataChunk> {
-  const result = await attempt(async () => connection.stream(sql))
+  const result = await attempt(async () => connection.stream(sql), sql)
   for (;;) {
     const chunk = await attempt(async () => result.fetchChunk())
     if (chunk === null || chunk.rowCount === 0) return

@@ -12,6 +12,13 @@ export interface SessionLimits {
   readonly version?: number | undefined
 }
 
+/** A machine that is gone says no goodbye; a server that asks it notices in two minutes, and not in two hours. */
+export const NOTICE_OUR_END: readonly (readonly [string, string])[] = [
+  ['tcp_keepalives_idle', '60'],
+  ['tcp_keepalives_interval', '10'],
+  ['tcp_keepalives_count', '6'],
+]
+
 /**
  * The statements that begin it, as one simple query. `repeatable read` takes its snapshot at the
  * first statement that needs one: neither these nor `lock table` do.
@@ -24,7 +31,9 @@ export function beginReading(
   const settings: readonly (readonly [string, string])[] = [
     ['statement_timeout', String(limits.statementTimeoutMs)],
     ['lock_timeout', String(limits.lockTimeoutMs)],
-    ['idle_in_transaction_session_timeout', '0'],
+    // Between two reads of one snapshot the engine may work for long, and others load; nobody needs it for an hour.
+    ['idle_in_transaction_session_timeout', '3600000'],
+    ...NOTICE_OUR_END,
     ['client_encoding', 'UTF8'],
     ['TimeZone', 'UTC'],
     ['DateStyle', 'ISO, YMD'],

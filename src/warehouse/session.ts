@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { quoteLiteral } from '../postgres/identifiers.ts'
+import { NOTICE_OUR_END } from '../postgres/session.ts'
 import type { Connection } from '../postgres/connection.ts'
 import type { Rights } from '../star/rights.ts'
 import type { TablePlan } from '../star/shape.ts'
@@ -36,6 +37,7 @@ const SETTINGS: readonly (readonly [string, string])[] = [
   ['statement_timeout', '0'],
   // The engine may sort for a while between two statements; a loader that hangs must still let go.
   ['idle_in_transaction_session_timeout', '600000'],
+  ...NOTICE_OUR_END,
   ['synchronous_commit', 'on'],
   ['search_path', 'pg_catalog, pg_temp'],
   ['TimeZone', 'UTC'],

@@ -37,15 +37,7 @@ export interface Killed {
   readonly left: readonly string[]
 }
 
-export const PHASES = [
-  'extract',
-  'transform',
-  'load',
-  'compact',
-  'rebuild',
-  'repair',
-  'between',
-] as const
+const PHASES = ['extract', 'transform', 'load', 'compact', 'rebuild', 'repair', 'between'] as const
 
 /** Most problems before it ends. */
 const ENOUGH = 5

@@ -21,7 +21,7 @@ globalThis.Date = class extends SystemDate {
 
 const { openProject } = await import(process.env.TORTURE_PRODUCT)
 // All ahead: a run that is to be killed need not wait for them.
-await Promise.all([import('pg'), import('@duckdb/node-api')])
+await Promise.all(['pg', '@duckdb/node-api'].map((name) => import(name)))
 const project = await openProject({ cwd: process.env.TORTURE_PROJECT })
 
 function halt(point) {

@@ -1,9 +1,23 @@
 /** Pairs that the lake keeps count only for the very table, in the very shape, on the very server (DESIGN.md 4). */
 import { expect, test } from 'vitest'
-import { pairsThatCount } from '../../src/extraction/positions.ts'
+import { ToteError } from '../../src/errors.ts'
+import {
+  cursorText,
+  cursorThatCounts,
+  mayFollow,
+  pairsThatCount,
+  sameIdentity,
+  type CursorPosition,
+} from '../../src/extraction/positions.ts'
 import { pairColumns } from '../../src/extraction/pairs.ts'
-import type { PairsEntry, TableEntry } from '../../src/lake/manifest.ts'
-import type { SourceTable } from '../../src/sources/source.ts'
+import { fromMicros, toMicros } from '../../src/lake/instant.ts'
+import type { CommittedManifest, PairsEntry, TableEntry } from '../../src/lake/manifest.ts'
+import type {
+  Source,
+  SourceIdentity,
+  SourceSnapshot,
+  SourceTable,
+} from '../../src/sources/source.ts'
 
 const ORIGIN = {
   system: '7712740341468496954',
@@ -93,4 +107,98 @@ test('P2: a partition that stayed must be the same; others may come and go', () 
     pairsThatCount(entryOf(tableOf()), tableOf({ leaves: { '5': 'x' } }), same, columns),
   ).toBeNull()
   expect(pairsThatCount(entryOf(tableOf()), was, same, columns)).toBeNull()
+})
+
+const NOON = '2026-11-27T12:00:00.000000Z'
+const HOUR = 3_600_000
+const cursor = { column: 'at', lookBack: '1h', reconcileMs: HOUR }
+const withCursor: SourceTable = { ...tableOf(), cursor }
+const cursorEntry = (position: Partial<CursorPosition> = {}): TableEntry => ({
+  ...entryOf(withCursor),
+  position: {
+    strategy: 'cursor',
+    watermark: '2026-11-27 11:00:00',
+    comparedAt: NOON,
+    cursor: cursorText(cursor),
+    ...position,
+  },
+})
+
+test("P2: a cursor counts until the table is to be compared in full again, by the source's clock", () => {
+  const after = (ms: number): CursorPosition | null =>
+    cursorThatCounts(cursorEntry(), withCursor, fromMicros(toMicros(NOON) + BigInt(ms * 1000)))
+  expect(after(0)).toEqual(cursorEntry().position)
+  expect(after(HOUR - 1)).toEqual(cursorEntry().position)
+  expect(after(HOUR)).toBeNull()
+  // A clock that was put back.
+  expect(after(-0.001)).toBeNull()
+})
+
+test('P2: a cursor is void by another column, look-back, strategy, shape or key, and where none was', () => {
+  const counts = (entry: TableEntry, table: SourceTable = withCursor): boolean =>
+    cursorThatCounts(entry, table, NOON) !== null
+  expect(counts(cursorEntry())).toBe(true)
+  expect(counts(cursorEntry(), tableOf())).toBe(false)
+  for (const other of [{ column: 'other' }, { lookBack: '2h' }])
+    expect(counts(cursorEntry(), { ...withCursor, cursor: { ...cursor, ...other } })).toBe(false)
+  expect(counts(cursorEntry({ strategy: 'xmin' as never }))).toBe(false)
+  for (const absent of ['watermark', 'comparedAt', 'cursor']) {
+    const entry = cursorEntry()
+    const { [absent]: _, ...position } = entry.position
+    expect(counts({ ...entry, position })).toBe(false)
+  }
+  expect(counts({ ...cursorEntry(), shape: 'other' })).toBe(false)
+  expect(counts({ ...cursorEntry(), key: ['other'] })).toBe(false)
+})
+
+test('P2: pairs and cursors are void with a key of other columns, whatever they are called together', () => {
+  const two = { ...tableOf(), key: ['a', 'b'] }
+  const one = { ...tableOf(), key: ['ab'] }
+  expect(pairsThatCount({ ...entryOf(one), key: ['ab'] }, two, same, columns)).toBeNull()
+  expect(
+    cursorThatCounts({ ...cursorEntry(), key: ['ab'] }, { ...withCursor, key: ['a', 'b'] }, NOON),
+  ).toBeNull()
+})
+
+test('P2: a digest counts only for the very server process, and the very table', () => {
+  const identity: SourceIdentity = { system: '1', started: 'x', tables: { t: '5', other: '6' } }
+  const parent = (given: SourceIdentity | null): CommittedManifest =>
+    (given === null ? {} : { source: { identity: given, position: null } }) as CommittedManifest
+  const table = { ...tableOf(), origin: 't' }
+  const counts = (before: SourceIdentity | null, of = table, but?: readonly string[]): boolean =>
+    sameIdentity(before === null ? null : parent(before), { identity }, of, but)
+  expect(counts(identity)).toBe(true)
+  expect(counts(null)).toBe(false)
+  expect(sameIdentity(parent(null), { identity }, table)).toBe(false)
+  expect(counts({ ...identity, system: '2' })).toBe(false)
+  expect(counts({ ...identity, started: 'y' })).toBe(false)
+  expect(counts({ ...identity, started: 'y' }, table, ['started'])).toBe(true)
+  expect(counts({ ...identity, system: '2' }, table, ['started'])).toBe(false)
+  // The other tables are nobody's business.
+  expect(counts({ ...identity, tables: { t: '5', other: '7' } })).toBe(true)
+  expect(counts({ ...identity, tables: { t: '7', other: '6' } })).toBe(false)
+  expect(counts({ ...identity, tables: { other: '6' } })).toBe(false)
+  // Nobody told which of them it is: then the server decides.
+  expect(counts({ ...identity, tables: { t: '7' } }, tableOf() as typeof table)).toBe(true)
+  const { tables: _, ...bare } = identity
+  expect(sameIdentity(parent(bare), { identity: bare }, table)).toBe(true)
+})
+
+test('P2: what the source says of a snapshot is thrown, but for what was accepted', () => {
+  const follow = (thrown: Error | null, accept: boolean): void => {
+    const source = {
+      follow: () => {
+        if (thrown !== null) throw thrown
+      },
+    } as unknown as Source
+    mayFollow(source, {} as SourceSnapshot, { identity: {}, position: null }, accept)
+  }
+  for (const name of ['SourceReplaced', 'SourceBehind'] as const) {
+    const error = new ToteError(name, 'x')
+    expect(() => follow(error, false)).toThrow(error)
+    expect(() => follow(error, true)).not.toThrow()
+  }
+  for (const error of [new ToteError('SourceBusy', 'x'), new TypeError('SourceReplaced')])
+    for (const accept of [true, false]) expect(() => follow(error, accept)).toThrow(error)
+  expect(() => follow(null, false)).not.toThrow()
 })

@@ -3,7 +3,9 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { fromMicros } from '../../src/lake/instant.ts'
 import {
+  formatBlocksKey,
   formatDataKey,
+  formatDraftKey,
   formatOf,
   formatManifestKey,
   parseDataKey,
@@ -32,7 +34,7 @@ const names = fc.oneof(
   ),
 )
 const instants = fc.bigInt({ min: 0n, max: 253_402_300_799_999_999n }).map(fromMicros)
-const keys: fc.Arbitrary<DataKey> = fc.record({
+const rowKeys: fc.Arbitrary<DataKey> = fc.record({
   chain: names,
   table: names,
   instant: instants,
@@ -40,6 +42,38 @@ const keys: fc.Arbitrary<DataKey> = fc.record({
   random: fc.stringMatching(/^[0-9a-f]{12}$/),
   base: fc.boolean(),
   format: fc.constantFrom('parquet', 'csv', 'json'),
+})
+const keys: fc.Arbitrary<DataKey> = fc.oneof(
+  rowKeys,
+  rowKeys.map((key) => ({ ...key, pairs: true })),
+)
+
+test('P3: keys are what they were in earlier versions: a lake outlives them', () => {
+  const key: DataKey = {
+    chain: 'shop',
+    table: 'sales_order',
+    instant: '2026-11-20T09:30:00.123456Z',
+    part: 2,
+    random: '9f86d081884c',
+    base: false,
+    format: 'parquet',
+  }
+  const place = { chain: '_shop', table: 'crm.Order Lines', manifest: 7, random: 'ab' }
+  expect([
+    formatDataKey(key),
+    formatDataKey({ ...key, base: true, format: 'csv', table: 'crm.Order Lines' }),
+    formatDataKey({ ...key, pairs: true, format: 'json', table: '.a_b.ü' }),
+    formatBlocksKey(place),
+    formatDraftKey('_shop', 7, 12),
+    formatManifestKey('_shop', 1234567890),
+  ]).toEqual([
+    'shop/sales_order/2026/11/20/093000123456-2-9f86d081884c.parquet',
+    'shop/crm.Order%20Lines/2026/11/20/093000123456-base-2-9f86d081884c.csv.gz',
+    'shop/_pairs/%2Ea_b.%C3%BC/2026/11/20/093000123456-2-9f86d081884c.jsonl.gz',
+    '%5Fshop/_pairs/crm.Order%20Lines/0000000007-ab.blocks',
+    '%5Fshop/_drafts/0000000007/0000000012.json',
+    '%5Fshop/_manifests/1234567890.json',
+  ])
 })
 
 test('a key is read back as it was written, whatever the names', () => {
@@ -68,6 +102,11 @@ test('P3: names that no file system takes are cut, and still told apart', () => 
   expect(one.length).toBeLessThanOrEqual(240)
   expect(one).not.toBe(other)
   expect(segmentOf('a'.repeat(240))).toBe('a'.repeat(240))
+  // Wherever the cut falls, no half of a byte is left.
+  for (const shift of [0, 1, 2])
+    expect(segmentOf(`${'a'.repeat(shift)}${'é'.repeat(60)}`)).toMatch(
+      /^(?:%[0-9A-F]{2}|a)+~[0-9a-f]{32}$/,
+    )
   fc.assert(
     fc.property(fc.string({ unit: 'binary', minLength: 60, maxLength: 130 }), (table) => {
       expect(segmentOf(table)).toMatch(/^(?:%[0-9A-F]{2}|[A-Za-z0-9_.-])+(?:~[0-9a-f]{32})?$/)
@@ -79,7 +118,9 @@ test('P3: names that no file system takes are cut, and still told apart', () => 
 test('P3: no name leaves its folder, hides it, or looks like the folder of manifests', () => {
   fc.assert(
     fc.property(keys, (key) => {
-      const segments = formatDataKey(key).split('/')
+      const { pairs, ...rowKey } = key
+      expect(formatDataKey(key).split('/')[1] === '_pairs').toBe(pairs === true)
+      const segments = formatDataKey(rowKey).split('/')
       expect(segments).toHaveLength(6)
       for (const segment of segments) expect(segment).toMatch(/^[A-Za-z0-9%-][A-Za-z0-9%_.-]*$/)
       expect(segments[1]).not.toBe('_manifests')
@@ -110,7 +151,7 @@ test('different tables never share a folder', () => {
 
 test('within a table the order of keys is the order of instants', () => {
   fc.assert(
-    fc.property(keys, keys, (first, second) => {
+    fc.property(rowKeys, rowKeys, (first, second) => {
       fc.pre(first.instant !== second.instant)
       const [a, b] = [
         formatDataKey({ ...first, chain: 'c', table: 't' }),

@@ -70,16 +70,18 @@ function lengthCheck({ name, type, carried }: Model['columns'][number]): Check[]
 export function failingRows(options: {
   readonly check: Check
   readonly relation: string
+  /** All rows, where `relation` holds some of them. */
+  readonly among?: string
   readonly relationOf: RelationOf
   readonly key: readonly string[]
 }): { readonly count: string; readonly sample: string } {
-  const { check, relation, relationOf, key } = options
+  const { check, relation, among = relation, relationOf, key } = options
   const keys = quoteNames(key)
   const { rule } = check
   if (rule.type === 'unique') {
     const columns = quoteNames(rule.columns)
     const present = rule.columns.map((name) => `${quoteName(name)} is not null`).join(' and ')
-    const groups = `select ${columns}, count(*) as _tote_n from ${relation} where ${present} group by ${columns} having count(*) > 1`
+    const groups = `select ${columns}, count(*) as _tote_n from ${among} where ${present} group by ${columns} having count(*) > 1`
     return {
       count: `select coalesce(sum(_tote_n), 0) from (${groups})`,
       sample: `select ${columns} from (${groups}) order by ${columns} limit ${SAMPLE}`,
@@ -103,24 +105,25 @@ export async function runChecks(options: {
   readonly engine: Engine
   /** Every key is known to be whole and there once: it need not be counted again. */
   readonly soundKey?: boolean
-  /** The rows to check, where they are not all: SQL like that of `relationOf`. */
+  /** The rows to check, where they are not all: SQL like that of `relationOf`. What must be unique is so among all. */
   readonly rows?: string
 }): Promise<CheckResult[]> {
   const { model, models, relationOf, engine, soundKey = false } = options
   const keyOf = (name: string): string =>
     models.find((candidate) => candidate.name === name)?.key[0] ?? ''
   const relation = options.rows ?? relationOf(model.name)
+  const among = soundKey ? relationOf(model.name) : relation
   const checks = checksOf(model, keyOf).filter(
     ({ rule }) => !(soundKey && isUniqueKey(rule, model)),
   )
   try {
     const [counts = {}] = await engine.rows(
-      countAll(checks, { relation, relationOf, key: model.key }),
+      countAll(checks, { relation, among, relationOf, key: model.key }),
     )
     const results: CheckResult[] = []
     for (const [index, check] of checks.entries()) {
       const rows = Number(counts[`c${index}`])
-      const { sample } = failingRows({ check, relation, relationOf, key: model.key })
+      const { sample } = failingRows({ check, relation, among, relationOf, key: model.key })
       const keys =
         rows === 0 ? [] : (await engine.rows(sample)).map((row) => formatKey(Object.values(row)))
       results.push({ model: model.name, check, rows, keys })
@@ -141,6 +144,7 @@ export function countAll(
   checks: readonly Check[],
   options: {
     readonly relation: string
+    readonly among?: string
     readonly relationOf: RelationOf
     readonly key: readonly string[]
   },
@@ -176,6 +180,11 @@ export function checkFailure(results: readonly CheckResult[]): ToteError | undef
       ({ model, check, keys }) => `${model} ${check.name}, first keys: ${keys.join(', ')}`,
     ),
   })
+}
+
+/** Whether a header asks for more than its own key to be unique: that is known of all rows only. */
+export function hasUniqueColumns(model: Pick<Model, 'key' | 'checks'>): boolean {
+  return model.checks.some(({ rule }) => rule.type === 'unique' && !isUniqueKey(rule, model))
 }
 
 /** What evaluating a model, or its checks, failed with: DuckDB's text may hold values, so only the terminal sees it. */

@@ -15,7 +15,13 @@ import {
 } from '../lake/manifest.ts'
 import { filesBetween } from '../lake/read.ts'
 import { allWritten, writeRows } from '../lake/write.ts'
-import { checkFailure, digestOfChecks, runChecks, type CheckResult } from '../models/checks.ts'
+import {
+  checkFailure,
+  digestOfChecks,
+  hasUniqueColumns,
+  runChecks,
+  type CheckResult,
+} from '../models/checks.ts'
 import { definitionOf, type Model } from '../models/model.ts'
 import type { Instant } from '../types.ts'
 import {
@@ -81,7 +87,9 @@ export async function evaluatePoint(
 ): Promise<EvaluatedPoint> {
   const { engine } = work
   const tempFolder = join(project.tempFolder, randomUUID())
-  const beside = hasManyRows(work) ? [] : [await engine.beside()]
+  const rows = rowsOf(work)
+  const beside = rows > MANY_ROWS ? [] : [await engine.beside()]
+  engine.useCores(rows > FEW_ROWS ? 'all' : 'one')
   try {
     const kept = await openKeptRows(engine)
     const relations = await openRelations(project.ingestion, {
@@ -100,10 +108,12 @@ export async function evaluatePoint(
 
 /** Of so many rows each model may have all memory and all cores. */
 const MANY_ROWS = 500_000
+/** So many are no faster with more than one core each. */
+const FEW_ROWS = 100_000
 
-function hasManyRows({ inputs }: PointToEvaluate): boolean {
+function rowsOf({ inputs }: PointToEvaluate): number {
   const entries = [...inputs.values()].flatMap(({ tables }) => Object.values(tables))
-  return entries.reduce((sum, { rows }) => sum + rows, 0) > MANY_ROWS
+  return entries.reduce((sum, { rows }) => sum + rows, 0)
 }
 
 async function evaluateModels(
@@ -251,7 +261,8 @@ async function check(
     if (only === 'none') return []
     const { need } = relations.on(engine)
     await need(model.references.map(({ model: name }) => ({ schema: null, name })))
-    if (only === 'all' && !isUnsound) await need([{ schema: null, name: model.name }])
+    if ((only === 'all' || hasUniqueColumns(model)) && !isUnsound)
+      await need([{ schema: null, name: model.name }])
     const rows =
       'evaluated' in result && (only !== 'all' || isUnsound)
         ? { rows: quoteName(result.evaluated) }
@@ -277,6 +288,9 @@ async function check(
 /** Which rows of a model can be others than those that were checked before. */
 function changedRows(result: Passed['result']): 'all' | 'evaluated' | 'none' {
   if (!('way' in result)) return 'none'
+  if (result.outcome === 'unsound key') return 'all'
+  const { inserted, updated, deleted } = result.counts
+  if (inserted + updated + deleted === 0) return 'none'
   return result.way === 'driven' ? 'evaluated' : 'all'
 }
 

@@ -7,7 +7,10 @@ import { expectRefusal } from '../support/refusal.ts'
 let project: TestProject
 beforeAll(async () => {
   const fact = MODELS['fact_sale'] ?? ''
-  const checked = fact.replace('units >= 0\n', 'units >= 0\n-- check warn: units < 1000\n')
+  const checked = fact.replace(
+    'units >= 0\n',
+    'units >= 0\n-- check warn: units < 1000\n-- unique: note\n-- driven by: shop.sale\n',
+  )
   project = await createProject({ models: { ...MODELS, fact_sale: checked } })
   await project.good()
 })
@@ -81,6 +84,16 @@ describe('severity error', () => {
       { units: '9', batch: '3', current: 'f' },
       { units: '10', batch: '4', current: 't' },
     ])
+  })
+  test('a value that must be unique is looked for among all rows, though only one of them changed', async () => {
+    await update("note = 'Qx7 1'", 8800105)
+    await expectRefusal(project, {
+      name: 'CheckFailed',
+      says: ['unique(note) failed on fact_sale: 2 rows'],
+      moves: 'ingestion',
+    })
+    await update("note = 'Qx7 5 again'", 8800105)
+    expect((await project.good()).outcome).toBe('succeeded')
   })
   test('a reference to a row that is not there: a fact that arrives without its dimension', async () => {
     await project.source.query(

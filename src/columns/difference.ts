@@ -67,6 +67,27 @@ export function insertTable(options: {
   )
 }
 
+/** What a difference table has before the columns. */
+export const DIFFERENCE_COLUMNS: readonly DifferenceColumn[] = [
+  { name: OP_COLUMN, carried: 'VARCHAR' },
+  { name: KIND_COLUMN, carried: 'VARCHAR' },
+]
+
+/** Creates table `into` as differenceTable does, from rows that say themselves what became of them. */
+export function keepDifference({
+  into,
+  rows,
+  gone,
+}: {
+  readonly into: string
+  /** A `select` of DIFFERENCE_COLUMNS and the columns. */
+  readonly rows: string
+  readonly gone: readonly DifferenceColumn[]
+}): string {
+  const absent = gone.map(({ name, carried }) => `, null::${carried} as ${quoteName(name)}`)
+  return `create table ${quoteName(into)} as select *${absent.join('')} from (${rows})`
+}
+
 /** How many rows have no key, or one that another row has, too. */
 export async function countKeyFaults(
   engine: Engine,

@@ -25,10 +25,15 @@ export interface Engine {
   chunks(sql: string): AsyncIterable<DuckDBDataChunk>
   /** Another connection to the same database, which sees all but temporary tables, for work that goes on side by side. To be closed first. */
   beside(): Promise<Engine>
+  /** How many cores each statement has, of this engine and all that share its instance, until it is said again; all to begin with. */
+  useCores(cores: Cores): void
   /** Gives up on user-supplied SQL ever reaching outside `folders`: no other file, no network, no settings. */
   confine(folders: readonly string[]): Promise<void>
   close(): void
 }
+
+/** Of few rows `one` is a third cheaper: DuckDB's other threads spin while they wait. Engines side by side have one each. */
+export type Cores = 'one' | 'all'
 
 export interface EngineTable {
   readonly columns: readonly { readonly name: string; readonly type: string }[]
@@ -60,9 +65,10 @@ export interface EngineHome {
 
 /** Opens an engine that shares nothing. Throws DependencyMissing when DuckDB's package has no build for this machine. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { instance, version } = await openInstance(options)
+  const { instance, version, cores } = await openInstance(options)
   return connectEngine(instance, {
     version,
+    cores,
     home: null,
     mayGrow: options.memoryLimit === undefined,
     signal: options.signal,
@@ -88,12 +94,14 @@ export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHo
       const opening = (home ??= openHome(options))
       // An installation that is mended meanwhile must not stay broken for us.
       opening.catch(() => (home = home === opening ? undefined : home))
-      const { instance, keeper, version } = await opening
+      const { instance, keeper, version, cores } = await opening
       opened += 1
       const database = quoteName(`_tote_engine_${opened}`)
       await keeper.run(`attach ':memory:' as ${database}`)
+      cores.wanted = 'all'
       return connectEngine(instance, {
         version,
+        cores,
         home: instance,
         mayGrow: options.memoryLimit === undefined,
         signal,
@@ -119,6 +127,7 @@ export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHo
 interface Instance {
   readonly instance: DuckDBInstance
   readonly version: string
+  readonly cores: SharedCores
 }
 
 async function openHome(
@@ -151,7 +160,26 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
     allocator_background_threads: 'true',
     ...(options.threads === undefined ? {} : { threads: String(options.threads) }),
   })
-  return { instance, version: `duckdb ${duckdb.version()}` }
+  return { instance, version: `duckdb ${duckdb.version()}`, cores: openCores(options.threads) }
+}
+
+/** How many cores the engines of an instance have been told to use; changed with the next statement, as it costs some milliseconds. */
+interface SharedCores {
+  wanted: Cores
+  apply(connection: DuckDBConnection): Promise<void>
+}
+
+function openCores(threads: number | undefined): SharedCores {
+  let used: Cores = 'all'
+  const all = threads === undefined ? 'reset threads' : `set threads = ${threads}`
+  return {
+    wanted: 'all',
+    async apply(connection) {
+      if (this.wanted === used) return
+      used = this.wanted
+      await connection.run(used === 'one' ? 'set threads = 1' : all)
+    },
+  }
 }
 
 /** Every thread holds buffers of its own, of which the process needs half as much again besides. */
@@ -194,6 +222,7 @@ async function keepByteOrderMarks(): Promise<void> {
 
 interface Connecting {
   readonly version: string
+  readonly cores: SharedCores
   readonly home: object | null
   /** Whether the memory limit is ours to raise. */
   readonly mayGrow: boolean
@@ -207,7 +236,7 @@ interface Connecting {
 }
 
 async function connectEngine(instance: DuckDBInstance, options: Connecting): Promise<Engine> {
-  const { version, home, signal, database, mayGrow, named = { last: undefined } } = options
+  const { version, home, signal, database, mayGrow, cores, named = { last: undefined } } = options
   const connection = await instance.connect()
   await connection.run(database === undefined ? PINNED : `${PINNED}; use ${database}`)
   const abort = (): void => connection.interrupt()
@@ -216,6 +245,7 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
     named.last = sql.match(LAKE_FILE)?.[0] ?? named.last
     try {
       signal?.throwIfAborted()
+      await cores.apply(connection)
       return await action()
     } catch (error) {
       signal?.throwIfAborted()
@@ -248,6 +278,7 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
     read: async (sql, limit) => inTurn(async () => readTable(connection, sql, limit), sql),
     chunks: (sql) => streamChunks(connection, sql, attempt),
     beside: async () => connectEngine(instance, { ...options, named, onClose: () => undefined }),
+    useCores: (wanted) => void (cores.wanted = wanted),
     confine: async (folders) => attempt(async () => confine(connection, folders)),
     close: () => {
       signal?.removeEventListener('abort', abort)

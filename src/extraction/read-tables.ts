@@ -44,7 +44,7 @@ export interface ReadTable {
   readonly partial: boolean
   /** What is to become of the table's pairs; null when they stay, or there are none. */
   readonly pairs: PairsUpdate | null
-  /** The rows alone that differ from those of the lake, where they are known. */
+  /** What has become of the rows that differ from those of the lake, where that is known. */
   readonly apart: RowsApart | null
   /** Of a table that is new: lands what is still in the pieces, and tells where all of its rows are. */
   readonly land: (() => Promise<Landed>) | null
@@ -91,8 +91,7 @@ export async function readTables(
     bytesOf: ({ pieces, pairs }) => (pieces?.bytes ?? 0) + (pairs?.bytes ?? 0),
     discard: async ({ pieces, apart, pairs }, failed) => {
       await pieces?.discard()
-      await apart?.before.discard()
-      await apart?.now.discard()
+      await apart?.changes.discard()
       // Written when the batch is committed, which will not be.
       if (failed) await pairs?.discard()
     },

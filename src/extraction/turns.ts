@@ -1,10 +1,10 @@
 /** Who works when: one engine for whoever needs it, and a line of what was read and waits to be worked on. */
-import type { Engine } from '../columns/engine.ts'
+import type { Cores, Engine } from '../columns/engine.ts'
 
 /** One engine, opened with the first who needs it, one at a time, in the order in which they ask. */
 export interface EngineTurns {
-  /** Runs the action when all before it are over, whatever became of them. */
-  withEngine<T>(action: (engine: Engine) => Promise<T>): Promise<T>
+  /** Runs the action when all before it are over, whatever became of them; with all cores when not told otherwise. */
+  withEngine<T>(action: (engine: Engine) => Promise<T>, cores?: Cores): Promise<T>
   /** Closes the engine, if it was opened, after the last turn. */
   close(): Promise<void>
 }
@@ -13,8 +13,12 @@ export function takeTurns(open: () => Promise<Engine>): EngineTurns {
   let opening: Promise<Engine> | undefined
   let last: Promise<unknown> = Promise.resolve()
   return {
-    withEngine: async (action) => {
-      const turn = last.then(async () => action(await (opening ??= open())))
+    withEngine: async (action, cores = 'all') => {
+      const turn = last.then(async () => {
+        const engine = await (opening ??= open())
+        engine.useCores(cores)
+        return action(engine)
+      })
       last = turn.catch(() => undefined)
       return turn
     },

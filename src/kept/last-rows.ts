@@ -2,15 +2,19 @@
  * The rows of small tables as they were read last, kept as the bytes that arrived for as long as the
  * project stays open. When the lake's rows are known to be those very bytes (by the sha256 that its
  * manifest holds), what changed is found by comparing bytes, row by row; only rows that are not there
- * on both sides go on to DuckDB, where whole columns decide, as ever, what has become of them.
+ * on both sides go on to DuckDB.
  */
 import { randomUUID } from 'node:crypto'
 import { ROW_COLUMN } from '../columns/sql.ts'
 import { openPieceWriter, type HeldRows, type PieceGroup } from '../columns/pieces.ts'
 import type { Source, SourceTable } from '../sources/source.ts'
+import type { ChangeCounts } from '../types.ts'
+import { changedRows } from './changed-rows.ts'
 
 /** Of all tables of a source. */
 const MOST_BYTES = 16 << 20
+
+const FEW_ROWS = 5000
 
 interface LastRows extends HeldRows {
   readonly digest: string
@@ -18,11 +22,14 @@ interface LastRows extends HeldRows {
 
 const sources = new WeakMap<Source, Map<string, LastRows>>()
 
-/** Rows that differ: those that the lake has and that are gone or others now, and those that are there now. */
+/** Rows that differ, as CSV: operation, kind, and the columns of the table. */
 export interface RowsApart {
-  readonly before: PieceGroup
-  readonly now: PieceGroup
+  readonly changes: PieceGroup
+  readonly counts: ChangeCounts
 }
+
+/** Types whose values are equal only where their texts are: 0 and -0 of a float, or `1 mon` and `30 days`, are one key in two spellings. */
+const EXACT = /^(?:(?:TINY|SMALL|BIG|HUGE)?INT|INTEGER|BOOLEAN|DATE|UUID|VARCHAR|TIMESTAMP|DECIMAL)/
 
 /**
  * Keeps what was read, and tells how it differs from the rows of digest `known`, when those were kept.
@@ -36,6 +43,8 @@ export async function compareWithLast(
 ): Promise<RowsApart | null> {
   // A key that must be verified, or its equals counted, over all rows needs them all.
   if (table.keyGiven === true || table.key.includes(ROW_COLUMN)) return null
+  const key = table.key.map((name) => table.columns.findIndex((column) => column.name === name))
+  if (!key.every((index) => EXACT.test(table.columns[index]?.carried ?? ''))) return null
   const last = sources.get(source) ?? new Map<string, LastRows>()
   sources.set(source, last)
   const before = last.get(table.name)
@@ -45,18 +54,12 @@ export async function compareWithLast(
   if (others + held.bytes.length <= MOST_BYTES) last.set(table.name, { ...held, digest })
   if (before === undefined || before.digest !== known || digest === known) return null
   const apart = rowsApart(before, held)
-  // Most rows are others: reading them twice from text is not less work.
-  if (2 * apart.now.length > held.ends.length) return null
-  return {
-    before: await intoPieces(apart.before, tempFolder),
-    now: await intoPieces(apart.now, tempFolder),
-  }
-}
-
-async function intoPieces(rows: readonly Buffer[], tempFolder: string): Promise<PieceGroup> {
+  // Of many rows that are others DuckDB makes short work.
+  if (apart.now.length > FEW_ROWS && 2 * apart.now.length > held.ends.length) return null
+  const { rows, counts } = changedRows(apart, key, table.columns.length)
   const writer = openPieceWriter(tempFolder, randomUUID())
   for (const row of rows) writer.row(row)
-  return writer.finish()
+  return { changes: await writer.finish(), counts }
 }
 
 /** Rows compared at once, as one run of bytes, where nothing changed. */

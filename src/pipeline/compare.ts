@@ -6,8 +6,10 @@ import { csvRelation } from '../columns/csv.ts'
 import {
   countChanges,
   countKeyFaults,
+  DIFFERENCE_COLUMNS,
   differenceTable,
   insertTable,
+  keepDifference,
 } from '../columns/difference.ts'
 import { OP_COLUMN, quoteName, quoteNames, quoteText } from '../columns/sql.ts'
 import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
@@ -24,7 +26,7 @@ import { goneColumns, liveColumns } from '../lake/column-ids.ts'
 import type { CommittedManifest, DataFile, TableEntry } from '../lake/manifest.ts'
 import { changesIn, rowsAsOf } from '../lake/read.ts'
 import type { SourceTable } from '../sources/source.ts'
-import type { Column } from '../types.ts'
+import type { ChangeCounts, Column } from '../types.ts'
 import type { Zone } from '../lake/zone.ts'
 
 export const NO_CHANGES = { inserted: 0, updated: 0, deleted: 0 } as const
@@ -50,6 +52,9 @@ export interface ToCompare {
   readonly relation: string
 }
 
+/** No more than this is no faster with more cores. */
+const FEW_BYTES = 4 << 20
+
 /** Throws CountMismatch, SourceKeyInvalid, ValueNotCarried. */
 export async function compareTable(
   zone: Zone,
@@ -74,8 +79,9 @@ export async function compareTable(
   }
   const { columns } = read
   if (pieces !== null)
-    return withEngine(async (engine) =>
-      comparePieces(zone, engine, { ...work, pieces, columns }, context),
+    return withEngine(
+      async (engine) => comparePieces(zone, engine, { ...work, pieces, columns }, context),
+      pieces.bytes > FEW_BYTES ? 'all' : 'one',
     )
   const watermark = entry === null ? null : watermarkOf(entry)
   const none = { counts: NO_CHANGES, changedRows: 0, relation: null, files: [] }
@@ -96,7 +102,8 @@ async function comparePieces(
   const { read } = work
   const { table } = read
   let { columns } = work
-  if (await differApart(engine, work, columns)) return countCompared(zone, engine, work, columns)
+  const apart = await differApart(engine, work, columns)
+  if (apart !== null) return judge(zone, engine, { ...work, columns, counts: apart })
   const { longestRow } = pieces
   const files = await pieces.files()
   try {
@@ -112,41 +119,39 @@ async function comparePieces(
       throw cause instanceof EngineFailure ? comparisonFailed(table.name, cause) : cause
     }
   }
-  return countCompared(zone, engine, work, columns)
+  const counts = await countChanges(engine, work.relation)
+  return judge(zone, engine, { ...work, columns, counts })
 }
 
-/** The difference from the rows alone that differ; false when all must be looked at. */
+/** The difference as it was found on the way; null when all rows must be looked at. */
 async function differApart(
   engine: Engine,
-  { read: { table, apart }, relation }: ToCompare,
+  { read: { apart }, relation }: ToCompare,
   columns: readonly Column[],
-): Promise<boolean> {
-  if (apart === null) return false
-  const relationOf = async ({ files, longestRow }: PieceGroup): Promise<string> => {
-    const paths = await files()
-    return paths.length === 0 ? emptyRelation(columns) : csvRelation(paths, columns, longestRow)
-  }
-  const previous = await relationOf(apart.before)
-  const next = await relationOf(apart.now)
+): Promise<ChangeCounts | null> {
+  if (apart === null) return null
+  const { changes, counts } = apart
+  const paths = await changes.files()
+  const read = [...DIFFERENCE_COLUMNS, ...liveColumns(columns)]
+  const rows =
+    paths.length === 0 ? emptyRelation(read) : csvRelation(paths, read, changes.longestRow)
   try {
-    await engine.run(differenceTable({ into: relation, previous, next, columns, key: table.key }))
-    return true
+    await engine.run(keepDifference({ into: relation, rows, gone: goneColumns(columns) }))
+    return counts
   } catch (error) {
     // A value that its type does not hold makes its column text, in all rows.
-    if (error instanceof EngineFailure) return false
+    if (error instanceof EngineFailure) return null
     throw error
   }
 }
 
-async function countCompared(
+async function judge(
   zone: Zone,
   engine: Engine,
-  work: ToCompare,
-  columns: readonly Column[],
+  work: ToCompare & { readonly columns: readonly Column[]; readonly counts: ChangeCounts },
 ): Promise<Compared> {
-  const { read, relation } = work
+  const { read, relation, columns, counts } = work
   const { entry } = read
-  const counts = await countChanges(engine, relation)
   if (!read.partial) refuseOtherCount(read, (entry?.rows ?? 0) + counts.inserted - counts.deleted)
   return {
     read,

@@ -53,6 +53,9 @@ export interface Extracted {
   readonly tables: readonly SourceTableSummary[]
 }
 
+/** So many are written no faster with more than one core each. */
+const FEW_ROWS = 20_000
+
 /** One batch of one source, or nothing when nothing changed. */
 export async function extract(
   project: Project,
@@ -128,7 +131,11 @@ async function extractOnce(
     }
     const instant = instantOf(snapshot)
     refuseShrinking(from, compared, options.acceptShrink)
-    const engine = await turns.withEngine(async (found) => found)
+    const changedRows = compared.reduce((sum, one) => sum + one.changedRows, 0)
+    const engine = await turns.withEngine(
+      async (found) => found,
+      changedRows > FEW_ROWS ? 'all' : 'one',
+    )
     const beside = await engine.beside()
     const place = { zone, chain: source.name, manifest: (parent?.number ?? 0) + 1, instant }
     const written = await allWritten(

@@ -19,6 +19,9 @@ export interface Loaded {
   readonly last: LedgerEntry | null
 }
 
+/** So many are no faster with more than one core. */
+const FEW_ROWS = 20_000
+
 /** Applies all that is pending. Throws LedgerMismatch, WarehouseShapeMismatch, WarehouseDependents, CountMismatch, Warehouse*. */
 export async function load(project: Project, context: Context): Promise<Loaded> {
   // The lake after the ledger: another run may commit and load meanwhile, and the lake is never behind.
@@ -62,6 +65,8 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
       context.signal.throwIfAborted()
       const manifest = await chain.read(mark.manifest)
       const changes = await changesOf(project, engine, newest, manifest)
+      const rows = changes.reduce((sum, { upserts, deletes }) => sum + upserts + deletes, 0)
+      engine.useCores(rows > FEW_ROWS ? 'all' : 'one')
       const next = entryOf(project, manifest, context)
       const live = await liveStar(project, entry)
       count(await project.warehouse.apply({ entry: next, changes, live }, context))

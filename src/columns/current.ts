@@ -48,14 +48,15 @@ export function isAmong({ relation, on }: Among): string {
   return `(${held}) in (select ${quoteNames(on.map(({ column }) => column))} from ${relation})`
 }
 
-/** A `select` of the newest change of each key in files: `_tote_op`, then the columns. */
+/** A `select` of the newest change of each key in files: `_tote_op`, then the columns. In those of one batch a key stands once. */
 export function newestChanges(
   columns: readonly FileColumn[],
   key: readonly string[],
   files: readonly WrittenFile[],
+  isOneBatch: boolean,
 ): string {
   const changes = `select ${quoteNames([OP_COLUMN, ...columns.map((column) => column.name)])} from ${readFiles(files, columns)}`
-  return `${changes} qualify ${isNewest(columns, key)}`
+  return isOneBatch ? changes : `${changes} qualify ${isNewest(columns, key)}`
 }
 
 /** A condition: no later batch has a change of the row's key. */

@@ -133,7 +133,7 @@ async function merge(
       merged.push(...(first === undefined ? [] : [first]))
       continue
     }
-    const newest = newestChanges(columns, place.key, await localFiles(place.zone, run))
+    const newest = newestChanges(columns, place.key, await localFiles(place.zone, run), false)
     const [counted] = await engine.rows(
       `select count(*) as n, count(*) filter (where ${quoteName(OP_COLUMN)} = 'd') as deletes from (${newest})`,
     )

@@ -65,7 +65,8 @@ export async function newestSince(
   columns: readonly Column[],
 ): Promise<string> {
   const local = await localFiles(zone, recordCarried(since, entry.columns, columns))
-  return newestChanges(columns, entry.key, local)
+  const isOneBatch = since.every(({ batch }) => batch === since[0]?.batch)
+  return newestChanges(columns, entry.key, local, isOneBatch)
 }
 
 /** The files that a batch added to the table; none when it changed nothing there. */
@@ -152,7 +153,7 @@ export async function newestIn(
   entry: TableEntry,
   files: readonly DataFile[],
 ): Promise<string> {
-  return newestChanges(entry.columns, entry.key, await localFiles(zone, files))
+  return newestChanges(entry.columns, entry.key, await localFiles(zone, files), false)
 }
 
 const PLACE_COLUMN = '_tote_place'

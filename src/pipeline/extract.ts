@@ -283,7 +283,8 @@ async function writeChanges(
     rows: one.changedRows,
     deletes: one.counts.deleted,
   })
-  await engine.run(`drop table ${quoteName(one.relation)}`)
+  // Few rows go with the engine.
+  if (one.changedRows > FEW_ROWS) await engine.run(`drop table ${quoteName(one.relation)}`)
   const { key, rows, bytes } = file
   context.emit({ type: 'file.written', chain: source, table, key, rows, bytes })
   return [file]

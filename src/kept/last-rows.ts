@@ -58,7 +58,7 @@ export async function compareWithLast(
   if (apart.now.length > FEW_ROWS && 2 * apart.now.length > held.ends.length) return null
   const { rows, counts } = changedRows(apart, key, table.columns.length)
   const writer = openPieceWriter(tempFolder, randomUUID())
-  for (const row of rows) writer.row(row)
+  if (rows.count > 0) writer.many(rows)
   return { changes: await writer.finish(), counts }
 }
 

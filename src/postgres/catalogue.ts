@@ -150,13 +150,13 @@ export async function describeRelations(
      ${TYPE_PARTS},
      chosen as (select unnest($1::oid[]) as oid),
      not_null as (
-       select a.attrelid, a.attnum from pg_catalog.pg_attribute a join chosen t on t.oid = a.attrelid
-       where a.attnotnull and not exists (select from pg_catalog.pg_constraint c
+       select a.attrelid, a.attnum from pg_catalog.pg_attribute a
+       where a.attrelid = any ($1::oid[]) and a.attnotnull and not exists (select from pg_catalog.pg_constraint c
          where c.conrelid = a.attrelid and c.contype = 'n' and not c.convalidated and c.conkey = array[a.attnum])),
      key as (
        select distinct on (k.indrelid) k.indrelid, k.columns
-       from (select i.*, (i.indkey::int2[])[0:i.indnkeyatts - 1] as columns from pg_catalog.pg_index i join chosen t on t.oid = i.indrelid
-             where i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null) k
+       from (select i.*, (i.indkey::int2[])[0:i.indnkeyatts - 1] as columns from pg_catalog.pg_index i
+             where i.indrelid = any ($1::oid[]) and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null) k
        where not exists (select from unnest(k.columns) as c(attnum)
          where not exists (select from not_null n where n.attrelid = k.indrelid and n.attnum = c.attnum))
        order by k.indrelid, k.indisprimary desc, k.indisreplident desc, k.indnkeyatts, k.columns)
@@ -168,7 +168,8 @@ export async function describeRelations(
        concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated,
          a.attmissingval::text, case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
          (select string_agg(i.inside, ' ' order by i.part) from inside i where i.of_type = a.atttypid)) as shape
-     from chosen t left join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+     from chosen t left join pg_catalog.pg_attribute a on a.attrelid = t.oid
+       and a.attrelid = any ($1::oid[]) and a.attnum > 0 and not a.attisdropped
      left join not_null n on n.attrelid = a.attrelid and n.attnum = a.attnum
      left join builtin b on b.of_type = a.atttypid and b.of_typmod = a.atttypmod
      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum

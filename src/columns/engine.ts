@@ -6,6 +6,7 @@
 import { availableParallelism, totalmem } from 'node:os'
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import { ToteError } from '../errors.ts'
+import { corruptFile, diskFailure, fileNamed, memoryFailure } from './engine-failure.ts'
 import { quoteName } from './sql.ts'
 
 export type EngineValue = string | number | bigint | boolean | null
@@ -242,7 +243,7 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
   const abort = (): void => connection.interrupt()
   signal?.addEventListener('abort', abort)
   const attempt = async <T>(action: () => Promise<T>, sql = ''): Promise<T> => {
-    named.last = sql.match(LAKE_FILE)?.[0] ?? named.last
+    named.last = fileNamed(sql) ?? named.last
     try {
       signal?.throwIfAborted()
       await cores.apply(connection)
@@ -286,66 +287,6 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
       options.onClose()
     },
   }
-}
-
-/** A disk that refuses is nobody's query: DuckDB's message about one holds a path and a reason. */
-function diskFailure(message: string): ToteError | undefined {
-  const full = /No space left on device|max_temp_directory_size/.test(message)
-  const refused = /^IO Error: (?:Could not|Cannot) [^"]*"([^"]*)": (.*)$/m.exec(message)
-  if (!full && refused === null) return undefined
-  const path = refused?.[1]
-  const what = path === undefined ? 'Temporary files' : `The file "${path}"`
-  return new ToteError(
-    'LakeUnreachable',
-    `${what} could not be read or written (${full ? 'no space left' : refused?.[2]}).`,
-    {
-      where: path,
-      fix: full ? 'free some disk space, then run again' : 'check the folder and its rights',
-    },
-  )
-}
-
-const LAKE_FILE = /\/[^'"\n]*?\.(?:parquet|csv\.gz|jsonl\.gz)\b/
-/** What DuckDB says of a file that it cannot decode, with its path or without. */
-const UNDECODABLE =
-  /too small to be a Parquet file|No magic bytes|TProtocolException|gzip|decompress|CSV Error on Line|Malformed JSON/i
-const WITHOUT_PATH = /TProtocolException|gzip|decompress/i
-
-/**
- * A file of the lake whose bytes its manifest vouches for, since that is looked at first, and which is no file of its
- * format: whoever wrote it, or vouched for it, was at fault. DuckDB may not say which one it was reading.
- */
-function corruptFile(message: string, last: string | undefined): ToteError | undefined {
-  if (!UNDECODABLE.test(message)) return undefined
-  const path = message.match(LAKE_FILE)?.[0]
-  const where = path ?? (WITHOUT_PATH.test(message) ? last?.replace(DAY_AND_FILE, '') : undefined)
-  if (where === undefined) return undefined
-  const what = path === undefined ? `A lake file in "${where}"` : `The lake file "${where}"`
-  return new ToteError('LakeCorrupt', `${what} cannot be decoded.`, {
-    where,
-    why: 'it is what its manifest says (sha256), so it was broken when it was written, or its manifest is not ours',
-    fix: 'restore the lake from a backup, or begin a new one from the source',
-  })
-}
-
-/** `/yyyy/mm/dd/…` of a key. */
-const DAY_AND_FILE = /(\/\d+){3}\/[^/]*$/
-
-/** DuckDB works on some two thousand rows at once, whatever their size, and needs them all in memory. */
-function memoryFailure(message: string): ToteError | undefined {
-  if (!message.startsWith('Out of Memory Error')) return undefined
-  return new ToteError('RowTooLarge', 'Rows are too large for the memory that DuckDB may use.', {
-    why: 'it holds about 2,000 rows at once; docs/tables.md says how large they may be',
-    fix: "memory: '2GB' in tote.config.ts, or leave the large column out: table: { …: { columns: { exclude: […] } } }",
-    terminal: message.split('\n').slice(0, 1),
-  })
-}
-
-/** The same failure, with the place where the rows were; anything else as it is. */
-export function placeFailure(error: unknown, where: string): unknown {
-  if (!(error instanceof ToteError) || error.name !== 'RowTooLarge') return error
-  const message = `Rows of ${where} are too large for the memory that DuckDB may use.`
-  return new ToteError('RowTooLarge', message, { ...error.facts, where })
 }
 
 // Files of the lake never change, so what their ends say need not be read again.

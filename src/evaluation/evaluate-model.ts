@@ -9,7 +9,8 @@
  */
 import { isAmong, type Among } from '../columns/current.ts'
 import { countChanges, differenceTable, insertTable, KIND_COLUMN } from '../columns/difference.ts'
-import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
+import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { placeFailure } from '../columns/engine-failure.ts'
 import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Way } from '../events.ts'

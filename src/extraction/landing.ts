@@ -5,7 +5,8 @@
  * until then a draft notes the parts that are finished, with the pairs of their rows.
  */
 import { csvRelation } from '../columns/csv.ts'
-import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
+import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { placeFailure } from '../columns/engine-failure.ts'
 import type { PieceGroup } from '../columns/pieces.ts'
 import { OP_COLUMN, quoteName, ROW_COLUMN } from '../columns/sql.ts'
 import type { Context } from '../events.ts'

@@ -12,7 +12,8 @@ import {
   keepDifference,
 } from '../columns/difference.ts'
 import { OP_COLUMN, quoteName, quoteNames, quoteText } from '../columns/sql.ts'
-import { EngineFailure, placeFailure, type Engine } from '../columns/engine.ts'
+import { EngineFailure, type Engine } from '../columns/engine.ts'
+import { placeFailure } from '../columns/engine-failure.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { PieceGroup } from '../columns/pieces.ts'

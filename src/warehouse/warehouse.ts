@@ -1,7 +1,7 @@
 /**
  * The seam to the warehouse: whole batches of a star, each applied once, in one transaction (P4, P5).
  */
-import type { RowReader } from '../columns/rows.ts'
+import type { DuckDBDataChunk } from '@duckdb/node-api'
 import type { Context, RebuiltTable, WarehouseTableSummary } from '../events.ts'
 import type { CopySink } from '../wire/copy.ts'
 import type { StarTable } from '../star/star-table.ts'
@@ -194,4 +194,14 @@ export interface Warehouse {
   /** Gives configured readers what they lack, where no batch does: a reader may be new, or its right taken away. */
   keepReaders(star: readonly StarTable[]): Promise<void>
   close(): Promise<void>
+}
+
+/** Rows of a DuckDB relation as column vectors, handed to whoever encodes them without ever becoming JavaScript objects. */
+export interface RowReader {
+  /**
+   * Streams the rows that `select` yields, given the name of the relation to select from.
+   * The relation's columns are as its giver documents. `place` is a further one, where it is known
+   * without sorting: each row's place in the order of the key, from 0.
+   */
+  chunks(select: (relation: string, place: string | null) => string): AsyncIterable<DuckDBDataChunk>
 }

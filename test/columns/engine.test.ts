@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openEngine, openEngineHome, placeFailure, type Engine } from '../../src/columns/engine.ts'
+import { openEngine, openEngineHome, type Engine } from '../../src/columns/engine.ts'
+import { placeFailure } from '../../src/columns/engine-failure.ts'
 import { ToteError } from '../../src/errors.ts'
 
 let folder: string

@@ -64,7 +64,7 @@ function isEngineLoaded() {
   return process.report.getReport().sharedObjects.some((path) => path.includes('duckdb'))
 }
 
-process.on('message', async ({ task, ...given }) => {
+async function answer({ task, ...given }) {
   const startedAt = performance.now()
   try {
     const answer = await tasks[task](given)
@@ -74,8 +74,12 @@ process.on('message', async ({ task, ...given }) => {
   } catch (error) {
     process.send({ error: String(error?.stack ?? error) })
   }
-})
-process.on('disconnect', async () => {
+}
+
+async function end() {
   await project?.close()
   process.exit()
-})
+}
+
+process.on('message', (message) => void answer(message))
+process.on('disconnect', () => void end())

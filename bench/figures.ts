@@ -1,6 +1,6 @@
 /** One line of the table: samples of what is measured, of its limit beside it, and the goal. Pure. */
 
-export type Unit = 's' | 'rows/s' | 'MB'
+export type Unit = 's' | 'ms' | 'rows/s' | 'MB'
 
 export interface Limit {
   readonly what: string

@@ -9,6 +9,7 @@ import { judge } from './figures.ts'
 import { appendHistory, readCircumstances, readLoad, renderCircumstances } from './history.ts'
 import { measureExtract } from './extract.ts'
 import { measureFirstLoad } from './first-load.ts'
+import { measureGrowth } from './growth.ts'
 import { measureIncremental } from './incremental.ts'
 import { measureInit } from './init.ts'
 import { measureLargeTable } from './large-table.ts'
@@ -16,13 +17,14 @@ import { openPlace, type Place } from './place.ts'
 import { renderFigures, renderMarkdown } from './table.ts'
 import { measureRebuild } from './rebuild.ts'
 import { measureRivals } from './rivals/rivals.ts'
+import { measureTransactions } from './transactions.ts'
 import { measureTotesys } from './totesys.ts'
 import { measureVerify } from './verify.ts'
 
 const USAGE = `npm run bench -- [options]
 
-  --only NAME    one of commands, totesys, large, first, extract, rebuild, verify, incremental, init, rivals; may be
-                 given several times. rivals, which needs Python and installs dlt, ingestr and Sling, runs only when named
+  --only NAME    one of commands, totesys, large, first, extract, rebuild, verify, incremental, transactions, growth,
+                 init, rivals; may be given several times. rivals, which needs Python and installs dlt, ingestr and Sling, runs only when named
   --install      also npm ci && npm run demo, in a checkout without node_modules
   --rounds N     of what takes seconds (3); --pairs N of what does not (20)
   --rows N       of the larger table (5000000)
@@ -72,6 +74,8 @@ async function main(): Promise<number> {
     rebuild: async (place) => measureRebuild(place, sizes),
     verify: async (place) => measureVerify(place, sizes),
     incremental: async (place) => measureIncremental(place, sizes),
+    transactions: async (place) => measureTransactions(place, sizes),
+    growth: async (place) => measureGrowth(place, sizes),
     init: async (place) => measureInit(place, { tables: 100, rows: 1000, rounds: sizes.rounds }),
     rivals: async (place) => measureRivals(place, sizes),
   }

@@ -46,10 +46,11 @@ function goalText({ of, is, bound }: Goal, unit: Unit, as: 'times' | 'share'): s
 }
 
 function ratioText(ratio: number, as: 'times' | 'share'): string {
-  return as === 'times' ? `${ratio.toFixed(1)} ×` : ratio.toFixed(2)
+  return as === 'times' ? `${ratio.toFixed(ratio < 2 ? 2 : 1)} ×` : ratio.toFixed(2)
 }
 
 function number(value: number, unit: Unit): string {
   if (unit === 's') return value.toFixed(value < 1 ? 3 : 2)
+  if (unit === 'ms') return value.toFixed(value < 10 ? 1 : 0)
   return Math.round(value).toLocaleString('en')
 }

@@ -5,6 +5,7 @@ import { judge, medianOf } from '../bench/figures.ts'
 import { measureHelp } from '../bench/commands.ts'
 import { compareRows } from '../bench/equal-rows.ts'
 import { measureExtract } from '../bench/extract.ts'
+import { measureGrowth } from '../bench/growth.ts'
 import { measureIncremental } from '../bench/incremental.ts'
 import { measureInit } from '../bench/init.ts'
 import { measureFirstLoad } from '../bench/first-load.ts'
@@ -13,6 +14,7 @@ import { openPlace, type Place } from '../bench/place.ts'
 import { hasPsql } from '../bench/psql.ts'
 import { renderFigures, renderMarkdown } from '../bench/table.ts'
 import { measureRebuild } from '../bench/rebuild.ts'
+import { measureTransactions } from '../bench/transactions.ts'
 import { measureTotesys } from '../bench/totesys.ts'
 import { buildWhenStale } from '../scripts/build.js'
 import { testServer } from './support/postgres.ts'
@@ -125,6 +127,27 @@ test('a rebuild of a fact with history beside its first load: live, rebuilt and 
   expect(measured.compared).toMatchObject([
     { table: 'fact_sales_order', source: { rows: 2000 }, warehouse: { rows: 2000 } },
   ])
+})
+
+test('ten times the rows: all of them are equal to their source', async () => {
+  const measured = await measureGrowth(place, sizes)
+  expect(names(measured)).toEqual(['growth', 'growth-memory'])
+  expect(measured.compared.map(({ warehouse }) => warehouse.rows)).toEqual([200, 2000])
+})
+
+test("the source's own transactions, with loads and runs beside them: once they rest, all rows are equal", async () => {
+  const pace = { perSecond: 100, everySeconds: 0.3, runs: 2 }
+  const { figures, compared } = await measureTransactions(place, sizes, pace)
+  expect(figures.map(({ name }) => name)).toEqual([
+    ...(hasPsql() ? ['transactions-first'] : []),
+    'transactions-incremental',
+  ])
+  expect(compared.map(({ table, source }) => [table, source.rows > 20])).toEqual([
+    ['fact_sales_order', true],
+    ['fact_movement', true],
+    ['dim_account', true],
+  ])
+  for (const { source, warehouse } of compared) expect(warehouse).toEqual(source)
 })
 
 test('the table has a line for every figure', async () => {

@@ -1,0 +1,198 @@
+/**
+ * What the source's own transactions feel of us: two hundred a second, as pgbench makes them, and the slowest
+ * hundredth of them during a first load, beside psql's COPY of the same tables over and over; and with a run every ten
+ * seconds, beside the same time without us. In pairs, one right after the other. Rows are compared once they rest.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Measured, Sizes } from './benchmark.ts'
+import { startChild, inFreshProcess, type Answer } from './child.ts'
+import { compareRows } from './equal-rows.ts'
+import type { Figure } from './figures.ts'
+import { installFiles, type Installation } from './installation.ts'
+import {
+  beginTransactions,
+  createBank,
+  type BankSizes,
+  type OwnTransactions,
+} from './own-transactions.ts'
+import { execute, type Place } from './place.ts'
+import { hasPsql, timePsql } from './psql.ts'
+import { COLUMNS, createOrders } from './sales-orders.ts'
+
+const CONFIG = `import { defineProject, env } from 'totedata'
+
+export default defineProject({
+  name: 'kind',
+  sources: { shop: { type: 'postgres', url: env('TOTESYS_URL') } },
+  lake: { ingestion: env('TOTE_LAKE_INGESTION'), processed: env('TOTE_LAKE_PROCESSED') },
+  warehouse: { url: env('WAREHOUSE_URL') },
+})
+`
+const FILES = {
+  'tote.config.ts': CONFIG,
+  'models/fact_sales_order.sql': `-- kind: fact\n-- key: sales_order_id\n-- record id: sales_record_id\n-- driven by: shop.sales_order\nselect * from shop.sales_order\n`,
+  'models/fact_movement.sql': `-- kind: fact\n-- key: movement_id\n-- record id: movement_record_id\n-- driven by: shop.movement\nselect * from shop.movement\n`,
+  'models/dim_account.sql': `-- kind: dimension\n-- key: account_id\n-- driven by: shop.account\nselect account_id, balance from shop.account\n`,
+}
+const CURRENT = 'where valid_to is null and not is_deleted'
+const MOVEMENT = 'movement_id, account_id, teller_id, branch_id, amount, moved_at'
+const COMPARED = [
+  {
+    table: 'fact_sales_order',
+    source: `select ${COLUMNS} from sales_order`,
+    warehouse: `select ${COLUMNS} from fact_sales_order ${CURRENT}`,
+  },
+  {
+    table: 'fact_movement',
+    source: `select ${MOVEMENT} from movement`,
+    warehouse: `select ${MOVEMENT} from fact_movement ${CURRENT}`,
+  },
+  {
+    table: 'dim_account',
+    source: 'select account_id, balance from account',
+    warehouse: 'select account_id, balance from dim_account where not is_deleted',
+  },
+]
+const LARGE = ['sales_order', 'account']
+
+/** How long the runs go on: `runs` of them, one every so many seconds. */
+export interface Pace {
+  readonly perSecond: number
+  readonly everySeconds: number
+  readonly runs: number
+}
+const PACE: Pace = { perSecond: 200, everySeconds: 10, runs: 3 }
+
+/** Milliseconds, of the slowest hundredth; those of ours and those beside them. */
+interface Pair {
+  readonly ours: number
+  readonly beside: number
+}
+
+/** Without psql the first load has no limit, and is left out. */
+export async function measureTransactions(
+  place: Place,
+  sizes: Sizes,
+  pace: Pace = PACE,
+): Promise<Measured> {
+  const accounts = Math.min(1_000_000, Math.ceil(sizes.rows / 5))
+  const bank = { accounts, tellers: 100, branches: 10 }
+  const source = await place.createDatabase()
+  await execute(source.ownerUrl, createOrders(sizes.rows).join(';'))
+  await createBank(source, place.reader, bank)
+  const firsts: Pair[] = []
+  const laters: Pair[] = []
+  let installation: Installation | undefined
+  const own = await beginTransactions(source.ownerUrl, { perSecond: pace.perSecond, sizes: bank })
+  try {
+    await delay(1000)
+    for (let round = 0; round < sizes.rounds; round++) {
+      installation = await installFiles(place, source, FILES)
+      if (hasPsql()) firsts.push(await measureFirst(installation, own))
+      laters.push(await measureLater(installation, own, pace))
+    }
+  } finally {
+    await own.end()
+  }
+  if (installation === undefined) throw new RangeError('no round')
+  const { folder: cwd, env, warehouseUrl } = installation
+  await inFreshProcess(env, { task: 'whole', cwd, options: {} })
+  const urls = { source: source.ownerUrl, warehouse: warehouseUrl }
+  return {
+    figures: figuresOf({ firsts, laters, pace }, sizes.rows, bank),
+    compared: await compareRows(urls, COMPARED),
+  }
+}
+
+/** A first load, and then psql for as long. */
+async function measureFirst(
+  { folder: cwd, env, source }: Installation,
+  own: OwnTransactions,
+): Promise<Pair> {
+  const began = performance.now()
+  const ours = await slowest(own, async () => {
+    await inFreshProcess(env, { task: 'whole', cwd, options: {} })
+  })
+  const took = performance.now() - began
+  const copies = LARGE.map((table) => `copy ${table} to stdout (format csv)`)
+  const beside = await slowest(own, async () => {
+    for (const since = performance.now(); performance.now() - since < took;)
+      await timePsql(source.ownerUrl, copies)
+  })
+  return { ours, beside }
+}
+
+/** Runs in a project that stays open, and then none for as long. */
+async function measureLater(
+  { folder: cwd, env }: Installation,
+  own: OwnTransactions,
+  { everySeconds, runs }: Pace,
+): Promise<Pair> {
+  const child = startChild(env)
+  const run = async (): Promise<Answer> => child.ask({ task: 'run', cwd, options: {} })
+  try {
+    // The first after a first load finds out where its rows lie; without psql it is the first load.
+    await run()
+    await run()
+    const ours = await slowest(own, async () => {
+      for (let at = 0; at < runs; at++) await Promise.all([run(), delay(everySeconds * 1000)])
+    })
+    const beside = await slowest(own, async () => delay(runs * everySeconds * 1000))
+    return { ours, beside }
+  } finally {
+    await child.end()
+  }
+}
+
+/** Milliseconds that the slowest hundredth of the transactions took at least which ended meanwhile. */
+async function slowest(own: OwnTransactions, work: () => Promise<void>): Promise<number> {
+  await own.take()
+  await work()
+  const took = (await own.take()).toSorted((a, b) => a - b)
+  const [at] = took.slice(Math.floor(took.length * 0.99))
+  if (at === undefined) throw new RangeError('no transaction ended')
+  return at
+}
+
+function figuresOf(
+  { firsts, laters, pace }: { firsts: readonly Pair[]; laters: readonly Pair[]; pace: Pace },
+  rows: number,
+  { accounts }: BankSizes,
+): Figure[] {
+  const p99 = `p99 of the source's own transactions, ${pace.perSecond} a second,`
+  const size = `${rows.toLocaleString('en')} rows and ${accounts.toLocaleString('en')} accounts`
+  const figure = (of: {
+    readonly name: string
+    readonly what: string
+    readonly pairs: readonly Pair[]
+    readonly beside: string
+    readonly bound: number
+  }): Figure => ({
+    name: of.name,
+    what: of.what,
+    unit: 'ms',
+    samples: of.pairs.map(({ ours }) => ours),
+    limit: { what: of.beside, samples: of.pairs.map(({ beside }) => beside), as: 'times' },
+    goal: { of: 'ratio', is: 'at most', bound: of.bound },
+  })
+  return [
+    ...(firsts.length === 0
+      ? []
+      : [
+          figure({
+            name: 'transactions-first',
+            what: `${p99} during a first load of ${size}`,
+            pairs: firsts,
+            beside: 'during COPY of these tables to csv (psql)',
+            bound: 1.2,
+          }),
+        ]),
+    figure({
+      name: 'transactions-incremental',
+      what: `${p99} with a run every ${pace.everySeconds} s`,
+      pairs: laters,
+      beside: 'without us',
+      bound: 1.1,
+    }),
+  ]
+}

@@ -101,8 +101,8 @@ export function openLanding(
       base: false,
       rows: rows.rows,
       deletes: 0,
-      // A part of a large table comes as it lies, and needs no sorting for this.
-      ...((table.parts ?? []).length > 0 ? { order: 'as they come' as const } : {}),
+      // A large table mostly lies in the order of its key: a model that shows it row by row need not sort it then.
+      ...((table.parts ?? []).length > 0 ? { order: 'as they lie' as const } : {}),
     })
     const pairs =
       draft === null

@@ -31,8 +31,11 @@ export interface RowsToWrite {
   readonly deletes: number
   /** A file in the zone's format that holds these very rows, to be taken instead of writing them. */
   readonly prepared?: string
-  /** `as they come` spares sorting what no reader needs sorted; by key when not given. */
-  readonly order?: 'as they come' | undefined
+  /**
+   * By key when not given. `as they come` spares sorting what no reader needs sorted, and mixes them; `as they lie`
+   * keeps the order in which the relation yields them, where the format can.
+   */
+  readonly order?: 'as they come' | 'as they lie' | undefined
 }
 
 /**
@@ -62,7 +65,8 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
   const stored = await zone.store.writeFile(objectKey, async (path) => {
     if (rows.prepared !== undefined) await moveFile(rows.prepared, path)
     const ordered = rows.order === undefined ? key : []
-    const file = { relation, columns, key: ordered, batch: batchOfAll, path }
+    const keepsOrder = rows.order === 'as they lie'
+    const file = { relation, columns, key: ordered, keepsOrder, batch: batchOfAll, path }
     const write = rows.prepared === undefined ? `${writeFile(format, file)}; ` : ''
     ;[seen] = await engine.rows(`${write}${look(path)}`)
   })

@@ -41,7 +41,11 @@ export async function beginTransactions(
   url: string,
   load: { readonly perSecond: number; readonly sizes: BankSizes },
 ): Promise<OwnTransactions> {
-  const child = fork(new URL('own-transactions-main.js', import.meta.url), { execArgv: [] })
+  const child = fork(new URL('own-transactions-main.js', import.meta.url), {
+    execArgv: [],
+    // A session of its own: Linux shares the cores out among sessions, and ours must not starve it.
+    detached: true,
+  })
   const ask = async (message: object): Promise<readonly number[]> =>
     new Promise((resolve, reject) => {
       const died = (code: number | null): void => reject(new Error(`the bank ended with ${code}`))

@@ -1,19 +1,19 @@
 /** psql where the machine has one: the limit that ours is measured beside. */
 import { spawnSync } from 'node:child_process'
-import { timeProcess } from './timed-process.ts'
+import { timeProcess, type TimedOptions } from './timed-process.ts'
 
 export function hasPsql(): boolean {
   return spawnSync('psql', ['--version']).status === 0
 }
 
-/** Seconds for these statements, in one transaction. Files are standard input and output. */
+/** Seconds for these statements, in one transaction. `input` and `output` are files. */
 export async function timePsql(
   url: string,
   statements: readonly string[],
-  files: { readonly input?: string; readonly output?: string } = {},
+  options: Pick<TimedOptions, 'input' | 'output' | 'ownSession'> = {},
 ): Promise<number> {
   const args = ['-X', '-q', '-1', '-v', 'ON_ERROR_STOP=1', ...statements.flatMap((s) => ['-c', s])]
-  return timeProcess('psql', args, { ...files, env: { ...process.env, ...environmentOf(url) } })
+  return timeProcess('psql', args, { ...options, env: { ...process.env, ...environmentOf(url) } })
 }
 
 /** Not an argument: those are seen by everybody on the machine, and the URL holds a password. */

@@ -10,6 +10,8 @@ export interface TimedOptions {
   readonly input?: string
   /** Where standard output goes; thrown away when not given. */
   readonly output?: string
+  /** In a session of its own, as a scheduler would start it: Linux shares the cores out among sessions first. */
+  readonly ownSession?: boolean
 }
 
 /** Returns seconds. Throws, with the end of standard error, unless it exits with 0. */
@@ -25,6 +27,7 @@ export async function timeProcess(
     const child = spawn(command, args, {
       cwd: options.cwd,
       env: options.env,
+      detached: options.ownSession === true,
       stdio: [input?.fd ?? 'ignore', output?.fd ?? 'ignore', 'pipe'],
     })
     let complaint = ''

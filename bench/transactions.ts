@@ -4,8 +4,8 @@
  * seconds, beside the same time without us. In pairs, one right after the other. Rows are compared once they rest.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import type { Measured, Sizes } from './benchmark.ts'
-import { startChild, inFreshProcess, type Answer } from './child.ts'
 import { compareRows } from './equal-rows.ts'
 import type { Figure } from './figures.ts'
 import { installFiles, type Installation } from './installation.ts'
@@ -18,6 +18,9 @@ import {
 import { execute, type Place } from './place.ts'
 import { hasPsql, timePsql } from './psql.ts'
 import { COLUMNS, createOrders } from './sales-orders.ts'
+import { timeProcess } from './timed-process.ts'
+
+const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url))
 
 const CONFIG = `import { defineProject, env } from 'totedata'
 
@@ -95,9 +98,8 @@ export async function measureTransactions(
     await own.end()
   }
   if (installation === undefined) throw new RangeError('no round')
-  const { folder: cwd, env, warehouseUrl } = installation
-  await inFreshProcess(env, { task: 'whole', cwd, options: {} })
-  const urls = { source: source.ownerUrl, warehouse: warehouseUrl }
+  await run(installation)
+  const urls = { source: source.ownerUrl, warehouse: installation.warehouseUrl }
   return {
     figures: figuresOf({ firsts, laters, pace }, sizes.rows, bank),
     compared: await compareRows(urls, COMPARED),
@@ -105,43 +107,37 @@ export async function measureTransactions(
 }
 
 /** A first load, and then psql for as long. */
-async function measureFirst(
-  { folder: cwd, env, source }: Installation,
-  own: OwnTransactions,
-): Promise<Pair> {
+async function measureFirst(installation: Installation, own: OwnTransactions): Promise<Pair> {
   const began = performance.now()
-  const ours = await slowest(own, async () => {
-    await inFreshProcess(env, { task: 'whole', cwd, options: {} })
-  })
+  const ours = await slowest(own, async () => run(installation))
   const took = performance.now() - began
   const copies = LARGE.map((table) => `copy ${table} to stdout (format csv)`)
   const beside = await slowest(own, async () => {
     for (const since = performance.now(); performance.now() - since < took;)
-      await timePsql(source.ownerUrl, copies)
+      await timePsql(installation.source.ownerUrl, copies, { ownSession: true })
   })
   return { ours, beside }
 }
 
-/** Runs in a project that stays open, and then none for as long. */
+/** Runs, each a process as cron starts it, and then none for as long. */
 async function measureLater(
-  { folder: cwd, env }: Installation,
+  installation: Installation,
   own: OwnTransactions,
   { everySeconds, runs }: Pace,
 ): Promise<Pair> {
-  const child = startChild(env)
-  const run = async (): Promise<Answer> => child.ask({ task: 'run', cwd, options: {} })
-  try {
-    // The first after a first load finds out where its rows lie; without psql it is the first load.
-    await run()
-    await run()
-    const ours = await slowest(own, async () => {
-      for (let at = 0; at < runs; at++) await Promise.all([run(), delay(everySeconds * 1000)])
-    })
-    const beside = await slowest(own, async () => delay(runs * everySeconds * 1000))
-    return { ours, beside }
-  } finally {
-    await child.end()
-  }
+  // The first after a first load finds out where its rows lie; without psql it is the first load.
+  await run(installation)
+  await run(installation)
+  const ours = await slowest(own, async () => {
+    for (let at = 0; at < runs; at++)
+      await Promise.all([run(installation), delay(everySeconds * 1000)])
+  })
+  const beside = await slowest(own, async () => delay(runs * everySeconds * 1000))
+  return { ours, beside }
+}
+
+async function run({ folder: cwd, env }: Installation): Promise<void> {
+  await timeProcess(process.execPath, [CLI, 'run'], { cwd, env, ownSession: true })
 }
 
 /** Milliseconds that the slowest hundredth of the transactions took at least which ended meanwhile. */

@@ -67,6 +67,29 @@ test('P2, P8: a first load writes a file for each part; lake and source are equa
   expect(progress.at(-1)).toMatchObject({ table: 'event', rows: 100_000, expectedRows: 100_000 })
 }, 60_000)
 
+test('rows of a large table lie in the lake as they lay at the source, so that what lay in order need not be sorted', async () => {
+  const [source] = await project.source.query(
+    `select md5(string_agg(id::text, ',' order by ctid)) as ids from event`,
+  )
+  const lake = await project.opened(async ({ ingestion, engine: open }) => {
+    const files = (await ingestion.chain('shop').newest())?.tables['event']?.files ?? []
+    const engine = await open()
+    try {
+      const rows = files.map(
+        async (file, at) =>
+          `select id, ${at} as file, file_row_number as place from read_parquet('${await ingestion.store.localPath(file.key, file)}', file_row_number = true)`,
+      )
+      const [found] = await engine.rows(
+        `select md5(string_agg(id::varchar, ',' order by file, place)) as ids from (${(await Promise.all(rows)).join(' union all ')})`,
+      )
+      return found
+    } finally {
+      engine.close()
+    }
+  })
+  expect(lake).toEqual(source)
+}, 60_000)
+
 test('P2: a first load leaves pairs; the next run tells where they lie, and then nothing is to do', async () => {
   const pairsNow = async (): Promise<PairsEntry | undefined> =>
     project.opened(

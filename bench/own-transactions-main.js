@@ -68,6 +68,7 @@ async function begin({ url, perSecond, seed, sizes }) {
     else await serve(client, waiting)
   }
   const tick = () => {
+    if (ended) return
     const now = performance.now()
     while (at <= now) {
       const client = free.pop()
@@ -76,7 +77,7 @@ async function begin({ url, perSecond, seed, sizes }) {
       // Exponential gaps, as pgbench draws them.
       at += (-Math.log(1 - next(1)) * 1000) / perSecond
     }
-    if (!ended) setTimeout(tick, 1)
+    setTimeout(tick, 1)
   }
   tick()
   return {
@@ -88,7 +89,8 @@ async function begin({ url, perSecond, seed, sizes }) {
     },
     end: async () => {
       ended = true
-      while (free.length < clients.length) await new Promise((resolve) => setTimeout(resolve, 5))
+      while (free.length < clients.length || due.length > 0)
+        await new Promise((resolve) => setTimeout(resolve, 5))
       await Promise.all(clients.map((client) => client.end()))
     },
   }

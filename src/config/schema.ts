@@ -154,7 +154,7 @@ const sourceSchema = settings({
     .max(16, 'must be at most 16')
     .default(1)
     .describe(
-      'Connections that read a large table together, in one snapshot; more than one needs PostgreSQL 14, and cores to spare on both sides.',
+      'Connections that read a large table together, in one snapshot; it helps where both sides have cores to spare.',
     ),
   partSize: z
     .int()

@@ -1,5 +1,6 @@
 /** How tables lie at the server: how large they are, and what must be the same so that pairs of their rows count. */
 import type { Connection } from './connection.ts'
+import { quoteIdentifier } from './identifiers.ts'
 
 export interface TableSize {
   /** Pages of the largest of its parts: every row's `ctid` names a lower one. */
@@ -158,4 +159,53 @@ export async function readIndexedColumns(
   return new Map(
     rows.map((row) => [row['oid'] ?? '', JSON.parse(row['columns'] ?? '[]') as string[]]),
   )
+}
+
+/** A table that an index could read range by range. */
+export interface KeyedTable {
+  readonly oid: string
+  /** As `from` takes it, quoted. */
+  readonly relation: string
+  /** The database's name of the key's first column. */
+  readonly column: string
+}
+
+/** Rows lie in the order of a column, or nearly so: the server's statistics, between -1 and 1. */
+const IN_ORDER = 0.95
+
+/**
+ * By table oid, the least and the greatest value of the key's first column: of tables that have an index on it, have been
+ * analyzed, and lie in its order, and where it is a whole number. Any other would be read whole for every range.
+ */
+export async function measureKeys(
+  connection: Connection,
+  tables: readonly KeyedTable[],
+): Promise<Map<string, { readonly least: bigint; readonly greatest: bigint }>> {
+  const spans = new Map<string, { readonly least: bigint; readonly greatest: bigint }>()
+  const indexed = await readIndexedColumns(
+    connection,
+    tables.map(({ oid }) => oid),
+  )
+  for (const { oid, relation, column } of tables) {
+    if (indexed.get(oid)?.includes(column) !== true) continue
+    const [lies] = await connection.query(
+      'ask in which order a table lies',
+      `select s.correlation::text from pg_catalog.pg_class c
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = $2
+         join pg_catalog.pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname
+       where c.oid = $1::oid and not s.inherited and a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)`,
+      [oid, column],
+    )
+    if (Math.abs(Number(lies?.['correlation'] ?? 0)) < IN_ORDER) continue
+    const name = quoteIdentifier(column)
+    const [row] = await connection.query(
+      'ask for the least and the greatest key',
+      `select min(${name})::text as least, max(${name})::text as greatest from ${relation}`,
+    )
+    const { least, greatest } = row ?? {}
+    if (typeof least === 'string' && typeof greatest === 'string')
+      spans.set(oid, { least: BigInt(least), greatest: BigInt(greatest) })
+  }
+  return spans
 }

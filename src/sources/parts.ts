@@ -1,7 +1,8 @@
 /**
  * How a large table is divided: into ranges of pages, which the server can read by themselves without
  * an index, in the order in which they lie (TID range scans, PostgreSQL 14). A range is the same in
- * every snapshot, whatever has been written since.
+ * every snapshot, whatever has been written since. Before PostgreSQL 14 each such range would read the whole table:
+ * there a table that lies in the order of a whole number that its key begins with is divided by that.
  */
 import { quoteIdentifier, quoteLiteral } from '../postgres/identifiers.ts'
 import type { SourcePart } from './source.ts'
@@ -15,6 +16,17 @@ export interface PagePart extends SourcePart {
   readonly to: number
 }
 
+/** A range of the whole numbers that a key begins with; open where null. */
+export interface KeyPart extends SourcePart {
+  /** The database's own name of the column. */
+  readonly column: string
+  readonly least: bigint | null
+  /** Not included. */
+  readonly below: bigint | null
+}
+
+export type TablePart = PagePart | KeyPart
+
 /** Ranges that cover all pages; none for a table that is not worth dividing. */
 export function dividePages(pages: number, pagesEach: number = PART_PAGES): PagePart[] {
   if (pages <= pagesEach) return []
@@ -25,9 +37,57 @@ export function dividePages(pages: number, pagesEach: number = PART_PAGES): Page
   })
 }
 
+/** What the whole numbers that a table's key begins with go from and to. */
+export interface KeySpan {
+  readonly column: string
+  readonly least: bigint
+  readonly greatest: bigint
+}
+
+/**
+ * Ranges that cover all keys, each about as large as a part of pages where keys are spread evenly. They begin at
+ * multiples of a power of two, so that most of them are the same when the table has grown.
+ */
+export function divideKeys(
+  { column, least, greatest }: KeySpan,
+  pages: number,
+  pagesEach: number = PART_PAGES,
+): KeyPart[] {
+  if (pages <= pagesEach) return []
+  const wanted = BigInt(Math.ceil(pages / pagesEach))
+  let width = 1n
+  while (width * wanted < greatest - least + 1n) width *= 2n
+  // Rounded down, below zero too.
+  const first = ((least < 0n ? least - width + 1n : least) / width) * width
+  const bounds: (bigint | null)[] = [null]
+  for (let bound = first + width; bound <= greatest; bound += width) bounds.push(bound)
+  if (bounds.length === 1) return []
+  return bounds.map((from, index) => {
+    const below = bounds[index + 1] ?? null
+    const id = `keys ${from === null ? '' : `from ${from} `}${below === null ? 'on' : `below ${below}`}`
+    return { id, column, least: from, below }
+  })
+}
+
 /** The condition under which a row lies in the part. */
-export function inPart({ from, to }: PagePart): string {
-  return `ctid >= '(${from},0)'::pg_catalog.tid and ctid < '(${to},0)'::pg_catalog.tid`
+export function inPart(part: TablePart): string {
+  if (!('column' in part)) {
+    const { from, to } = part
+    return `ctid >= '(${from},0)'::pg_catalog.tid and ctid < '(${to},0)'::pg_catalog.tid`
+  }
+  const { least, below } = part
+  const column = quoteIdentifier(part.column)
+  // As text: a minus sign after an operator would be part of it.
+  const bound = (value: bigint): string => `${quoteLiteral(String(value))}::pg_catalog.int8`
+  return [
+    ...(least === null ? [] : [`${column} >= ${bound(least)}`]),
+    ...(below === null ? [] : [`${column} < ${bound(below)}`]),
+  ].join(' and ')
+}
+
+/** Whether the rows of a part come in the order in which they lie. */
+export function comesAsItLies(part: TablePart): boolean {
+  return !('column' in part)
 }
 
 /** The condition under which a row lies at one of the places, which the server itself has told. */

@@ -20,29 +20,29 @@ import { connect, openReaders, type Connection } from '../postgres/connection.ts
 import { quoteIdentifier } from '../postgres/identifiers.ts'
 import type { SessionLimits } from '../postgres/session.ts'
 import type { Secret } from '../secrets/secret.ts'
-import { measureTables, readIndexedColumns, type TableSize } from '../postgres/sizes.ts'
+import {
+  measureKeys,
+  measureTables,
+  readIndexedColumns,
+  type TableSize,
+} from '../postgres/sizes.ts'
 import { importSnapshot, pairsMeanTheSame, reusedIds } from '../postgres/snapshot.ts'
 import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
 import { lockTables, type LockedTables } from './locks-postgres.ts'
 import {
   atPlaces,
+  comesAsItLies,
+  divideKeys,
   dividePages,
   inLeaf,
   inPart,
   sinceValue,
   type CursorPlace,
-  type PagePart,
+  type TablePart,
 } from './parts.ts'
 import type { TableChoice } from './patterns.ts'
 import { findPairs, followDatabase, reachOf } from './identity-postgres.ts'
-import type {
-  RowSink,
-  Source,
-  SourceCursor,
-  SourceReading,
-  SourceSnapshot,
-  SourceTable,
-} from './source.ts'
+import type { RowSink, Source, SourceCursor, SourceReading, SourceSnapshot } from './source.ts'
 import { checkFilters, whereClause } from './filter-postgres.ts'
 import { maskRows } from './masking.ts'
 import { readingsOf, type Reading, type SettingsOf } from './table-settings.ts'
@@ -64,6 +64,8 @@ export interface PostgresSourceOptions extends SettingsOf {
   readonly readers?: number | undefined
   /** Pages of a table that are read at once; 64 MB when not given. */
   readonly partPages?: number | undefined
+  /** For tests: large tables are divided as before PostgreSQL 14. */
+  readonly byKeys?: boolean | undefined
 }
 
 /** Opens nothing yet: the first snapshot connects. */
@@ -126,6 +128,12 @@ async function takeSnapshot(
       sizes,
       identity: server.identity,
     })
+    const parts = await divide(options, connection, {
+      tables,
+      described,
+      sizes,
+      version: server.identity.version,
+    })
     const [shared] =
       readers.most === 1
         ? []
@@ -165,11 +173,8 @@ async function takeSnapshot(
         ...table,
         origin: `${tables[index]?.schema}.${tables[index]?.name}`,
         relationId: relationIdOf(server.identity, tables[index]?.oid ?? ''),
-        ...extentOf(
-          sizes.get(tables[index]?.oid ?? ''),
-          server.identity.version,
-          options.partPages,
-        ),
+        parts: parts.get(table) ?? [],
+        expectedRows: sizes.get(tables[index]?.oid ?? '')?.rows ?? undefined,
         ...pairs.get(table),
       })),
       copy: async (table, sink, reading = {}) => {
@@ -296,11 +301,13 @@ function copyStatement(table: ReadTable, reading: SourceReading): string {
     selected.unshift(...(table.pairs?.partitioned === true ? ['tableoid'] : []), 'xmin', 'ctid')
   const { part, places, leaf, since } = reading
   const which = [
-    ...(part === undefined ? [] : [inPart(part as PagePart)]),
+    ...(part === undefined ? [] : [inPart(part as TablePart)]),
     ...(places === undefined ? [] : [atPlaces(places)]),
     ...(leaf === undefined ? [] : [inLeaf(leaf)]),
   ]
-  const inPlace = which.length > 0 || reading.columns === 'pairs'
+  const inPlace =
+    reading.columns === 'pairs' ||
+    (part === undefined ? which.length > 0 : comesAsItLies(part as TablePart))
   if (since !== undefined && table.cursor !== undefined) which.push(sinceValue(table.cursor, since))
   const order = inPlace ? [] : ownColumns(table, table.key).map(quoteIdentifier)
   const from = [
@@ -323,17 +330,42 @@ function ownColumns({ columns }: ReadTable, names: readonly string[]): string[] 
   return names.flatMap((name) => columns.find((column) => column.name === name)?.source ?? [])
 }
 
-/** Before PostgreSQL 14 each range would read the whole table. */
-function extentOf(
-  size: TableSize | undefined,
-  version: string,
-  partPages: number | undefined,
-): Pick<SourceTable, 'parts' | 'expectedRows'> {
-  const divided = size?.heap === true && Number.parseInt(version, 10) >= 14
-  return {
-    parts: divided ? dividePages(size.pages, partPages) : [],
-    expectedRows: size?.rows ?? undefined,
-  }
+/** How large tables are read in parts: by their pages, or before PostgreSQL 14 by their keys. */
+async function divide(
+  { partPages, byKeys }: PostgresSourceOptions,
+  connection: Connection,
+  found: {
+    readonly tables: readonly Relation[]
+    /** In the same order. */
+    readonly described: readonly ReadTable[]
+    readonly sizes: ReadonlyMap<string, TableSize>
+    readonly version: string
+  },
+): Promise<ReadonlyMap<ReadTable, readonly TablePart[]>> {
+  const candidates = found.described.flatMap((table, index) => {
+    const { oid = '' } = found.tables[index] ?? {}
+    const size = found.sizes.get(oid)
+    if (size?.heap !== true) return []
+    const pages = dividePages(size.pages, partPages)
+    return pages.length === 0 ? [] : [{ table, oid, size, pages }]
+  })
+  if (Number.parseInt(found.version, 10) >= 14 && byKeys !== true)
+    return new Map(candidates.map(({ table, pages }) => [table, pages]))
+  const keyed = candidates.flatMap(({ table, oid, size }) => {
+    // What is masked is named nowhere, and parts are named by their bounds.
+    const isMasked = table.key.some((name) => table.expressions.has(name) || table.hashed.has(name))
+    const [column] = isMasked ? [] : ownColumns(table, table.key)
+    return column === undefined ? [] : [{ table, oid, size, column, relation: table.relation }]
+  })
+  const spans = keyed.length === 0 ? new Map<string, never>() : await measureKeys(connection, keyed)
+  return new Map(
+    keyed.flatMap(({ table, oid, size, column }) => {
+      const span = spans.get(oid)
+      return span === undefined
+        ? []
+        : [[table, divideKeys({ column, ...span }, size.pages, partPages)] as const]
+    }),
+  )
 }
 
 /** Values that the config hashes are hashed before the sink sees them. */

@@ -1,9 +1,9 @@
 /** One snapshot under writers: what it sees is one state that existed, and the next one sees the rest. */
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { SourceSnapshot } from '../../src/sources/source.ts'
+import type { SourceSnapshot, SourceTable } from '../../src/sources/source.ts'
 import { testServer, type TestDatabase } from '../support/postgres.ts'
-import { contextOf, pause, rowsOf, sourceOn, withSnapshot } from './reading.ts'
+import { contextOf, pause, rowsOf, sourceOn, tableOf, withSnapshot } from './reading.ts'
 
 let database: TestDatabase
 /** The application: a second and a third session beside ours. */
@@ -323,4 +323,39 @@ test('a sink that throws is thrown on as it is, and the connection is still good
     ).rejects.toBe(broken)
     expect(await rowsOf(snapshot, 'customer')).toEqual(['1,one\n'])
   })
+})
+
+test('P1, P2: divided as before PostgreSQL 14, a table that lies in the order of its key comes in ranges of it, several readers at once', async () => {
+  await database.query(`
+    create table "Ordered" ("Id" bigint, kind smallint, note text, primary key ("Id", kind));
+    insert into "Ordered" select n - 700, n % 3, repeat(md5(n::text), 30) from generate_series(1, 3000) n;
+    create table mixed (id integer primary key, note text);
+    insert into mixed select (n * 7919::bigint) % 3001, repeat(md5(n::text), 30) from generate_series(1, 3000) n;
+    create table named (id text primary key, note text);
+    insert into named select lpad(n::text, 5, '0'), repeat(md5(n::text), 30) from generate_series(1, 3000) n;
+    analyze`)
+  try {
+    const dividing = source(database.url, { byKeys: true, partPages: 64, readers: 3 })
+    await withSnapshot(dividing, async (snapshot) => {
+      const parts = (name: string): SourceTable['parts'] => tableOf(snapshot, name).parts
+      // To divide what lies otherwise, each range would read all of it.
+      expect([parts('mixed'), parts('named'), parts('sale')]).toEqual([[], [], []])
+      const table = tableOf(snapshot, 'Ordered')
+      expect(table.parts?.length).toBeGreaterThan(3)
+      // A row that changes its part meanwhile is where the snapshot sees it.
+      await writer.query(`update "Ordered" set "Id" = 5000 where "Id" = -699`)
+      const ids = await Promise.all(
+        (table.parts ?? []).map(async (part) => {
+          const rows: number[] = []
+          const row = (csv: Buffer): void => void rows.push(Number(csv.toString().split(',')[0]))
+          await snapshot.copy(table, { row, ready: () => undefined }, { part })
+          return rows
+        }),
+      )
+      for (const part of ids) expect(part.length).toBeLessThan(1500)
+      expect(ids.flat()).toEqual(Array.from({ length: 3000 }, (_, n) => n - 699))
+    })
+  } finally {
+    await database.query('drop table "Ordered", mixed, named')
+  }
 })

@@ -234,6 +234,7 @@ export async function finishAltered(
   of: { readonly altered: AlteredStar; readonly star: readonly StarTable[]; readonly run: Run },
 ): Promise<void> {
   const { altered, star, run } = of
+  if (altered.tables.size === 0 && altered.freed.size === 0) return
   for (const [name, { alteration, live }] of altered.tables) {
     const { layout, rekey } = alteration
     await run(`alter "${name}"`, tightenTable(schema, alteration))

@@ -3,22 +3,25 @@
 -- comment: Every day of the years, from the first to the last, that any fact refers to
 with
   used as (
-    select created_date as day from fact_sales_order
-    union select last_updated_date from fact_sales_order
-    union select agreed_payment_date from fact_sales_order
-    union select agreed_delivery_date from fact_sales_order
-    union select created_date from fact_purchase_order
-    union select last_updated_date from fact_purchase_order
-    union select agreed_delivery_date from fact_purchase_order
-    union select agreed_payment_date from fact_purchase_order
-    union select created_date from fact_payment
-    union select last_updated_date from fact_payment
-    union select payment_date from fact_payment
+    select
+      min(least(created_date, last_updated_date, agreed_payment_date, agreed_delivery_date)) as first_day,
+      max(greatest(created_date, last_updated_date, agreed_payment_date, agreed_delivery_date)) as last_day
+    from fact_sales_order
+    union all
+    select
+      min(least(created_date, last_updated_date, agreed_delivery_date, agreed_payment_date)),
+      max(greatest(created_date, last_updated_date, agreed_delivery_date, agreed_payment_date))
+    from fact_purchase_order
+    union all
+    select
+      min(least(created_date, last_updated_date, payment_date)),
+      max(greatest(created_date, last_updated_date, payment_date))
+    from fact_payment
   ),
   years as (
     select
-      date_trunc('year', min(day)) as first_day,
-      date_trunc('year', max(day)) + interval 1 year - interval 1 day as last_day
+      date_trunc('year', min(first_day)) as first_day,
+      date_trunc('year', max(last_day)) + interval 1 year - interval 1 day as last_day
     from used
   ),
   days as (

@@ -27,14 +27,19 @@ let stage = 'start'
 let killed = false
 /** What a point is handed to, in place of the signal. */
 let halt
-/** Where `on` kills. */
+/** Where `on` kills, and how many that fit it passes over. */
 let side = 'before'
+let skip = 0
+/** How many effects each stage had. */
+let stages = {}
 
 globalThis[Symbol.for('tote kill switch')] = {
   arm(point) {
     at = point.at ?? -1
     on = point.on === undefined ? undefined : new RegExp(point.on)
     side = point.side ?? 'before'
+    skip = point.skip ?? 0
+    stages = {}
     halt = point.halt
     count = 0
     stage = 'start'
@@ -43,15 +48,17 @@ globalThis[Symbol.for('tote kill switch')] = {
   enter(name) {
     stage = name
   },
-  count: () => count,
+  stages: () => stages,
 }
 
 /** An effect begins: `n` for `ended`. Kills when its time has come. */
 function begins(effect) {
   count += 1
   note({ n: count, stage, effect })
+  stages[stage] = (stages[stage] ?? 0) + 1
   const n = count
-  if (!killed && on?.test(`${stage} ${effect}`) === true) at = 2 * n + (side === 'after' ? 1 : 0)
+  if (!killed && on?.test(`${stage} ${effect}`) === true && skip-- === 0)
+    at = 2 * n + (side === 'after' ? 1 : 0)
   if (at === 2 * n) kill('before', effect)
   return n
 }

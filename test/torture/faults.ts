@@ -1,5 +1,6 @@
 /** What is done to a run where it stands still, and how it is made good afterwards. */
-import { rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Random } from '../attack/random.ts'
 import { killProcess } from '../support/cluster.ts'
@@ -77,7 +78,8 @@ export function openFault(fault: Fault, random: Random, servers: Servers, world:
   })
   const side = sideOf(fault)
   if (side === undefined) {
-    if (fault === 'disk full') return drawn(...fillDisk(random, world))
+    if (fault === 'disk full')
+      return drawn(...(servers.noDisk === undefined ? fillDisk(random, world) : limitFiles(random)))
     if (fault === 'clock back') return drawn(...setClock(random, world))
     return drawn(async () => 'kill')
   }
@@ -128,6 +130,24 @@ function fillDisk(random: Random, { folder }: World): [Act, () => Promise<void>]
       return {}
     },
     async () => rmSync(filler, { force: true }),
+  ]
+}
+
+/** Where no small disk can be had: no file of the process may grow beyond a few kilobytes. */
+function limitFiles(random: Random): [Act, () => Promise<void>] {
+  const bytes = random.pick([0, 100, 4096])
+  let limited: number | undefined
+  const limit = (pid: number, to: string): void =>
+    void execFileSync('prlimit', ['--pid', String(pid), `--fsize=${to}:`], { stdio: 'ignore' })
+  return [
+    async ({ pid }) => {
+      limit(pid, String(bytes))
+      limited = pid
+      return {}
+    },
+    async () => {
+      if (limited !== undefined && existsSync(`/proc/${limited}`)) limit(limited, 'unlimited')
+    },
   ]
 }
 

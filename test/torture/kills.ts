@@ -5,7 +5,6 @@
  */
 import { openRandom, type Random } from '../attack/random.ts'
 import { ERRORS } from '../../src/errors.ts'
-import { killAt } from '../support/kill.ts'
 import { drawFault, FAULTS, openFault, sideOf, type Fault } from './faults.ts'
 import { batchOf, poison, problemsOf, seeBatch, wholeStar } from './judge.ts'
 import type { Aim, Command, Point, Ran } from './runner.ts'
@@ -14,8 +13,8 @@ import { openServers, openWorld, type Servers, type World, type WorldSettings } 
 export interface KillOptions {
   readonly seed: number
   readonly kills: number
-  /** Ends early, but not within a world. */
-  readonly seconds?: number
+  /** The first of them are one of each kind. */
+  readonly eachOnce?: boolean
   /** How many a world lives for. */
   readonly worldKills?: number
   readonly faults?: readonly Fault[]
@@ -47,15 +46,12 @@ export async function torture(options: KillOptions): Promise<Killed> {
   const servers = await openServers()
   const counts = new Map<Fault, Map<string, number>>()
   const done = { kills: 0, wentOn: 0, failed: 0, missed: 0, poisoned: 0, problems: [] as string[] }
-  const left = servers.noDisk === undefined ? [] : [`disk full: ${servers.noDisk}`]
-  const faults = (options.faults ?? FAULTS).filter(
-    (fault) => fault !== 'disk full' || servers.noDisk === undefined,
-  )
+  const { noDisk, noLimit } = servers
+  const none = noDisk !== undefined && noLimit !== undefined
+  const left = none ? [`disk full: ${noDisk}, ${noLimit}`] : []
+  const faults = (options.faults ?? FAULTS).filter((fault) => fault !== 'disk full' || !none)
   const worldKills = options.worldKills ?? 40
-  const isOver = (): boolean =>
-    done.kills >= options.kills ||
-    done.problems.length >= ENOUGH ||
-    performance.now() - startedAt > (options.seconds ?? Number.POSITIVE_INFINITY) * 1000
+  const isOver = (): boolean => done.kills >= options.kills || done.problems.length >= ENOUGH
   try {
     for (let index = 0; index < 10_000 && !isOver(); index++) {
       // So that one world is repeated by itself: the seed of the n-th is the seed and n.
@@ -68,7 +64,9 @@ export async function torture(options: KillOptions): Promise<Killed> {
       try {
         const most = Math.min(worldKills, options.kills - done.kills)
         for (let step = 0; step < most; step++) {
-          const told = await playStep(servers, world, { random, faults, effects, step })
+          const sure = options.eachOnce === true && index === 0 ? faults[step] : undefined
+          const among = sure === undefined ? faults : [sure]
+          const told = await playStep(servers, world, { random, faults: among, effects, step })
           done.poisoned += told.poisoned
           if (told.point === undefined) done.missed += 1
           else {
@@ -103,7 +101,7 @@ export async function torture(options: KillOptions): Promise<Killed> {
 interface Step {
   readonly random: Random
   readonly faults: readonly Fault[]
-  /** How many effects each command last had, to draw among. */
+  /** How many effects each stage of each command had at most, to draw among. */
   readonly effects: Map<string, number>
   readonly step: number
 }
@@ -118,9 +116,17 @@ interface Told {
   readonly problems: readonly string[]
 }
 
+function noteEffects(effects: Map<string, number>, { command }: Command, ran: Ran): void {
+  for (const [stage, count] of Object.entries(ran.effects)) {
+    const key = `${command} ${stage}`
+    effects.set(key, Math.max(count, effects.get(key) ?? 0))
+  }
+}
+
 async function playStep(servers: Servers, world: World, step: Step): Promise<Told> {
   const { random } = step
-  const command = drawCommand(random, step.step)
+  let command = drawCommand(random, step.step)
+  if (!step.faults.some((one) => befalls(one, command))) command = RUN
   const fault = drawFault(
     random,
     step.faults.filter((one) => befalls(one, command)),
@@ -134,6 +140,7 @@ async function playStep(servers: Servers, world: World, step: Step): Promise<Tol
   const drawn = openFault(fault, random, servers, world)
   const aim = aimAt(random, command, fault, step.effects)
   const ran = await world.runners.run(command, { same: random.chance(0.9), aim, act: drawn.act })
+  noteEffects(step.effects, command, ran)
   await drawn.undo()
   await servers.heal()
   const halfway = await wholeStar(world.warehouse)
@@ -143,7 +150,7 @@ async function playStep(servers: Servers, world: World, step: Step): Promise<Tol
     const ended = await world.runners.run(again, { same: random.chance(0.8) })
     if (ended.outcome !== 'succeeded' && ended.outcome !== 'nothing to do')
       problems.push(`run again (${again.command}): ${describeEnd(ended)}`)
-    else if (ended.effects > 0) step.effects.set(again.command, ended.effects)
+    noteEffects(step.effects, again, ended)
   }
   if (problems.length === 0) {
     const now = await batchOf(world.warehouse)
@@ -168,16 +175,17 @@ async function playStep(servers: Servers, world: World, step: Step): Promise<Tol
   }
 }
 
+const RUN: Command = { command: 'run', settings: {} }
+
 /** The first of a world loads it. */
 function drawCommand(random: Random, step: number): Command {
-  const run: Command = { command: 'run', settings: {} }
-  if (step === 0) return run
+  if (step === 0) return RUN
   return random.pick<Command>([
-    run,
-    run,
-    run,
-    run,
-    run,
+    RUN,
+    RUN,
+    RUN,
+    RUN,
+    RUN,
     { command: 'extract', settings: {} },
     { command: 'rebuild', settings: {} },
     { command: 'rebuild', settings: {} },
@@ -188,9 +196,7 @@ function drawCommand(random: Random, step: number): Command {
 
 /** Until the warehouse has everything. */
 function commandsAgain(command: Command): Command[] {
-  return command.command === 'extract' || command.command === 'rebuild'
-    ? [command, { command: 'run', settings: {} }]
-    : [command]
+  return command.command === 'extract' || command.command === 'rebuild' ? [command, RUN] : [command]
 }
 
 function befalls(fault: Fault, { command }: Command): boolean {
@@ -199,39 +205,46 @@ function befalls(fault: Fault, { command }: Command): boolean {
   return command !== 'extract' || side !== 'warehouse'
 }
 
-const COMPACTS = '…-base'
+/** What decides, by what is under way. */
+const DECIDES: Readonly<Record<string, string>> = {
+  extract: 'extract fs.link .*lake',
+  transform: 'transform fs.link .*lake',
+  load: 'load pg.* (commit|insert into "tote")',
+  rebuild: 'pg.query commit',
+  verify: 'verify pg.* (commit|update|insert|delete)',
+}
 
-/** Where, of what the command last did; a fault of one side while that side is at work. */
+/** Stages of a command that a fault can befall. */
+function stagesOf({ command }: Command, fault: Fault): [string, ...string[]] {
+  if (command === 'rebuild') return ['start']
+  if (command === 'extract') return ['extract']
+  const side = sideOf(fault)
+  if (command === 'verify')
+    return side === 'warehouse'
+      ? ['verify']
+      : side === 'source'
+        ? ['extract']
+        : ['extract', 'verify']
+  if (side === 'source') return ['extract']
+  if (side === 'warehouse') return ['load']
+  return ['extract', 'transform', 'load', 'load', 'between', 'start']
+}
+
+/** An effect of a stage, of as many as it had at most; one that decides; or one of a compaction. */
 function aimAt(
   random: Random,
-  { command }: Command,
+  command: Command,
   fault: Fault,
   effects: ReadonlyMap<string, number>,
 ): Aim {
   const side = random.pick<Point['when']>(['before', 'after'])
-  if (command !== 'rebuild' && random.chance(0.1)) return { on: COMPACTS, side }
-  if (random.chance(0.15))
-    return {
-      on:
-        command === 'rebuild'
-          ? 'pg.query commit'
-          : random.pick([
-              'fs.link .*lake',
-              'fs.open.*manifest',
-              'load pg.query commit',
-              'pg.* insert into "tote"',
-            ]),
-      side,
-    }
-  const count = effects.get(command) ?? 200
-  const [from, to] =
-    command === 'run' && sideOf(fault) !== undefined
-      ? sideOf(fault) === 'source'
-        ? [0, 0.5]
-        : [0.5, 1]
-      : [0, 1]
-  const n = 1 + Math.floor(count * (from + (to - from) * (random.below(10_000) / 10_000)))
-  return { at: killAt(n, side) }
+  if (command.command !== 'rebuild' && sideOf(fault) === undefined && random.chance(0.15))
+    return { on: '…-base', skip: random.below(3), side }
+  const stage = random.pick(stagesOf(command, fault))
+  const decides = DECIDES[command.command === 'rebuild' ? 'rebuild' : stage]
+  if (decides !== undefined && random.chance(0.2)) return { on: decides, skip: 0, side }
+  const most = effects.get(`${command.command} ${stage}`) ?? 30
+  return { on: `^${stage} `, skip: random.below(most), side }
 }
 
 function phaseOf({ command }: Command, point: Point | undefined): string {

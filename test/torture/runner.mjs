@@ -25,7 +25,7 @@ await Promise.all(['pg', '@duckdb/node-api'].map((name) => import(name)))
 const project = await openProject({ cwd: process.env.TORTURE_PROJECT })
 
 function halt(point) {
-  writeSync(TOLD, `${JSON.stringify(point)}\n`)
+  writeSync(TOLD, `${JSON.stringify({ ...point, pid: process.pid })}\n`)
   const answer = JSON.parse(readLine())
   skewMs = answer.skewMs ?? 0
 }
@@ -55,14 +55,14 @@ async function runOnce({ command, settings, point }) {
       if (event.type === 'stage.finished') control.enter('between')
     }
     const summary = await run.summary
-    const effects = control.count()
+    const effects = control.stages()
     control.arm({})
     process.send({ outcome: summary.outcome, error: summary.error, effects })
   } catch (error) {
     process.send({
       outcome: 'thrown',
       error: { name: error.name, message: String(error.stack) },
-      effects: 0,
+      effects: {},
     })
   } finally {
     skewMs = 0

@@ -11,10 +11,16 @@ export interface Point {
   readonly n: number
   readonly stage: string
   readonly effect: string
+  /** The process. */
+  readonly pid: number
 }
 
-/** Which of its effects a run stands still at: the n-th as killAt says it, or the first that fits. */
-export type Aim = { readonly at: number } | { readonly on: string; readonly side: Point['when'] }
+/** Which of its effects a run stands still at: of those that fit `<stage> <effect>`, the one after so many. */
+export interface Aim {
+  readonly on: string
+  readonly skip: number
+  readonly side: Point['when']
+}
 
 export interface Command {
   readonly command: 'run' | 'extract' | 'transform' | 'load' | 'verify' | 'rebuild'
@@ -25,8 +31,8 @@ export interface Ran {
   /** `killed` by us, `lost` by itself, `hung` when it had to be ended, else the summary's. */
   readonly outcome: string
   readonly error?: ErrorJson | undefined
-  /** Effects that it had. */
-  readonly effects: number
+  /** How many effects each of its stages had. */
+  readonly effects: Readonly<Record<string, number>>
   readonly point: Point | undefined
 }
 
@@ -135,7 +141,7 @@ async function runIn(
     }
     const onExit = (): void => {
       child.off('message', onMessage)
-      resolve({ outcome: hung ? 'hung' : killed ? 'killed' : 'lost', effects: 0 })
+      resolve({ outcome: hung ? 'hung' : killed ? 'killed' : 'lost', effects: {} })
     }
     child.once('message', onMessage)
     child.once('exit', onExit)

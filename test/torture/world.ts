@@ -26,8 +26,10 @@ export interface Server {
 export interface Servers {
   readonly source: Server
   readonly warehouse: Server
-  /** Why the disk cannot be filled here; undefined when it can. */
+  /** Why no small disk can be had here; undefined when one can. */
   readonly noDisk: string | undefined
+  /** Why the size of a process's files cannot be limited either. */
+  readonly noLimit: string | undefined
   /** Whatever was done to them is over. */
   heal(): Promise<void>
   end(): Promise<void>
@@ -80,6 +82,7 @@ export async function openServers(): Promise<Servers> {
     source,
     warehouse,
     noDisk: whyNoDisk(),
+    noLimit: existsSync('/usr/bin/prlimit') ? undefined : 'not installed: prlimit',
     heal: async () => {
       for (const { proxy, cluster } of [source, warehouse]) {
         proxy.heal()

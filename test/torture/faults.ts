@@ -169,9 +169,9 @@ function setClock(random: Random, { source }: World): [Act, () => Promise<void>]
   const seconds = random.pick([1, 60, 3600, 86_400, 31_536_000])
   return [
     async () => {
-      await source.query(`alter database ${source.name} set torture.skew = '-${seconds} seconds'`)
+      await source.query(`update oracle.clock set behind = '${seconds} seconds'`)
       return { skewMs: -seconds * 1000 }
     },
-    async () => void (await source.query(`alter database ${source.name} reset torture.skew`)),
+    async () => void (await source.query(`update oracle.clock set behind = '0'`)),
   ]
 }

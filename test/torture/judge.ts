@@ -148,8 +148,10 @@ async function orderProblems(warehouse: Database): Promise<string[]> {
         `select '${fact}: ' || count(*) || ' versions that do not begin with their batch' from ${fact} f
           left join tote.ledger l using (batch) where l.instant is distinct from f.valid_from having count(*) > 0`,
         `select '${fact}: ' || count(*) || ' versions that overlap' from ${fact} a join ${fact} b
-          on a.${key} = b.${key} and a.${id} <> b.${id} and tstzrange(a.valid_from, a.valid_to) && tstzrange(b.valid_from, b.valid_to)
-          having count(*) > 0`,
+          on a.${key} = b.${key} and a.${id} <> b.${id} and a.valid_from < coalesce(b.valid_to, 'infinity')
+          and b.valid_from < coalesce(a.valid_to, 'infinity') having count(*) > 0`,
+        `select '${fact}: ' || count(*) || ' versions that end before they begin' from ${fact}
+          where valid_to <= valid_from having count(*) > 0`,
       ]),
     ].join(' union all '),
   )

@@ -112,13 +112,14 @@ async function untilUp(cluster: Cluster): Promise<void> {
 }
 
 /**
- * The clock that extraction asks, which can be set: `alter database … set torture.skew`. The server's own function
- * is renamed, so that it is another one that every statement finds under its name.
+ * The clock that extraction asks, which can be set by `update oracle.clock`. The server's own function is renamed, so
+ * that it is another one that every statement finds under its name.
  */
 const CLOCK = `
+create table oracle.clock as select interval '0' as behind;
 alter function pg_catalog.clock_timestamp() rename to real_clock_timestamp;
-create function pg_catalog.clock_timestamp() returns timestamptz language sql volatile as
-  $$ select pg_catalog.real_clock_timestamp() + coalesce(nullif(current_setting('torture.skew', true), ''), '0')::interval $$;`
+create function pg_catalog.clock_timestamp() returns timestamptz language sql volatile security definer as
+  $$ select pg_catalog.real_clock_timestamp() - behind from oracle.clock $$;`
 
 /** How a world's source is read and its lake written; each world draws its own. */
 export interface WorldSettings {
@@ -135,7 +136,7 @@ export async function openWorld(
   const name = `world_${process.pid}_${(worlds += 1)}`
   await source.cluster.query('postgres', `create database ${name}`)
   await warehouse.cluster.query('postgres', `create database ${name} owner loader`)
-  await source.cluster.query(name, `${CLOCK}; ${SHOP}; ${VERSIONS}`)
+  await source.cluster.query(name, `${SHOP}; ${VERSIONS}; ${CLOCK}`)
   await source.cluster.query(name, 'grant select on all tables in schema public to reader')
   const folder = await mkdtemp(join(tmpdir(), 'tote-torture-world-'))
   if (noDisk === undefined) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'none', folder])

@@ -11,12 +11,12 @@ const seed = Number(process.env['TOTE_SEED'] ?? Math.floor(Math.random() * 1e9))
 
 test(
   'P3, P4, P6: whatever is killed, cut off, full or set back, the next run leads to the warehouse of the oracle, and nothing is left behind',
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async () => {
     buildCli()
     process.stdout.write(`faults: TOTE_SEED=${seed}\n`)
     // The first kind of each is sure; from then on they are drawn.
-    const done = await torture({ seed, kills: 16, worldKills: 16, eachOnce: true })
+    const done = await torture({ seed, kills: 14, worldKills: 14, eachOnce: true })
     process.stdout.write(`${sayKilled(done)}\n`)
     expect(done.problems).toEqual([])
     for (const fault of FAULTS)

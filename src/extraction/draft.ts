@@ -32,7 +32,7 @@ export interface Draft {
   note(table: SourceTable, part: SourcePart, finished: DraftPart): Promise<void>
 }
 
-const FORMAT = 3
+const FORMAT = 4
 
 interface Note extends DraftPart {
   readonly format: typeof FORMAT

@@ -18,7 +18,7 @@ import type { Zone } from '../lake/zone.ts'
 import type { SourcePart, SourceTable } from '../sources/source.ts'
 import type { Column, Instant } from '../types.ts'
 import type { Draft, DraftFile, DraftPart } from './draft.ts'
-import { pairColumns, pairsOfRows, XMIN_COLUMN, XMIN_TYPE } from './pairs.ts'
+import { columnsBeside, pairColumns, pairsOfRows, type Beside } from '../pairs/pairs.ts'
 import type { EngineTurns } from './turns.ts'
 import { carryAsText, comparisonFailed } from './uncarried.ts'
 
@@ -191,16 +191,14 @@ interface Written {
   readonly pairs: DraftFile['pairs'] | null
 }
 
-const XMIN: Column = { id: 0, name: XMIN_COLUMN, type: 'xid', carried: XMIN_TYPE, notNull: true }
-
 /** The columns as a table's pieces hold them: those of one that is read in parts have `xmin` at the end. */
 function columnsInPieces(table: SourceTable, columns: readonly Column[]): readonly Column[] {
-  return (table.parts ?? []).length > 0 ? withXmin(columns) : liveColumns(columns)
+  return [...liveColumns(columns), ...columnsBeside(besideRows(table), table)]
 }
 
-/** The columns of rows that were read with their `xmin`. */
-export function withXmin(columns: readonly Column[]): readonly Column[] {
-  return [...liveColumns(columns), XMIN]
+/** What a table's rows are read with, where all are. */
+export function besideRows({ parts = [] }: SourceTable): Beside {
+  return parts.length > 0 ? 'xmin' : 'nothing'
 }
 
 /** The inverse of columnsInPieces; `columns` are the lake's as they were. */

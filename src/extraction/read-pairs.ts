@@ -1,50 +1,26 @@
 /**
- * How the changes of a table are found by its pairs (DESIGN.md 4): the key and the `xmin` of every row are
- * read, those in blocks that are not as they were are compared with the pairs that the lake keeps, and then,
- * in the same snapshot, only the rows whose pair is new are read, by their places.
+ * How the changes of a table are found by its pairs (DESIGN.md 4). Where the lake knows in which places its pairs lie,
+ * places and `xmin` of all rows are read, and those in blocks that are not as they were are compared with it; else
+ * keys, places and `xmin`. Then, in the same snapshot, only the rows whose pair is new are read, by their places.
  */
-import { randomBytes, randomUUID } from 'node:crypto'
 import { csvRelation } from '../columns/csv.ts'
-import { EngineFailure, type Engine } from '../columns/engine.ts'
-import { openPieceWriter, type Pieces } from '../columns/pieces.ts'
+import type { Engine } from '../columns/engine.ts'
+import type { Pieces } from '../columns/pieces.ts'
 import { quoteName } from '../columns/sql.ts'
-import type { BasePolicy } from '../lake/base.ts'
 import type { DataFile, PairsEntry } from '../lake/manifest.ts'
-import type { Zone } from '../lake/zone.ts'
-import type { IdSpan, SourcePairs, SourceSnapshot, SourceTable } from '../sources/source.ts'
-import type { Column } from '../types.ts'
-import { pagesOfBlock, watchBlocks, type Blocks, type SeenBlocks } from './pair-blocks.ts'
+import { pagesOfBlock, type SeenBlocks } from '../pairs/pair-blocks.ts'
 import {
-  knownPairs,
   readBlocks,
   writeBlocks,
   writePairChanges,
   writePairsBase,
   type PairsPlace,
-} from './pair-files.ts'
-import {
-  changesOfPairs,
-  columnsOfPairs,
-  countPairs,
-  freshPlaces,
-  pairColumns,
-  pairDifference,
-  pairsInBlocks,
-  placedPairs,
-} from './pairs.ts'
-import type { EngineTurns } from './turns.ts'
-
-export interface PairReading {
-  readonly zone: Zone
-  readonly snapshot: SourceSnapshot
-  readonly table: SourceTable
-  readonly pairs: SourcePairs
-  /** As the lake holds them. */
-  readonly columns: readonly Column[]
-  readonly turns: EngineTurns
-  readonly tempFolder: string
-  readonly policy: BasePolicy
-}
+} from '../pairs/pair-files.ts'
+import { changesOfPairs, columnsOfPairs, pairColumns, placedPairs } from '../pairs/pairs.ts'
+import { placesThatCount } from '../pairs/positions.ts'
+import type { IdSpan, SourceSnapshot } from '../sources/source.ts'
+import type { Column } from '../types.ts'
+import { emptyRelation, findByKey, findByPlace, readPairs, type PairReading } from './find-pairs.ts'
 
 /** What is to become of the pairs that the lake keeps. */
 export interface PairsUpdate {
@@ -64,7 +40,7 @@ export interface PairsUpdate {
 export interface ReadByPairs {
   /** Pairs that passed: the table's rows. */
   readonly rows: number
-  /** The rows whose pair is new, with their `xmin`; null when there are none and no key is gone. */
+  /** The rows whose pair is new, with their `xmin` and place; null when there are none and no key is gone. */
   readonly pieces: Pieces | null
   /** null: every pair is known, and where it was. */
   readonly update: PairsUpdate | null
@@ -73,19 +49,14 @@ export interface ReadByPairs {
 /** How a table's pairs are read; null where its changes are not to be found by them. */
 export function pairReading(
   snapshot: SourceSnapshot,
-  table: SourceTable,
-  columns: readonly Column[],
+  known: Pick<PairReading, 'table' | 'entry' | 'columns'>,
   options: Pick<PairReading, 'zone' | 'turns' | 'tempFolder' | 'policy'>,
 ): PairReading | null {
+  const { table, entry, columns } = known
   const { pairs } = table
   if (pairs === undefined || snapshot.position === null) return null
-  return { ...options, snapshot, table, pairs, columns }
+  return { ...options, snapshot, table, entry, pairs, columns }
 }
-
-/** Of a table in which more than this share of rows is new, reading all of it is less work. */
-const NEW_SHARE = 0.2
-/** Rows asked for in one statement. */
-const PLACES_AT_ONCE = 5000
 
 /** The pairs that a first load has left beside its rows: where these lie the next reading of pairs will tell. */
 export function landedPairs(
@@ -108,7 +79,7 @@ export function landedPairs(
 /** All pairs of a table that is read whole, to begin with. */
 export async function readAllPairs(reading: PairReading): Promise<PairsUpdate> {
   const { table } = reading
-  const { pieces, seen, rows } = await readBlockwise(reading, null, null)
+  const { pieces, seen, rows } = await readPairs(reading)
   return {
     changes: null,
     bytes: pieces.bytes,
@@ -136,160 +107,37 @@ export async function readByPairs(
   known: PairsEntry,
   reused: IdSpan | null,
 ): Promise<ReadByPairs | null> {
-  const { zone, turns, table, pairs } = reading
+  const { zone, pairs } = reading
   const pages = pairs.inPlace ? pagesOfBlock(pairs.pages, known.blocks?.pages ?? null) : 0
-  const before = known.blocks?.pages === pages ? await readBlocks(zone, known.blocks) : null
-  const { pieces, seen, rows } = await readBlockwise(reading, before, reused)
-  try {
-    if (before !== null && seen === null) return null
-    if (before !== null && seen?.changed.length === 0) return { rows, pieces: null, update: null }
-    const changes = `pair_changes_${randomBytes(4).toString('hex')}`
-    const found = await turns.withEngine(async (engine) => {
-      const all = await knownPairs(zone, known, table.key)
-      const names = before === null ? null : (seen?.changed ?? [])
-      return findChanges(engine, {
-        changes,
-        table,
-        reused,
-        known: names === null || pages === 0 ? all : pairsInBlocks(all, table, { pages, names }),
-        now: nowPairs(reading, pieces.rows === 0 ? [] : await pieces.files(), pieces.longestRow),
+  const counts = known.blocks?.pages === pages && (!pairs.inPlace || placesThatCount(known, pairs))
+  const before = counts ? await readBlocks(zone, known.blocks) : null
+  const found =
+    before !== null && pairs.inPlace
+      ? await findByPlace(reading, { known, before, reused })
+      : await findByKey(reading, { known, before, reused })
+  if (found === null) return null
+  const { rows, seen, changes } = found
+  if (changes === null) return { rows, pieces: null, update: null }
+  const { relation, count, fresh, gone, pieces } = changes
+  const update: PairsUpdate = {
+    changes: relation,
+    bytes: 0,
+    discard: async () => undefined,
+    write: async (engine, place, now) => {
+      const after = await writePairChanges(place, engine, known, {
+        relation: `(${changesOfPairs(relation)})`,
+        rows: count,
+        deletes: gone,
+        pairs: now.rows,
+        policy: reading.policy,
       })
-    })
-    if (found === null || found.fresh > Math.max(1000, NEW_SHARE * rows)) return null
-    const update: PairsUpdate = {
-      changes,
-      bytes: 0,
-      discard: async () => undefined,
-      write: async (engine, place, now) => {
-        const after = await writePairChanges(place, engine, known, {
-          relation: `(${changesOfPairs(changes)})`,
-          rows: found.changes,
-          deletes: found.gone,
-          pairs: now.rows,
-          policy: reading.policy,
-        })
-        await engine.run(`drop table ${quoteName(changes)}`)
-        return { ...(await entryOf(reading, place, seen)), columns: known.columns, ...after }
-      },
-    }
-    if (found.fresh + found.gone === 0) return { rows, pieces: null, update }
-    return { rows, pieces: await readRows(reading, changes), update }
-  } finally {
-    await pieces.discard()
+      await engine.run(`drop table ${quoteName(relation)}`)
+      return { ...(await entryOf(reading, place, seen)), columns: known.columns, ...after }
+    },
   }
-}
-
-interface Blockwise {
-  readonly rows: number
-  /** The pairs of blocks that are not as they were before. */
-  readonly pieces: Pieces
-  readonly seen: SeenBlocks | null
-}
-
-async function readBlockwise(
-  reading: PairReading,
-  before: Blocks | null,
-  reused: IdSpan | null,
-): Promise<Blockwise> {
-  const { table, pairs, snapshot, tempFolder } = reading
-  const writer = openPieceWriter(tempFolder, randomUUID())
-  try {
-    if (!pairs.inPlace) {
-      const rows = await snapshot.copy(table, writer, { columns: 'pairs' })
-      const pieces = await writer.finish()
-      const same = reused === null && before?.digests.get(0)?.get(0) === pieces.digest
-      const digests = new Map([[0, new Map([[0, pieces.digest]])]])
-      return {
-        rows,
-        pieces,
-        seen: { blocks: { pages: 0, digests }, changed: same ? [] : [[0, 0]] },
-      }
-    }
-    const watch = watchBlocks({
-      pages: before?.pages ?? pagesOfBlock(pairs.pages, null),
-      known: before,
-      partitioned: pairs.partitioned,
-      reused,
-      writer,
-    })
-    const rows = await snapshot.copy(table, watch, { columns: 'pairs' })
-    const seen = watch.finish()
-    return { rows, pieces: await writer.finish(), seen }
-  } catch (error) {
-    await writer.discard()
-    throw error
-  }
-}
-
-function nowPairs(
-  { table, columns }: PairReading,
-  files: readonly string[],
-  longestRow: number,
-): string {
-  const read = columnsOfPairs(table, columns)
-  return placedPairs(
-    files.length === 0 ? emptyRelation(read) : csvRelation(files, read, longestRow),
-  )
-}
-
-export function emptyRelation(
-  columns: readonly { readonly name: string; readonly carried: string }[],
-): string {
-  const nulls = columns.map(({ name, carried }) => `null::${carried} as ${quoteName(name)}`)
-  return `select ${nulls.join(', ')} where false`
-}
-
-interface FoundPairs {
-  readonly fresh: number
-  readonly gone: number
-  readonly changes: number
-}
-
-/** Null for a key that does not fit the type that the lake carries it as. */
-async function findChanges(
-  engine: Engine,
-  options: {
-    readonly changes: string
-    readonly table: SourceTable
-    readonly reused: IdSpan | null
-    readonly known: string
-    readonly now: string
-  },
-): Promise<FoundPairs | null> {
-  const { changes, ...difference } = options
-  try {
-    await engine.run(pairDifference({ into: changes, ...difference }))
-  } catch (error) {
-    if (error instanceof EngineFailure) return null
-    throw error
-  }
-  const [counted] = await engine.rows(countPairs(changes))
-  return {
-    fresh: Number(counted?.['fresh']),
-    gone: Number(counted?.['gone']),
-    changes: Number(counted?.['changes']),
-  }
-}
-
-/** Rows of other tables at the same places come with them, and are left aside later. */
-async function readRows(reading: PairReading, changes: string): Promise<Pieces> {
-  const { table, turns, snapshot, tempFolder } = reading
-  const parts = await turns.withEngine(async (engine) =>
-    engine.rows(freshPlaces(changes, table, PLACES_AT_ONCE)),
-  )
-  const writer = openPieceWriter(tempFolder, randomUUID())
-  try {
-    for (const { leaf, places } of parts)
-      await snapshot.copy(table, writer, {
-        places: String(places).split(' '),
-        leaf: leaf === null || leaf === undefined ? undefined : String(leaf),
-        columns: 'rows with xmin',
-      })
-    return await writer.finish()
-  } catch (error) {
-    await writer.discard()
-    throw error
-  }
+  if (fresh + gone > 0) return { rows, pieces, update }
+  await pieces.discard()
+  return { rows, pieces: null, update }
 }
 
 async function entryOf(
@@ -301,6 +149,9 @@ async function entryOf(
     origin: pairs.origin,
     leaves: pairs.leaves,
     position: snapshot.position ?? '',
-    blocks: seen === null ? null : await writeBlocks(place, seen.blocks),
+    blocks:
+      seen === null
+        ? null
+        : await writeBlocks(place, seen.blocks, pairs.inPlace ? pairs.files : undefined),
   }
 }

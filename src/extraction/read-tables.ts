@@ -10,17 +10,13 @@ import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import type { BasePolicy } from '../lake/base.ts'
 import type { Zone } from '../lake/zone.ts'
 import type { Source, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
-import { cursorThatCounts, mayFollow, pairsThatCount, sameIdentity } from './positions.ts'
+import { cursorThatCounts, mayFollow, pairsThatCount, sameIdentity } from '../pairs/positions.ts'
 import type { Column } from '../types.ts'
-import type { Landed, Landing, PartLanding } from './landing.ts'
+import { besideRows, type Landed, type Landing, type PartLanding } from './landing.ts'
 import { compareWithLast, type RowsApart } from '../kept/last-rows.ts'
-import {
-  landedPairs,
-  readAllPairs,
-  readByPairs,
-  pairReading,
-  type PairsUpdate,
-} from './read-pairs.ts'
+import type { Beside } from '../pairs/pairs.ts'
+import { landedPairs, pairReading, readAllPairs, readByPairs } from './read-pairs.ts'
+import type { PairsUpdate } from './read-pairs.ts'
 import { resumePart } from './resume.ts'
 import { followShapes, lateMasks } from './shapes.ts'
 import { openLine, type EngineTurns } from './turns.ts'
@@ -38,8 +34,8 @@ export interface ReadTable {
   /** null when not all of its bytes were read in this run. */
   readonly digest: string | null
   readonly pieces: PieceGroup | null
-  /** The rows in the pieces end with their `xmin`. */
-  readonly withXmin: boolean
+  /** What stands beside the rows in the pieces. */
+  readonly beside: Beside
   /** Only what a cursor found: other rows may be there, and none is known to be gone. */
   readonly partial: boolean
   /** What is to become of the table's pairs; null when they stay, or there are none. */
@@ -151,7 +147,7 @@ async function readTable(
     pieces: null,
     apart: null,
     pairs: null,
-    withXmin: false,
+    beside: 'nothing' as const,
     partial: false,
     land: null,
   }
@@ -172,30 +168,30 @@ async function readTable(
     return { ...facts, pieces: unchanged ? null : pieces }
   }
   const { landing } = options
-  const reading = pairReading(snapshot, known.table, known.columns, options)
+  const reading = pairReading(snapshot, known, options)
   if (reading !== null && entry !== null && !options.fullRefresh) {
     const { pairs } = entry
     const counting = pairsThatCount(entry, table, snapshot, reading.columns)
     const reused = pairs === undefined ? null : (snapshot.reusedIds?.(pairs.position) ?? null)
     const found = counting === null ? null : await readByPairs(reading, counting, reused)
-    // Counts that differ where no pair does: something else touched what was kept.
-    if (found !== null && (found.update !== null || found.rows === entry.rows)) {
+    // Counts that differ where no row does: something else touched what was kept.
+    if (found !== null && (found.pieces !== null || found.rows === entry.rows)) {
       const { rows, pieces, update } = found
-      const facts = { ...none, rows, pieces, withXmin: true, pairs: update, ms: done() }
+      const facts = { ...none, rows, pieces, beside: 'place' as const, pairs: update, ms: done() }
       return { ...facts, unchanged: update === null, digest: null }
     }
   }
   const read = await readParts(snapshot, table, options, context)
   const rows = read.reduce((sum, part) => sum + part.rows, 0)
   const digest = table.fingerprint ?? digestOf(read)
-  const withXmin = (table.parts ?? []).length > 0
+  const beside = besideRows(table)
   const pairs =
     reading === null
       ? null
-      : landing !== null && withXmin && !reading.pairs.partitioned
+      : landing !== null && beside === 'xmin' && !reading.pairs.partitioned
         ? landedPairs(reading, () => landing.landed())
         : await readAllPairs(reading)
-  const facts = { ...none, rows, digest, withXmin, pairs, ms: done() }
+  const facts = { ...none, rows, digest, beside, pairs, ms: done() }
   if (landing !== null) {
     // All parts but the last have landed.
     const rest = read.at(-1)
@@ -209,7 +205,7 @@ async function readTable(
   const left = joinGroups(read.flatMap(({ pieces }) => pieces ?? []))
   const held = read.length === 1 ? (read[0]?.pieces?.held ?? null) : null
   const apart =
-    held === null || digest === null || withXmin
+    held === null || digest === null || beside === 'xmin'
       ? null
       : await compareWithLast(
           options.source,

@@ -9,7 +9,13 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { csvRelation } from '../columns/csv.ts'
 import type { Engine } from '../columns/engine.ts'
 import { readParquet } from '../columns/file-parquet.ts'
-import { columnsOfPairs, newPairs, PLACE_COLUMN, rowsWithKey, rowsWithPair } from './pairs.ts'
+import {
+  columnsOfPairs,
+  newPairs,
+  PLACE_COLUMN,
+  rowsWithKey,
+  rowsWithPair,
+} from '../pairs/pairs.ts'
 import { openPieceWriter, type Pieces } from '../columns/pieces.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
@@ -19,7 +25,7 @@ import type { SourcePart, SourceReading, SourceSnapshot } from '../sources/sourc
 import type { Column } from '../types.ts'
 import type { Draft, DraftFile, DraftPart } from './draft.ts'
 import { dataKeyOf, writePairs, type Landing, type PartLanding } from './landing.ts'
-import { emptyRelation } from './read-pairs.ts'
+import { emptyRelation } from './find-pairs.ts'
 import type { EngineTurns } from './turns.ts'
 
 export interface ResumeOptions {

@@ -111,6 +111,8 @@ export interface BlocksFile {
   readonly sha256: string
   /** Pages of a block. */
   readonly pages: number
+  /** By table that rows lie in, the file in which the pairs have their places; absent where they have none. */
+  readonly files?: Readonly<Record<string, string>>
 }
 
 export interface TableEntry {

@@ -17,11 +17,11 @@ import { placeFailure } from '../columns/engine-failure.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { PieceGroup } from '../columns/pieces.ts'
-import { columnsInLake, withXmin } from '../extraction/landing.ts'
-import { changedKeys, freshPairs, rowsWithPair } from '../extraction/pairs.ts'
+import { columnsInLake } from '../extraction/landing.ts'
+import { changedKeys, columnsBeside, freshPairs, rowsWithPair } from '../pairs/pairs.ts'
 import { carryAsText, comparisonFailed, type UnreadRows } from '../extraction/uncarried.ts'
 import type { EngineTurns } from '../extraction/turns.ts'
-import { emptyRelation } from '../extraction/read-pairs.ts'
+import { emptyRelation } from '../extraction/find-pairs.ts'
 import type { ReadTable } from '../extraction/read-tables.ts'
 import { goneColumns, liveColumns } from '../lake/column-ids.ts'
 import type { CommittedManifest, DataFile, TableEntry } from '../lake/manifest.ts'
@@ -111,7 +111,7 @@ async function comparePieces(
     await makeDifference(zone, engine, work, { columns, files, longestRow })
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw placeFailure(error, `table "${table.name}"`)
-    const inPieces = read.withXmin ? withXmin(columns) : liveColumns(columns)
+    const inPieces = [...liveColumns(columns), ...columnsBeside(read.beside, table)]
     const failed = { table: table.name, columns: inPieces, files, longestRow, cause: error }
     columns = columnsInLake(await carryAsText(engine, failed, context), columns)
     try {
@@ -232,7 +232,7 @@ async function makeDifference(
 ): Promise<void> {
   const live = liveColumns(columns)
   const { table, entry, pairs } = read
-  const inPieces = read.withXmin ? withXmin(columns) : live
+  const inPieces = [...live, ...columnsBeside(read.beside, table)]
   const arrived =
     files.length === 0 ? emptyRelation(inPieces) : csvRelation(files, inPieces, longestRow)
   const changes = pairs?.changes ?? null

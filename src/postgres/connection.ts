@@ -9,7 +9,7 @@ import { ToteError } from '../errors.ts'
 import { formatAddress, parseAddress, type Address } from './address.ts'
 import { translateFailure, type Peer, type Side } from './failure.ts'
 import { askOther, sessionOf, watchSilence, type Heard, type Silence } from './silence.ts'
-import { CallerFailure, copyIn, copyOut, type CopySink, type RowLimit } from '../wire/copy.ts'
+import { CallerFailure, copyIn, copyOut, type CopySink, type CopyOutOptions } from '../wire/copy.ts'
 import { cutMessages, openReadingSocket } from '../wire/messages.ts'
 
 export type TextRow = Readonly<Record<string, string | null>>
@@ -43,7 +43,12 @@ export interface Connection {
   /** At most `limit` rows of a query, for a person, with the names and types of its columns. */
   read(doing: string, text: string, limit: number): Promise<TextTable>
   /** `copy … to stdout`: hands each row to `sink`; returns the number of rows the server says it sent. */
-  copyOut(doing: string, text: string, sink: CopySink, limit?: RowLimit): Promise<number>
+  copyOut(
+    doing: string,
+    text: string,
+    sink: CopySink,
+    options?: Pick<CopyOutOptions, 'limit' | 'binaryRow'>,
+  ): Promise<number>
   /** `copy … from stdin`: sends `chunks`; returns the number of rows the server took. A throw from `chunks` cancels it and is thrown on. */
   copyIn(doing: string, text: string, chunks: AsyncIterable<Uint8Array>): Promise<number>
   /** Ends the connection; an open transaction is rolled back by the server. Safe to call twice. */
@@ -138,9 +143,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       )
     },
     read: async (doing, text, limit) => attempt(doing, async () => readTable(client, text, limit)),
-    copyOut: async (doing, text, sink, limit) =>
+    copyOut: async (doing, text, sink, options) =>
       attempt(doing, async () =>
-        copyOut(client, cutter, { text, sink: excusing(sink, silence), limit }),
+        copyOut(client, cutter, { ...options, text, sink: excusing(sink, silence) }),
       ),
     copyIn: async (doing, text, chunks) =>
       attempt(doing, async () => copyIn(client, text, excusingChunks(chunks, silence))),

@@ -56,6 +56,8 @@ export async function measureTables(
 export interface PairFacts {
   /** By the oid of each table that rows lie in: a digest of its attributes, missing values included. */
   readonly leaves: Readonly<Record<string, string>>
+  /** By the same oids, the file that the rows lie in: whatever moves them without touching their `xmin` gives them another. */
+  readonly files: Readonly<Record<string, string>>
   /** A digest of all types that its columns are made of: labels of enums, attributes of composites. */
   readonly types: string
   /** Why its rows can read differently though none was written; null when they cannot. */
@@ -74,15 +76,16 @@ export async function readPairFacts(
   const given = [`{${oids.join(',')}}`]
   const leaves = await connection.query('read how the tables lie', LEAVES, given)
   const types = await connection.query('read what the columns are made of', TYPES, given)
+  const ofEach = (root: string | null | undefined, of: 'digest' | 'file'): Record<string, string> =>
+    Object.fromEntries(
+      leaves.filter((row) => row['root'] === root).map((row) => [row['leaf'] ?? '', row[of] ?? '']),
+    )
   return new Map(
     types.map((row) => [
       row['root'] ?? '',
       {
-        leaves: Object.fromEntries(
-          leaves
-            .filter(({ root }) => root === row['root'])
-            .map(({ leaf, digest }) => [leaf ?? '', digest ?? '']),
-        ),
+        leaves: ofEach(row['root'], 'digest'),
+        files: ofEach(row['root'], 'file'),
         types: row['digest'] ?? '',
         fault: row['fault'] ?? null,
       },
@@ -97,7 +100,7 @@ const LEAVES = `with recursive tree(root, oid) as (
       join pg_catalog.pg_class p on p.oid = t.oid and p.relkind = 'p'
       join pg_catalog.pg_inherits i on i.inhparent = t.oid
   )
-  select t.root::text, t.oid::text as leaf,
+  select t.root::text, t.oid::text as leaf, c.relfilenode::text as file,
     left(encode(sha256(convert_to(coalesce((
       select string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated, a.attisdropped,
           a.attmissingval::text), ';' order by a.attnum)

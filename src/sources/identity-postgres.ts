@@ -113,8 +113,9 @@ export async function findPairs<T extends TableToFind>(
   const { system, timeline, started, databaseOid } = found.identity
   const problems: Problem[] = []
   for (const { table, relation, size } of candidates) {
-    const { leaves, types, fault } = facts.get(relation.oid) ?? {
+    const { leaves, files, types, fault } = facts.get(relation.oid) ?? {
       leaves: {},
+      files: {},
       types: '',
       fault: null,
     }
@@ -134,6 +135,7 @@ export async function findPairs<T extends TableToFind>(
         partitioned: relation.kind === 'p',
         pages: size.allPages,
         inPlace: table.where === null,
+        files,
       },
     })
   }

@@ -5,7 +5,7 @@
  * there a table that lies in the order of a whole number that its key begins with is divided by that.
  */
 import { quoteIdentifier, quoteLiteral } from '../postgres/identifiers.ts'
-import type { SourcePart } from './source.ts'
+import { placeRow, type SourcePart, type SourceReading, type SourceTable } from './source.ts'
 
 /** 64 MB of a table. */
 const PART_PAGES = 8192
@@ -101,6 +101,28 @@ export function atPlaces(places: readonly string[]): string {
 export function inLeaf(oid: string): string {
   if (!/^\d{1,10}$/.test(oid)) throw new RangeError('not the oid of a table')
   return `tableoid = '${oid}'::pg_catalog.oid`
+}
+
+/** What is selected before and after a table's own columns; and how long each row is, where all are of one length and come in binary. */
+export function selectedBeside(
+  { pairs }: Pick<SourceTable, 'pairs'>,
+  { columns = 'rows' }: SourceReading,
+): {
+  readonly before: readonly string[]
+  readonly after: readonly string[]
+  readonly binaryRow: number | undefined
+} {
+  const leaf = pairs?.partitioned === true ? ['tableoid'] : []
+  const pair = [...leaf, 'xmin', 'ctid']
+  const [before, after] = {
+    rows: [[], []],
+    'rows with xmin': [[], ['xmin']],
+    'rows with place': [[], ['xmin', 'ctid', ...leaf]],
+    pairs: [pair, []],
+    places: [pair, []],
+  }[columns] as [string[], string[]]
+  const binaryRow = columns === 'places' ? placeRow(leaf.length > 0).bytes : undefined
+  return { before, after, binaryRow }
 }
 
 /** What a value of a cursor may look like, as DuckDB prints it: it comes from the lake, and stands in SQL. */

@@ -36,6 +36,7 @@ import {
   dividePages,
   inLeaf,
   inPart,
+  selectedBeside,
   sinceValue,
   type CursorPlace,
   type TablePart,
@@ -184,7 +185,10 @@ async function takeSnapshot(
             `read table "${table.name}"`,
             copyStatement(read, reading),
             paceRows(hashing(read, reading, options.maskSecret, sink), bucket, signal),
-            { bytes: MAX_ROW_BYTES, error: () => rowTooLarge(table.name) },
+            {
+              limit: { bytes: MAX_ROW_BYTES, error: () => rowTooLarge(table.name) },
+              binaryRow: selectedBeside(read, reading).binaryRow,
+            },
           ),
         )
       },
@@ -296,9 +300,9 @@ function copyStatement(table: ReadTable, reading: SourceReading): string {
   const selected = columnsRead(table, reading).map(
     (name) => expressions.get(name) ?? quoteIdentifier(name),
   )
-  if (reading.columns === 'rows with xmin') selected.push('xmin')
-  if (reading.columns === 'pairs')
-    selected.unshift(...(table.pairs?.partitioned === true ? ['tableoid'] : []), 'xmin', 'ctid')
+  const { before, after, binaryRow } = selectedBeside(table, reading)
+  selected.unshift(...before)
+  selected.push(...after)
   const { part, places, leaf, since } = reading
   const which = [
     ...(part === undefined ? [] : [inPart(part as TablePart)]),
@@ -306,8 +310,7 @@ function copyStatement(table: ReadTable, reading: SourceReading): string {
     ...(leaf === undefined ? [] : [inLeaf(leaf)]),
   ]
   const inPlace =
-    reading.columns === 'pairs' ||
-    (part === undefined ? which.length > 0 : comesAsItLies(part as TablePart))
+    before.length > 0 || (part === undefined ? which.length > 0 : comesAsItLies(part as TablePart))
   if (since !== undefined && table.cursor !== undefined) which.push(sinceValue(table.cursor, since))
   const order = inPlace ? [] : ownColumns(table, table.key).map(quoteIdentifier)
   const from = [
@@ -317,11 +320,12 @@ function copyStatement(table: ReadTable, reading: SourceReading): string {
       : [`${table.where === null ? 'where' : 'and'} ${which.join(' and ')}`]),
     ...(order.length === 0 ? [] : [`order by ${order.join(', ')}`]),
   ]
-  return `copy (select ${selected.join(', ')} from ${from.join(' ')}) to stdout (format csv)`
+  return `copy (select ${selected.join(', ')} from ${from.join(' ')}) to stdout (format ${binaryRow === undefined ? 'csv' : 'binary'})`
 }
 
 /** The database's own names of what is selected, in its order. */
 function columnsRead(table: ReadTable, { columns }: SourceReading): string[] {
+  if (columns === 'places') return []
   const names = columns === 'pairs' ? table.key : table.columns.map(({ name }) => name)
   return ownColumns(table, names)
 }
@@ -376,7 +380,7 @@ function hashing(
   sink: RowSink,
 ): RowSink {
   const names = columnsRead(table, reading)
-  const first = reading.columns === 'pairs' ? (table.pairs?.partitioned === true ? 3 : 2) : 0
+  const first = selectedBeside(table, reading).before.length
   const positions = names.flatMap((name, index) => (table.hashed.has(name) ? [first + index] : []))
   if (positions.length === 0) return sink
   if (secret === null) throw new RangeError(`table "${table.name}" is masked without a secret`)

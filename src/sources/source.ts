@@ -82,6 +82,8 @@ export interface SourcePairs {
   readonly pages: number
   /** Rows come as they lie. */
   readonly inPlace: boolean
+  /** The file of each of the tables: while it is the same, a row version stays where it is. */
+  readonly files: Readonly<Record<string, string>>
 }
 
 /** A span of 32-bit transaction ids, beginning with `first` and going on after the last with 0. */
@@ -106,10 +108,42 @@ export interface SourceReading {
   /** Only rows that lie in this one of the tables that `pairs.leaves` names. */
   readonly leaf?: string | undefined
   /**
-   * `rows`, all columns, when not given; `rows with xmin` have it as one more; `pairs` are the table that
-   * the row lies in, if pairs name it, `xmin`, the row's place, and the key.
+   * `rows`, all columns, when not given; `rows with xmin` have it as one more, `rows with place` also their
+   * place and, if pairs name it, the table that they lie in; `pairs` are that table, `xmin`, the place, and the
+   * key; `places` are the same without the key, each as `placeRow` says.
    */
-  readonly columns?: 'rows' | 'rows with xmin' | 'pairs' | undefined
+  readonly columns?: 'rows' | 'rows with xmin' | 'rows with place' | 'pairs' | 'places' | undefined
+}
+
+/** A row of `places`: how long it is, and where the numbers in it stand, big-endian; the bytes between are always the same. */
+export interface PlaceRow {
+  readonly bytes: number
+  /** The table that it lies in, 32 bits; null where pairs name none. */
+  readonly leaf: number | null
+  /** 32 bits. */
+  readonly xmin: number
+  /** 32 bits. */
+  readonly page: number
+  /** 16 bits. */
+  readonly item: number
+}
+
+/** Of a table whose rows may lie in several tables, or not. */
+export function placeRow(partitioned: boolean): PlaceRow {
+  // PostgreSQL's binary COPY: how many columns (16 bits), and the length of each (32 bits) before its value.
+  const leaf = partitioned ? 6 : null
+  const from = partitioned ? 10 : 2
+  return { bytes: from + 18, leaf, xmin: from + 4, page: from + 12, item: from + 16 }
+}
+
+/** A row with all that stands between its numbers, which are 0. */
+export function formatPlace(row: PlaceRow): Buffer {
+  const bytes = Buffer.alloc(row.bytes)
+  bytes.writeUInt16BE(row.leaf === null ? 2 : 3)
+  if (row.leaf !== null) bytes.writeUInt32BE(4, row.leaf - 4)
+  bytes.writeUInt32BE(4, row.xmin - 4)
+  bytes.writeUInt32BE(6, row.page - 4)
+  return bytes
 }
 
 /** Who the source is, so that another database behind the same URL is noticed. */

@@ -3,6 +3,7 @@
  * without parsing. In: chunks go out as fast as the socket drains.
  */
 import type { Client } from 'pg'
+import { openBinaryRows } from './binary-rows.ts'
 import type { CopiedRows, MessageCutter } from './messages.ts'
 
 export interface CopySink {
@@ -50,18 +51,21 @@ export interface CopyOutOptions {
   readonly text: string
   readonly sink: CopySink
   readonly limit?: RowLimit | undefined
+  /** Rows come in the binary format, each of so many bytes; the sink gets them without header and trailer. */
+  readonly binaryRow?: number | undefined
 }
 
 /** Runs `copy … to stdout` and returns the row count of the server's command tag. */
 export async function copyOut(
   client: Client,
   cutter: MessageCutter,
-  { text, sink, limit }: CopyOutOptions,
+  { text, sink, limit, binaryRow }: CopyOutOptions,
 ): Promise<number> {
   return new Promise<number>((resolve, reject) => {
     /** What the command tag says; undefined until it has come. */
     let announced: number | undefined
-    let received = 0
+    const binary = binaryRow === undefined ? null : openBinaryRows(binaryRow)
+    let messages = 0
     let failure: unknown
     let waiting: Promise<void> | undefined
     let socket: Socket | undefined
@@ -77,10 +81,11 @@ export async function copyOut(
         })
     }
     const take = (taken: CopiedRows): void => {
-      received += taken.count
-      if (failure !== undefined) return
+      messages += taken.count
+      const rows = binary === null ? taken : binary.take(taken)
+      if (failure !== undefined || rows === null) return
       try {
-        giveRows(sink, taken)
+        giveRows(sink, rows)
         const until = waiting === undefined ? sink.ready() : undefined
         if (until !== undefined) wait(until)
       } catch (error) {
@@ -94,7 +99,9 @@ export async function copyOut(
       return false
     }
     const settle = (): void => {
+      const received = binary?.rows ?? messages
       if (failure !== undefined) reject(callerFailure(failure))
+      else if (binary?.whole === false) reject(new Error('COPY sent no whole binary rows'))
       // A tag that disagrees with what arrived would be a truncated stream taken for a whole one.
       else if (announced !== received)
         reject(new Error(`COPY sent ${received} rows and announced ${announced ?? 'none'}`))

@@ -183,6 +183,32 @@ test('P2: pairs of a table that was swapped for another count for nothing, thoug
   await project.write('tote.config.ts', config(''))
 }, 120_000)
 
+test('P2: rows that take the places of others, under the same ids, are found: a table written anew has another file', async () => {
+  // Every row of one transaction: the third has the place and the xmin of the second, and so on.
+  await project.source.query(
+    `truncate odd; insert into odd select 'k' || n, 'v' || n from generate_series(1, 40) n`,
+  )
+  await batch()
+  await batch()
+  expect((await pairsOf('odd'))?.blocks?.files).toBeDefined()
+  await project.source.query(`delete from odd where "Key" = 'k1'`)
+  await project.source.query('vacuum full odd')
+  await batch()
+  await project.source.query(`delete from odd where "Key" = 'k40'`)
+  await batch()
+}, 120_000)
+
+test('P2: the same place of another partition, written by the same transaction, is another place', async () => {
+  await project.source.query(
+    `truncate part; insert into part select n, 1 + n % 2, 'v' || n from generate_series(1, 40) n`,
+  )
+  await batch()
+  await batch()
+  // The first row of one, and the second of the other.
+  await project.source.query('delete from part where id in (2, 3)')
+  await batch()
+}, 120_000)
+
 test('P2: a label renamed inside an array or a composite changes rows, and no xmin', async () => {
   await project.source.query(`update item set ms = '{calm}', s = row(1, 'calm'), m = null`)
   await batch()

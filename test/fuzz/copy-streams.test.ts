@@ -75,7 +75,11 @@ interface Copied {
 }
 
 /** Reads a table from the server as a batch does. What is thrown must be told by name, and nothing is left behind. */
-async function copy(stream: Buffer, cuts: readonly number[] = []): Promise<Copied | ToteError> {
+async function copy(
+  stream: Buffer,
+  cuts: readonly number[] = [],
+  binaryRow?: number,
+): Promise<Copied | ToteError> {
   const places = [0, ...cuts.map((cut) => cut % (stream.length + 1)), stream.length]
   places.sort((a, b) => a - b)
   script = places.slice(1).map((to, index) => stream.subarray(places[index], to))
@@ -83,7 +87,9 @@ async function copy(stream: Buffer, cuts: readonly number[] = []): Promise<Copie
   try {
     const connection = await connect({ side: 'source', name: 'shop', url })
     try {
-      const announced = await connection.copyOut('read "t"', 'copy t to stdout', writer)
+      const announced = await connection.copyOut('read "t"', 'copy t to stdout', writer, {
+        binaryRow,
+      })
       const pieces = await writer.finish()
       expect(pieces.rows).toBe(announced)
       const [file] = await pieces.files()
@@ -177,6 +183,67 @@ test('P2: of a damaged stream as many rows are taken as the server has announced
     runs,
   )
   expect(refused).toBeGreaterThan(50)
+})
+
+const HEADER = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
+const TRAILER = Buffer.from([0xff, 0xff])
+const places = fc.array(fc.uint8Array({ minLength: 20, maxLength: 20 }), { maxLength: 30 })
+
+/** One row in each message, the header before the first, as PostgreSQL sends them. */
+function binaryCopyOf(sent: readonly Uint8Array[]): Buffer {
+  const bodies = [...sent, TRAILER].map((body, index) =>
+    Buffer.concat(index === 0 ? [HEADER, body] : [body]),
+  )
+  return Buffer.concat([BEGIN, ...bodies.map((body) => message('d', body))])
+}
+
+test('rows of a fixed length come without header and trailer, however they are sent', async () => {
+  await fc.assert(
+    fc.asyncProperty(places, cuts, async (sent, where) => {
+      const stream = Buffer.concat([binaryCopyOf(sent), END, tag(`COPY ${sent.length}`), READY])
+      const expected = { announced: sent.length, bytes: Buffer.concat(sent).toString('latin1') }
+      expect(await copy(stream, where, 20)).toEqual(expected)
+    }),
+    { numRuns: 50, ...drawn },
+  )
+})
+
+test('P2: rows of another length, no trailer, two, or something after it are an error and no rows', async () => {
+  const row = Buffer.alloc(20, 1)
+  const end = (count: number): Buffer => Buffer.concat([END, tag(`COPY ${count}`), READY])
+  const body = (...parts: readonly Buffer[]): Buffer => message('d', Buffer.concat(parts))
+  const wrong = [
+    [BEGIN, body(HEADER, row), end(1)],
+    [BEGIN, end(0)],
+    [BEGIN, body(row), body(TRAILER), end(1)],
+    [BEGIN, body(HEADER, row.subarray(1)), body(TRAILER), end(1)],
+    [BEGIN, body(HEADER, row), body(row.subarray(2)), body(TRAILER), end(2)],
+    [BEGIN, body(HEADER, row), body(TRAILER), body(TRAILER), end(1)],
+    [BEGIN, body(HEADER, row), body(TRAILER), body(row), end(2)],
+    [BEGIN, body(HEADER, row), body(Buffer.from([0xff, 0xfe])), end(1)],
+    [BEGIN, body(Buffer.from(HEADER).fill(1, 15), row), body(TRAILER), end(1)],
+    [BEGIN, body(HEADER.subarray(0, 12)), body(TRAILER), end(0)],
+    [BEGIN, body(HEADER, row), body(TRAILER), end(2)],
+  ]
+  const ended: unknown[] = []
+  for (const parts of wrong) ended.push(await copy(Buffer.concat(parts), [], 20))
+  expect(ended).toEqual(wrong.map(() => expect.objectContaining({ name: 'SourceUnreachable' })))
+})
+
+test('P2: a stream of such rows that is cut at any byte, or damaged, is an error, or the rows that were announced', async () => {
+  await fc.assert(
+    fc.asyncProperty(places, fc.nat(), damage, cuts, async (sent, length, damaged, where) => {
+      const stream = Buffer.concat([binaryCopyOf(sent), END, tag(`COPY ${sent.length}`), READY])
+      const failure = await copy(stream.subarray(0, length % stream.length), where, 20)
+      expect(failure).toMatchObject({ name: 'SourceUnreachable' })
+      const harmed = damaged(stream)
+      const copied = await copy(harmed, where, 20)
+      if (copied instanceof ToteError) return
+      expect(harmed.includes(`COPY ${copied.announced}\0`)).toBe(true)
+      expect(copied.bytes.length).toBe(20 * copied.announced)
+    }),
+    runs,
+  )
 })
 
 test('a server that greets with anything else is an error by name', async () => {

@@ -16,7 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ['storage', 'postgres', 'columns', 'vectors', 'pace'],
   ['embedded', 'syntax', 'star'],
   ['sources', 'lake', 'models', 'warehouse', 'observability', 'orchestrator'],
-  ['kept'],
+  ['kept', 'pairs'],
   ['project', 'evaluation', 'extraction', 'cases'],
   ['pipeline', 'terminal'],
   ['inspect', 'init', 'verification'],

@@ -6,12 +6,18 @@ import {
   cursorThatCounts,
   mayFollow,
   pairsThatCount,
+  placesThatCount,
   sameIdentity,
   type CursorPosition,
-} from '../../src/extraction/positions.ts'
-import { pairColumns } from '../../src/extraction/pairs.ts'
+} from '../../src/pairs/positions.ts'
+import { pairColumns } from '../../src/pairs/pairs.ts'
 import { fromMicros, toMicros } from '../../src/lake/instant.ts'
-import type { CommittedManifest, PairsEntry, TableEntry } from '../../src/lake/manifest.ts'
+import type {
+  BlocksFile,
+  CommittedManifest,
+  PairsEntry,
+  TableEntry,
+} from '../../src/lake/manifest.ts'
 import type {
   Source,
   SourceIdentity,
@@ -36,6 +42,7 @@ function tableOf(given: Partial<NonNullable<SourceTable['pairs']>> = {}): Source
     partitioned: false,
     pages: 9,
     inPlace: true,
+    files: { '16396': '16396' },
   }
   return {
     name: 'item',
@@ -201,4 +208,20 @@ test('P2: what the source says of a snapshot is thrown, but for what was accepte
   for (const error of [new ToteError('SourceBusy', 'x'), new TypeError('SourceReplaced')])
     for (const accept of [true, false]) expect(() => follow(error, accept)).toThrow(error)
   expect(() => follow(null, false)).not.toThrow()
+})
+
+test('P2: places are void when a table that stayed lies in another file, or none is known', () => {
+  const files = { '1': '101', '2': '102' }
+  const blocks = { key: 'k', bytes: 1, sha256: 's', pages: 2 }
+  const counts = (was: BlocksFile | null, now: Record<string, string>): boolean => {
+    const { pairs } = tableOf({ partitioned: true, files: now })
+    const { pairs: known } = entryOf(tableOf(), { blocks: was })
+    if (pairs === undefined || known === undefined) throw new Error('no pairs')
+    return placesThatCount(known, pairs)
+  }
+  expect(counts({ ...blocks, files }, files)).toBe(true)
+  expect(counts({ ...blocks, files }, { '1': '101', '3': '103' })).toBe(true)
+  expect(counts({ ...blocks, files }, { '1': '101', '2': '202' })).toBe(false)
+  expect(counts(blocks, files)).toBe(false)
+  expect(counts(null, files)).toBe(false)
 })

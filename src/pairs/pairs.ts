@@ -9,21 +9,21 @@ import type { Column } from '../types.ts'
 import type { BlockName } from './pair-blocks.ts'
 
 export const XMIN_COLUMN = '_tote_xmin'
-export const XMIN_TYPE = 'UINTEGER'
 /** Where a row lies at the source. */
 export const PLACE_COLUMN = '_tote_place'
-/** The table that a row of a partitioned one lies in. */
-const LEAF_COLUMN = '_tote_leaf'
 /** Of its place: where it may move, and be the same row. */
 const PAGE_COLUMN = '_tote_page'
 const ITEM_COLUMN = '_tote_item'
-/** 'i', 'u' and 'd' as of a difference: a pair that is new, one of a known key, a key that is gone; 'm': only the page is another. */
+/** 'i', 'u' and 'd' as of a difference: a pair that is new, one of a known key, a key that is gone; 'm': only the place is another. */
 const PAIR_KIND = '_tote_kind'
 
 /** Field ids beside those of our other columns (columns/sql.ts). */
-const XMIN: Column = column(2_000_000_002, XMIN_COLUMN, XMIN_TYPE)
-const LEAF: Column = column(2_000_000_003, LEAF_COLUMN, 'UINTEGER')
+const XMIN: Column = column(2_000_000_002, XMIN_COLUMN, 'UINTEGER')
+/** The table that a row of a partitioned one lies in. */
+const LEAF: Column = column(2_000_000_003, '_tote_leaf', 'UINTEGER')
 const PAGE: Column = column(2_000_000_004, PAGE_COLUMN, 'UINTEGER')
+const ITEM: Column = column(2_000_000_005, ITEM_COLUMN, 'USMALLINT')
+const PLACE: Column = column(0, PLACE_COLUMN, 'VARCHAR')
 
 function column(id: number, name: string, carried: string): Column {
   return { id, name, type: 'xid', carried, notNull: true }
@@ -31,8 +31,11 @@ function column(id: number, name: string, carried: string): Column {
 
 /** The columns of a table's pairs in the lake, given those of the table itself. */
 export function pairColumns(table: SourceTable, columns: readonly Column[]): Column[] {
-  const leaf = table.pairs?.partitioned === true ? [LEAF] : []
-  return [...keyColumns(table.key, columns), XMIN, ...leaf, PAGE]
+  return [...keyColumns(table.key, columns), XMIN, ...leafOf(table), PAGE, ITEM]
+}
+
+function leafOf({ pairs }: SourceTable): readonly Column[] {
+  return pairs?.partitioned === true ? [LEAF] : []
 }
 
 function keyColumns(key: readonly string[], columns: readonly Column[]): Column[] {
@@ -46,12 +49,20 @@ interface PieceColumn {
 
 /** The columns of a reading of pairs, in the order in which they arrive. */
 export function columnsOfPairs(table: SourceTable, columns: readonly Column[]): PieceColumn[] {
-  return [
-    ...(table.pairs?.partitioned === true ? [LEAF] : []),
-    XMIN,
-    { name: PLACE_COLUMN, carried: 'VARCHAR' },
-    ...keyColumns(table.key, columns),
-  ]
+  return [...leafOf(table), XMIN, PLACE, ...keyColumns(table.key, columns)]
+}
+
+/** The columns that places are kept as, in their order (pair-blocks.ts). */
+export function columnsOfPlaces(table: SourceTable): readonly Column[] {
+  return [...leafOf(table), XMIN, PAGE, ITEM]
+}
+
+/** What rows were read with, after the table's own columns; `place` is `xmin`, too. */
+export type Beside = 'nothing' | 'xmin' | 'place'
+
+export function columnsBeside(beside: Beside, table: SourceTable): readonly Column[] {
+  if (beside === 'nothing') return []
+  return beside === 'xmin' ? [XMIN] : [XMIN, PLACE, ...leafOf(table)]
 }
 
 /** A `select` of what a reading of pairs brought, with page and item in place of PLACE_COLUMN. */
@@ -65,11 +76,13 @@ export function placedPairs(rows: string): string {
 }
 
 /** A `select` with OP_COLUMN of the pairs of rows that were read with their `xmin`, and nobody knows where they lie. */
-export function pairsOfRows(rows: string, { key, pairs }: SourceTable): string {
-  const unknown = [...(pairs?.partitioned === true ? [LEAF_COLUMN] : []), PAGE_COLUMN]
+export function pairsOfRows(rows: string, table: SourceTable): string {
+  const unknown = [...leafOf(table), PAGE, ITEM].map(
+    ({ name, carried }) => `null::${carried} as ${quoteName(name)}`,
+  )
   return (
-    `select 'u' as ${quoteName(OP_COLUMN)}, ${quoteNames([...key, XMIN_COLUMN])},` +
-    ` ${unknown.map((name) => `null::UINTEGER as ${quoteName(name)}`).join(', ')} from ${rows}`
+    `select 'u' as ${quoteName(OP_COLUMN)}, ${quoteNames([...table.key, XMIN_COLUMN])}, ${unknown.join(', ')}` +
+    ` from ${rows}`
   )
 }
 
@@ -81,9 +94,9 @@ export function pairsInBlocks(
 ): string {
   const page = quoteName(PAGE_COLUMN)
   const block = pages === 1 ? page : `${page} // ${pages}`
-  const partitioned = table.pairs?.partitioned === true
-  const [held, listed] = partitioned
-    ? [`(${quoteName(LEAF_COLUMN)}, ${block})`, names.map(([leaf, n]) => `(${leaf}, ${n})`)]
+  const [leafed] = leafOf(table)
+  const [held, listed] = leafed
+    ? [`(${quoteName(leafed.name)}, ${block})`, names.map(([leaf, n]) => `(${leaf}, ${n})`)]
     : [block, names.map(([, n]) => `(${n})`)]
   return `select * from (${pairs}) where ${held} in (from (values ${listed.join(', ')}))`
 }
@@ -101,10 +114,12 @@ export function pairDifference(options: {
 }): string {
   const { into, known, now, table, reused } = options
   const { key } = table
-  const [first, xmin, page] = [key[0] ?? '', XMIN_COLUMN, PAGE_COLUMN].map(quoteName)
-  const leaf = table.pairs?.partitioned === true ? [LEAF_COLUMN] : []
+  const [first, xmin] = [key[0] ?? '', XMIN_COLUMN].map(quoteName)
+  const leaf = leafOf(table).map(({ name }) => name)
+  const differs = (name: string): string =>
+    `k.${quoteName(name)} is distinct from n.${quoteName(name)}`
   const other = [XMIN_COLUMN, ...leaf]
-    .map((name) => `k.${quoteName(name)} is distinct from n.${quoteName(name)}`)
+    .map(differs)
     .concat(reused === null ? [] : [isReused(`n.${xmin}`, reused)])
     .join(' or ')
   const keys = key.map((name) => {
@@ -119,7 +134,7 @@ export function pairDifference(options: {
     `create temp table ${quoteName(into)} as select case when n.${first} is null then 'd' when k.${first} is null then 'i'` +
     ` when ${other} then 'u' else 'm' end as ${quoteName(PAIR_KIND)}, ${keys.join(', ')}, ${values.join(', ')}` +
     ` from (${known}) k full join (${now}) n on ${on}` +
-    ` where n.${first} is null or k.${first} is null or k.${page} is distinct from n.${page} or ${other}`
+    ` where n.${first} is null or k.${first} is null or ${differs(PAGE_COLUMN)} or ${differs(ITEM_COLUMN)} or ${other}`
   )
 }
 
@@ -135,18 +150,60 @@ export function countPairs(changes: string): string {
   return `select ${count("'i'", 'added')}, ${count("'i', 'u'", 'fresh')}, ${count("'d'", 'gone')}, count(*) as changes from ${quoteName(changes)}`
 }
 
+/** Names of tables that placeDifference makes and pairDifference goes on from. */
+export interface PlaceTables {
+  /** Places that hold another row version than the lake knows of, or none. */
+  readonly fresh: string
+  /** Known pairs whose row version is no more where it was. */
+  readonly lost: string
+}
+
 /**
- * A `select` of `leaf`, null where pairs name none, and `places` of the rows whose pair is new, as they lie:
+ * Creates `fresh` and `lost`: where the places and `xmin` of rows that `files` hold (columnsOfPlaces) are not those of
+ * `known` pairs. A row version never moves within a file, so what is at its place with its `xmin` is itself,
+ * unless its id may have been given twice since.
+ */
+export function placeDifference(
+  { fresh, lost }: PlaceTables,
+  of: {
+    readonly known: string
+    readonly now: string
+    readonly table: SourceTable
+    readonly reused: IdSpan | null
+  },
+): string {
+  const { known, now, table, reused } = of
+  const place = [...leafOf(table), XMIN, PAGE, ITEM].map(({ name }) => quoteName(name))
+  const on = place.map((name) => `a.${name} = b.${name}`).join(' and ')
+  const suspect = reused === null ? '' : ` or ${isReused(`a.${quoteName(XMIN_COLUMN)}`, reused)}`
+  const apart = (a: string, b: string): string =>
+    `select * from ${a} a where not exists (select 1 from ${b} b where ${on})${suspect}`
+  const [all, each] = [quoteName(`${lost} of`), quoteName(`${fresh} of`)]
+  return (
+    `create temp table ${all} as ${known}; create temp table ${each} as ${now};` +
+    ` create temp table ${quoteName(fresh)} as ${apart(each, all)};` +
+    ` create temp table ${quoteName(lost)} as ${apart(all, each)};` +
+    ` drop table ${all}; drop table ${each}`
+  )
+}
+
+/** Drops what placeDifference made. */
+export function dropPlaces({ fresh, lost }: PlaceTables): string {
+  return [fresh, lost].map((name) => `drop table if exists ${quoteName(name)}`).join('; ')
+}
+
+/**
+ * A `select` of `leaf`, null where pairs name none, and `places` of the rows of `fresh`, as they lie:
  * so many in each row, divided by blanks.
  */
-export function freshPlaces(changes: string, table: SourceTable, atOnce: number): string {
-  const [kind, page, item] = [PAIR_KIND, PAGE_COLUMN, ITEM_COLUMN].map(quoteName)
-  const leaf =
-    table.pairs?.partitioned === true ? `${quoteName(LEAF_COLUMN)}::varchar` : 'null::varchar'
+export function freshPlaces(fresh: string, table: SourceTable, atOnce: number): string {
+  const [page, item] = [PAGE_COLUMN, ITEM_COLUMN].map(quoteName)
+  const [leafed] = leafOf(table)
+  const leaf = leafed ? `${quoteName(leafed.name)}::varchar` : 'null::varchar'
   const placed =
     `select ${leaf} as leaf, ${page} as page, ${item} as item,` +
     ` (row_number() over (partition by ${leaf} order by ${page}, ${item}) - 1) // ${atOnce} as part` +
-    ` from ${quoteName(changes)} where ${kind} in ('i', 'u')`
+    ` from ${fresh}`
   return (
     `select leaf, string_agg('(' || page || ',' || item || ')', ' ' order by page, item) as places` +
     ` from (${placed}) group by leaf, part order by leaf, part`

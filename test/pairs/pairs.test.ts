@@ -10,8 +10,11 @@ import { quoteName, quoteNames, quoteText } from '../../src/columns/sql.ts'
 import {
   changedKeys,
   changesOfPairs,
+  columnsBeside,
   columnsOfPairs,
+  columnsOfPlaces,
   countPairs,
+  dropPlaces,
   freshPairs,
   freshPlaces,
   newPairs,
@@ -19,11 +22,13 @@ import {
   pairDifference,
   pairsInBlocks,
   pairsOfRows,
+  placeDifference,
   placedPairs,
   rowsWithKey,
   rowsWithPair,
   XMIN_COLUMN,
-} from '../../src/extraction/pairs.ts'
+  type Beside,
+} from '../../src/pairs/pairs.ts'
 import type { IdSpan, SourceTable } from '../../src/sources/source.ts'
 import type { Column } from '../../src/types.ts'
 
@@ -44,7 +49,7 @@ const tableOf = (partitioned: boolean): SourceTable => ({
   columns: [],
   key: KEY,
   shape: '',
-  pairs: { origin: {}, leaves: {}, partitioned, pages: 1, inPlace: true },
+  pairs: { origin: {}, leaves: {}, files: {}, partitioned, pages: 1, inPlace: true },
 })
 
 interface Pair {
@@ -101,9 +106,8 @@ const PAIR_COLUMNS = {
   _tote_item: 'USMALLINT',
 }
 
-/** Pairs in the lake do not say where in its page a row lies. */
-function relationOf(all: readonly Pair[], partitioned: boolean, placed = true): string {
-  const absent = [...(partitioned ? [] : ['_tote_leaf']), ...(placed ? [] : ['_tote_item'])]
+function relationOf(all: readonly Pair[], partitioned: boolean): string {
+  const absent = partitioned ? [] : ['_tote_leaf']
   const rows = [...all, null].map((each) => {
     if (each === null) return '(null, null, null, null, null, null)'
     const { a, b, xmin, leaf, page, item } = each
@@ -140,7 +144,8 @@ function model(
         isReused(each.xmin, span))
     if (was === undefined) changes.set(nameOf(each), { kind: 'i', now: each })
     else if (other) changes.set(nameOf(each), { kind: 'u', now: each })
-    else if (was.page !== each.page) changes.set(nameOf(each), { kind: 'm', now: each })
+    else if (was.page !== each.page || was.item !== each.item)
+      changes.set(nameOf(each), { kind: 'm', now: each })
   }
   const left = new Set(now.map(nameOf))
   for (const each of known)
@@ -163,7 +168,7 @@ test('P2: of every key the pairs tell what became of it, and where the rows lie 
       await engine.run(
         pairDifference({
           into,
-          known: relationOf(known, partitioned, false),
+          known: relationOf(known, partitioned),
           now: relationOf(now, partitioned),
           table,
           reused: span,
@@ -206,7 +211,7 @@ test('P2: of every key the pairs tell what became of it, and where the rows lie 
         ].filter(({ n }) => n > 0n),
       )
       for (const atOnce of [1, 2, 100]) {
-        const read = await engine.rows(freshPlaces(into, table, atOnce))
+        const read = await engine.rows(freshPlaces(freshPairs(into), table, atOnce))
         const places = read.flatMap((row) =>
           String(row['places'])
             .split(' ')
@@ -265,6 +270,7 @@ test('pairs have the key as the table carries it, and the table that a row lies 
     'a "a" INTEGER',
     '_tote_xmin UINTEGER',
     '_tote_page UINTEGER',
+    '_tote_item USMALLINT',
   ])
   const columns = pairColumns(tableOf(true), COLUMNS)
   expect(shown(columns)[3]).toBe('_tote_leaf UINTEGER')
@@ -275,6 +281,7 @@ test('pairs have the key as the table carries it, and the table that a row lies 
     '2000000002 xid true',
     '2000000003 xid true',
     '2000000004 xid true',
+    '2000000005 xid true',
   ])
   expect(shown(columnsOfPairs(tableOf(false), COLUMNS))).toEqual([
     '_tote_xmin UINTEGER',
@@ -284,18 +291,23 @@ test('pairs have the key as the table carries it, and the table that a row lies 
   ])
   expect(shown(columnsOfPairs(tableOf(true), COLUMNS))[0]).toBe('_tote_leaf UINTEGER')
   const { pairs: _, ...without } = tableOf(true)
-  expect(pairColumns(without, COLUMNS)).toHaveLength(4)
+  expect(pairColumns(without, COLUMNS)).toHaveLength(5)
   expect(columnsOfPairs(without, COLUMNS)).toHaveLength(4)
 })
 
 test('rows that were read with their xmin give pairs that lie nowhere', async () => {
   const rows = `(select 1 as "a ""a""", 'x' as b, 9::UINTEGER as ${XMIN_COLUMN}, 'v' as v)`
   expect(await engine.rows(pairsOfRows(rows, tableOf(false)))).toEqual([
-    { _tote_op: 'u', b: 'x', 'a "a"': 1, [XMIN_COLUMN]: 9, _tote_page: null },
+    { _tote_op: 'u', b: 'x', 'a "a"': 1, [XMIN_COLUMN]: 9, _tote_page: null, _tote_item: null },
   ])
-  expect(await engine.rows(pairsOfRows(rows, tableOf(true)))).toEqual([
-    { _tote_op: 'u', b: 'x', 'a "a"': 1, [XMIN_COLUMN]: 9, _tote_leaf: null, _tote_page: null },
+  const [leafed] = await engine.rows(pairsOfRows(rows, tableOf(true)))
+  expect(Object.keys(leafed ?? {}).slice(3)).toEqual([
+    XMIN_COLUMN,
+    '_tote_leaf',
+    '_tote_page',
+    '_tote_item',
   ])
+  expect(leafed).toMatchObject({ _tote_leaf: null, _tote_page: null, _tote_item: null })
 })
 
 test('P2: the pairs of a block are all of those and no others', async () => {
@@ -322,6 +334,66 @@ test('P2: the pairs of a block are all of those and no others', async () => {
     ),
     { numRuns: 40 },
   )
+})
+
+const stays = fc.array(fc.boolean(), { minLength: 6, maxLength: 6 })
+const onePlace = (all: readonly Pair[]): Pair[] => [
+  ...new Map(all.map((each) => [`${each.leaf} ${each.page} ${each.item}`, each])).values(),
+]
+
+test('P2: a place is fresh where another row version lies in it, and a pair lost where its own does no more', async () => {
+  const seen = { fresh: 0, lost: 0, kept: 0 }
+  await fc.assert(
+    fc.asyncProperty(
+      pairs,
+      pairs,
+      stays,
+      fc.boolean(),
+      spans,
+      async (first, second, stay, partitioned, span) => {
+        const table = tableOf(partitioned)
+        const later = [...second, ...first.filter((_, index) => stay[index] === true)]
+        const [known = [], now = []] = [first, later].map((all) =>
+          onePlace(partitioned ? all : all.map((each) => ({ ...each, leaf: 7 }))),
+        )
+        const names = { fresh: 'the "fresh"', lost: 'the "lost"' }
+        const columns = quoteNames(columnsOfPlaces(table).map(({ name }) => name))
+        await engine.run(dropPlaces(names))
+        await engine.run(
+          placeDifference(names, {
+            known: relationOf(known, partitioned),
+            now: `select ${columns} from (${relationOf(now, partitioned)})`,
+            table,
+            reused: span,
+          }),
+        )
+        const text = ({ leaf, xmin, page, item }: Pair): string => `${leaf} ${xmin} ${page} ${item}`
+        const apart = (all: readonly Pair[], others: readonly Pair[]): Pair[] =>
+          all.filter((p) => isReused(p.xmin, span) || !others.some((o) => text(o) === text(p)))
+        const leaf = partitioned ? '_tote_leaf' : '7'
+        const found = await engine.rows(
+          `select concat_ws(' ', ${leaf}, ${XMIN_COLUMN}, _tote_page, _tote_item) as place from ${quoteName(names.fresh)} order by 1`,
+        )
+        const [fresh, lost] = [apart(now, known), apart(known, now)]
+        expect(found.map(({ place }) => place)).toEqual(fresh.map(text).toSorted())
+        expect(await keysOf(quoteName(names.lost))).toEqual(lost.map(nameOf).toSorted())
+        seen.fresh += fresh.length
+        seen.lost += lost.length
+        seen.kept += now.length - fresh.length
+      },
+    ),
+    { numRuns: 80 },
+  )
+  expect(Math.min(...Object.values(seen)), 'all of it came up').toBeGreaterThan(5)
+})
+
+test('what rows are read with stands after their own columns', () => {
+  const names = (beside: Beside, partitioned: boolean): string[] =>
+    columnsBeside(beside, tableOf(partitioned)).map(({ name }) => name)
+  expect(names('nothing', true)).toEqual([])
+  expect(names('xmin', true)).toEqual([XMIN_COLUMN])
+  expect(names('place', false)).toEqual([XMIN_COLUMN, '_tote_place'])
+  expect(names('place', true)).toEqual([XMIN_COLUMN, '_tote_place', '_tote_leaf'])
 })
 
 test('P2: pairs are new where key or xmin is another, and rows go with their pair', async () => {

@@ -6,6 +6,7 @@ import type {
   Source,
   SourceCursor,
   SourceIdentity,
+  SourcePairs,
   SourceSnapshot,
   SourceTable,
 } from '../sources/source.ts'
@@ -44,6 +45,19 @@ function sameLeaves(
 ): boolean {
   if (!partitioned) return JSON.stringify(before) === JSON.stringify(now)
   return Object.entries(before).every(([leaf, was]) => (now[leaf] ?? was) === was)
+}
+
+/**
+ * Whether the places of pairs that count are still theirs: rows lie in the same files, in which a row version never
+ * moves. (`vacuum full` writes another file, in which old ids stand in new places.) A table that came or went is no
+ * reason, because its pairs name it.
+ */
+export function placesThatCount({ blocks }: PairsEntry, now: SourcePairs): boolean {
+  const files = blocks?.files
+  return (
+    files !== undefined &&
+    Object.entries(files).every(([leaf, file]) => (now.files[leaf] ?? file) === file)
+  )
 }
 
 function carriedAs(columns: readonly Column[]): string {

@@ -9,7 +9,7 @@ import {
   type Blocks,
   type SeenBlocks,
   type WatchOptions,
-} from '../../src/extraction/pair-blocks.ts'
+} from '../../src/pairs/pair-blocks.ts'
 
 interface Pair {
   readonly leaf: number
@@ -21,25 +21,37 @@ interface Pair {
 
 const textOf = ({ leaf, page, item, xmin, key }: Pair): string =>
   `${leaf},${xmin},"(${page},${item})",${key}\n`
+const placeOf = ({ leaf, page, item, xmin }: Pair): string => `${leaf},${xmin},${page},${item}\n`
 
+/** As PostgreSQL's binary COPY sends it. */
+function binaryOf({ leaf, page, item, xmin }: Pair): Buffer {
+  const bytes = Buffer.alloc(28)
+  bytes.writeUInt16BE(3, 0)
+  for (const [at, value] of [4, leaf, 4, xmin, 6, page].entries())
+    bytes.writeUInt32BE(value, 2 + 4 * at)
+  bytes.writeUInt16BE(item, 26)
+  return bytes
+}
+
+/** Rows come as pairs, or as places, so many at once. */
 function scan(
   pairs: readonly Pair[],
   options: Partial<WatchOptions> = {},
+  atOnce: number | null = null,
 ): { readonly seen: SeenBlocks | null; readonly kept: string[]; readonly rows: number } {
   const kept: string[] = []
-  const writer = {
-    row: (row: Buffer) => void kept.push(row.toString()),
-    ready: () => undefined,
-  }
   const watch = watchBlocks({
     pages: 4,
     known: null,
     partitioned: true,
     reused: null,
-    writer,
+    onChanged: (rows) => void kept.push(...(rows.match(/.*\n/g) ?? [])),
     ...options,
   })
-  for (const pair of pairs) watch.row(Buffer.from(textOf(pair)))
+  if (atOnce === null) for (const pair of pairs) watch.pair(Buffer.from(textOf(pair)))
+  else
+    for (let at = 0; at < pairs.length; at += atOnce)
+      watch.places(Buffer.concat(pairs.slice(at, at + atOnce).map(binaryOf)))
   return { seen: watch.finish(), kept, rows: watch.rows }
 }
 
@@ -59,32 +71,35 @@ const heaps = fc
 
 const blockOf = ({ leaf, page }: Pair): string => `${leaf}/${Math.floor(page / 4)}`
 
-test('P2: of a later scan the pairs of every block that differs are kept, and of no other', () => {
+const chunks = fc.option(fc.integer({ min: 1, max: 9 }))
+const left = fc.array(fc.boolean(), { maxLength: 80 })
+
+test('P2: of a later scan the places of every block that differs are kept, and of no other', () => {
   fc.assert(
-    fc.property(heaps, heaps, fc.array(fc.boolean(), { maxLength: 80 }), (before, other, keep) => {
-      const first = scan(before)
+    fc.property(heaps, heaps, left, chunks, chunks, (before, other, keep, some, others) => {
+      const first = scan(before, {}, some)
       const known = first.seen?.blocks ?? null
       // Most of what was there, and something else at other places.
-      const left = before.filter((_, index) => keep[index] !== false)
-      const places = new Set(left.map(({ leaf, page, item }) => `${leaf}/${page}/${item}`))
+      const stayed = before.filter((_, index) => keep[index] !== false)
+      const places = new Set(stayed.map(({ leaf, page, item }) => `${leaf}/${page}/${item}`))
       const after = [
-        ...left,
+        ...stayed,
         ...other.filter((p) => !places.has(`${p.leaf}/${p.page}/${p.item}`)),
       ].toSorted((a, b) => a.leaf - b.leaf || a.page - b.page || a.item - b.item)
       const blocksOf = (pairs: readonly Pair[]): Map<string, string> => {
         const texts = new Map<string, string>()
         for (const pair of pairs)
-          texts.set(blockOf(pair), (texts.get(blockOf(pair)) ?? '') + textOf(pair))
+          texts.set(blockOf(pair), (texts.get(blockOf(pair)) ?? '') + placeOf(pair))
         return texts
       }
       const [was, is] = [blocksOf(before), blocksOf(after)]
       const differing = [...new Set([...was.keys(), ...is.keys()])].filter(
         (name) => was.get(name) !== is.get(name),
       )
-      const { seen, kept, rows } = scan(after, { known })
+      const { seen, kept, rows } = scan(after, { known }, others)
       expect(rows).toBe(after.length)
       expect(seen?.changed.map((name) => name.join('/')).toSorted()).toEqual(differing.toSorted())
-      expect(kept).toEqual(after.filter((p) => differing.includes(blockOf(p))).map(textOf))
+      expect(kept).toEqual(after.filter((p) => differing.includes(blockOf(p))).map(placeOf))
     }),
   )
 })
@@ -118,94 +133,70 @@ test('P2: a block with an id that may have been given twice is kept, though not 
   expect([4_123_456_788, 4_123_456_789, 4_123_456_790, 789].map(lookedAt)).toEqual([0, 1, 0, 0])
 })
 
-test('P2: blocks of any number of pairs, and pairs of any length, are kept whole', () => {
-  const key = (length: number): string => `"${'k'.repeat(length)}"`
-  const block = (lengths: readonly number[]): Pair[] =>
-    lengths.map((length, index) => ({
+test('P2: blocks of any number of rows are kept whole', () => {
+  const block = (page: number, rows: number): Pair[] =>
+    Array.from({ length: rows }, (_, index) => ({
       leaf: 0,
-      page: 1,
-      item: index + 1,
+      page: page + Math.floor(index / 2000),
+      item: (index % 2000) + 1,
       xmin: 5,
-      key: key(length),
+      key: '1',
     }))
-  const lengths = fc.array(fc.constantFrom(1, 100, 30_000, 65_000, 200_000), { maxLength: 12 })
-  fc.assert(
-    fc.property(lengths, lengths, (one, other) => {
-      const pairs = [...block(one), ...block(other).map((pair) => ({ ...pair, page: 9 }))]
-      const all = scan(pairs)
-      expect(all.kept).toEqual(pairs.map(textOf))
-      expect(scan(pairs, { known: all.seen?.blocks ?? null }).kept).toEqual([])
-    }),
-    {
-      numRuns: 30,
-      examples: [
-        [[65_000, 65_000, 65_000], []],
-        [[200_000], [65_500]],
-      ],
-    },
-  )
-  // To the byte: what a buffer takes at once, and one more.
-  const bare = textOf({ leaf: 0, page: 1, item: 1, xmin: 5, key: key(0) }).length
-  for (const length of [65_535, 65_536, 65_537]) {
-    const pairs = block([length - bare])
-    expect(scan(pairs).kept).toEqual(pairs.map(textOf))
+  // What a buffer takes at once, and one more; 28 bytes a row.
+  for (const rows of [1, 2340, 2341, 4681, 7000]) {
+    const pairs = [...block(0, rows), ...block(8, 3)]
+    for (const atOnce of [null, 1, 500, 10_000]) {
+      const all = scan(pairs, {}, atOnce)
+      expect(all.kept).toEqual(pairs.map(placeOf))
+      expect(scan(pairs, { known: all.seen?.blocks ?? null }, atOnce).kept).toEqual([])
+    }
   }
 })
 
 test('P2: pairs of a table that is no partitioned one begin with the xmin, and lie in leaf 0', () => {
-  const kept: string[] = []
+  let kept = ''
   const watch = (known: Blocks | null, pairs: readonly Pair[], first = 0): SeenBlocks | null => {
     const seen = watchBlocks({
       pages: 4,
       known,
       partitioned: false,
       reused: { first, count: 1 },
-      writer: { row: (row) => void kept.push(row.toString()), ready: () => undefined },
+      onChanged: (rows) => void (kept += rows),
     })
-    for (const pair of pairs) seen.row(Buffer.from(textOf(pair).replace(/^0,/, '')))
+    for (const pair of pairs) seen.pair(Buffer.from(textOf(pair).replace(/^0,/, '')))
     return seen.finish()
   }
   const pairs = [1, 3, 4, 11].map((page) => ({ leaf: 0, page, item: 1, xmin: 77, key: '1' }))
   const known = watch(null, pairs)
   expect(known?.changed).toEqual([[0, 0], [0, 1], [0, 2]]) // prettier-ignore
   const changed = pairs.map((pair) => (pair.page === 4 ? { ...pair, xmin: 78 } : pair))
-  kept.length = 0
+  kept = ''
   expect(watch(known?.blocks ?? null, changed)?.changed).toEqual([[0, 1]])
-  expect(kept).toEqual(['78,"(4,1)",1\n'])
+  expect(kept).toBe('78,4,1\n')
   expect(watch(known?.blocks ?? null, pairs, 77)?.changed).toHaveLength(3)
   expect(watch(known?.blocks ?? null, pairs, 1)?.changed).toEqual([])
 })
 
-test('whoever takes the rows is waited for', async () => {
-  let waited = 0
-  const writer = { row: () => undefined, ready: async () => void (waited += 1) }
-  const watch = watchBlocks({ pages: 4, known: null, partitioned: false, reused: null, writer })
-  await watch.ready()
-  expect(waited).toBe(1)
-})
-
-test('a scan that does not come page after page says nothing; without a known one every row is kept', () => {
+test('a scan that does not come page after page says nothing', () => {
   const at = (page: number): Pair => ({ leaf: 0, page, item: 1, xmin: 5, key: '1' })
   const known = scan([at(0), at(9)]).seen?.blocks ?? null
   const scattered = [0, 9, 1, 10, 20, 30, 5].map(at)
-  const nothing = scan(scattered, { known })
-  expect(nothing.seen).toBeNull()
-  // Nobody will ask for them.
-  expect(nothing.kept).not.toContain(textOf(at(30)))
-  expect(nothing.rows).toBe(scattered.length)
-  const all = scan(scattered)
-  expect(all.seen).toBeNull()
-  expect(all.kept.toSorted()).toEqual(scattered.map(textOf).toSorted())
+  for (const atOnce of [null, 1, 3, 7]) {
+    const nothing = scan(scattered, { known }, atOnce)
+    expect(nothing.seen).toBeNull()
+    expect(nothing.rows).toBe(scattered.length)
+    expect(scan(scattered, {}, atOnce)).toMatchObject({ seen: null, rows: 7 })
+  }
 })
 
 test('blocks grow with the table, and rarely', () => {
   expect(pagesOfBlock(0, null)).toBe(1)
-  expect(pagesOfBlock(16_384, null)).toBe(1)
-  expect(pagesOfBlock(80_000, null)).toBe(8)
-  expect(pagesOfBlock(80_000, 2)).toBe(2)
-  expect(pagesOfBlock(200_000, 2)).toBe(16)
-  expect(pagesOfBlock(4 * 2 * 16_384, 2)).toBe(2)
-  expect(pagesOfBlock(4 * 2 * 16_384 + 1, 2)).toBe(16)
+  expect(pagesOfBlock(65_535, null)).toBe(1)
+  expect(pagesOfBlock(80_000, null)).toBe(2)
+  expect(pagesOfBlock(260_000, 2)).toBe(2)
+  expect(pagesOfBlock(270_000, 2)).toBe(8)
+  expect(pagesOfBlock(4 * 2 * 32_768, 2)).toBe(2)
+  expect(pagesOfBlock(4 * 2 * 32_768 + 1, 2)).toBe(8)
   // Blocks of no pages are one for all: not for ever.
   expect(pagesOfBlock(0, 0)).toBe(1)
 })

@@ -172,11 +172,15 @@ export async function readBlocks(zone: Zone, file: BlocksFile | null): Promise<B
 }
 
 /** Writes digests, durable on return. */
-export async function writeBlocks(place: PairsPlace, blocks: Blocks): Promise<BlocksFile> {
+export async function writeBlocks(
+  place: PairsPlace,
+  blocks: Blocks,
+  files: BlocksFile['files'],
+): Promise<BlocksFile> {
   const { chain, table, manifest } = place
   const random = randomBytes(6).toString('hex')
   const key = formatBlocksKey({ chain, table, manifest, random })
   const body = formatBlocks(blocks)
   const stored = await place.zone.store.writeFile(key, async (path) => writeFile(path, body))
-  return { key, ...stored, pages: blocks.pages }
+  return { key, ...stored, pages: blocks.pages, ...(files === undefined ? {} : { files }) }
 }

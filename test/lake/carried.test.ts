@@ -1,7 +1,7 @@
 /** What a manifest says of files that hold other columns than their table has by now. */
 import { expect, test } from 'vitest'
-import { recordCarried } from '../../src/lake/carried.ts'
-import type { DataFile } from '../../src/lake/manifest.ts'
+import { goOnWith, recordCarried } from '../../src/lake/carried.ts'
+import type { DataFile, TableEntry } from '../../src/lake/manifest.ts'
 import type { Column } from '../../src/types.ts'
 
 const column = (id: number, name: string, carried = 'VARCHAR'): Column => ({
@@ -70,4 +70,44 @@ test('what lakes of the second format say of their files still counts, names suc
   const [once] = recordCarried([told], before, now)
   expect(once?.carried).toEqual(JSON.parse('{ "__proto__": "VARCHAR", "c": "INTEGER" }'))
   expect(once?.names).toEqual({ c: 'constructor' })
+})
+
+test('columns are other ones by id, name or type, and by their number', () => {
+  const files = [file('parquet')]
+  const [id, a, b] = FIRST
+  if (id === undefined || a === undefined || b === undefined) throw new Error('three columns')
+  for (const now of [
+    [id, a],
+    [...FIRST, column(4, 'c')],
+    [id, b, a],
+  ])
+    expect(recordCarried(files, FIRST, now)).not.toBe(files)
+  for (const other of [column(9, 'a'), column(2, 'z'), column(2, 'a', 'BLOB')])
+    expect(recordCarried(files, FIRST, [id, other, b])).not.toBe(files)
+  // A Parquet file is read by names, so that an order is nothing to say.
+  expect(recordCarried(files, FIRST, [id, b, a])).toEqual(files)
+  expect(recordCarried([file('csv.gz')], FIRST, [id, a])).toEqual([
+    file('csv.gz', { order: ['id', 'a', 'b'] }),
+  ])
+})
+
+test('the files of the last entry go on, all of them, with what they hold', () => {
+  const now = [...FIRST, column(4, 'c')]
+  const entry: TableEntry = {
+    columns: FIRST,
+    key: ['id'],
+    shape: 's',
+    position: {},
+    rows: 2,
+    base: [file('parquet')],
+    files: [file('parquet', { batch: 2 })],
+    previous: 7,
+    history: { files: [], older: [] },
+  }
+  expect(goOnWith(entry, now)).toEqual({
+    base: [file('parquet', { names: { c: null } })],
+    files: [file('parquet', { batch: 2, names: { c: null } })],
+    previous: 7,
+  })
+  expect(goOnWith(null, now)).toEqual({ base: [], files: [], previous: null })
 })

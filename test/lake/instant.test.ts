@@ -51,8 +51,10 @@ test('any other spelling is refused, not misread', () => {
     '2026-11-20T09:30:00.123456+00',
     '2026-13-20T09:30:00.123456Z',
     '2026-11-20 09:30:00.123456Z',
+    ' 2026-11-20T09:30:00.123456Z',
+    '2026-11-20T09:30:00.123456Z ',
   ]) {
-    expect(() => toMicros(text)).toThrow(RangeError)
+    expect(() => toMicros(text)).toThrow(new RangeError(`not an instant: ${text}`))
     expect(() => nextInstant(null, text)).toThrow(RangeError)
   }
 })

@@ -126,6 +126,13 @@ test('a first load by way of a stage', () => {
   `)
 })
 
+test('P6: the first rows of a fact that go by way of a stage are its first versions', () => {
+  expect(insertStaged(target('fact'), stamp)).toBe(openVersions(target('fact'), stamp))
+  expect(selectNewRows(target('dimension'), stamp)('rows', null)).toBe(
+    `select "order ""id""", "line", "took" from rows where "_tote_op" = 'u'`,
+  )
+})
+
 test('P12: what counts as current', () => {
   const counts = (['fact', 'dimension', 'table'] as const).map((kind) =>
     countRows('mart', target(kind).layout),
@@ -144,6 +151,11 @@ describe('casts leave the length to the column, which refuses instead of cutting
     ['VARCHAR', 'interval(3)', 'text', 'interval'],
     ['VARCHAR', 'bit(3)', 'text', 'bit varying'],
     ['VARCHAR', 'bit(3)[]', 'text', 'bit varying[]'],
+    ['VARCHAR', 'bit(128)', 'text', 'bit varying'],
+    ['VARCHAR', 'bit', 'text', 'bit varying'],
+    ['VARCHAR', 'character(12)[]', 'text', 'bpchar[]'],
+    ['VARCHAR', 'numeric(38,10)', 'text', 'numeric'],
+    ['VARCHAR', 'numeric(3,-12)[]', 'text', 'numeric[]'],
     ['VARCHAR', 'bit varying(3)', 'text', 'bit varying'],
     ['VARCHAR', 'character varying(3)[]', 'text', 'character varying[]'],
     ['VARCHAR', 'character(3)[]', 'text', 'bpchar[]'],

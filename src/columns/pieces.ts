@@ -47,7 +47,7 @@ export interface Pieces extends PieceGroup {
   readonly held: HeldRows | null
   /** Rows that passed, those taken included. */
   readonly passed: number
-  /** sha256 of all of them in their order, lower-case hex. */
+  /** sha256 of all of them in their order, lower-case hex; of nothing when none was asked for. */
   readonly digest: string
 }
 
@@ -79,6 +79,8 @@ export interface PieceOptions {
    * wait. The files are removed once it has settled.
    */
   readonly take?: ((group: PieceGroup) => Promise<void>) | undefined
+  /** False when nobody will compare the rows with those of another time. */
+  readonly digest?: boolean | undefined
   /** For tests: how large a group is. */
   readonly groupBytes?: number | undefined
 }
@@ -100,7 +102,7 @@ interface Files {
 export function openPieceWriter(
   folder: string,
   name: string,
-  { take, groupBytes = GROUP_BYTES }: PieceOptions = {},
+  { take, digest = true, groupBytes = GROUP_BYTES }: PieceOptions = {},
 ): PieceWriter {
   const hash = createHash('sha256')
   const total = { rows: 0, bytes: 0 }
@@ -140,7 +142,7 @@ export function openPieceWriter(
     if (inBlock.used === 0) return
     const buffer = block.subarray(0, inBlock.used)
     block = block.subarray(inBlock.used)
-    hash.update(buffer)
+    if (digest) hash.update(buffer)
     blocks.push({ buffer, rows: inBlock.rows, longestRow: inBlock.longestRow })
     heldBytes += buffer.length
     inBlock = { used: 0, rows: 0, longestRow: 0 }

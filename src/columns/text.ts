@@ -31,7 +31,8 @@ export function isUncarried(column: string, carried: string): string {
 
 /** The text of a value that files carry as `carried`. */
 export function toText(column: string, carried: string): string {
-  const text = `cast(${column} as varchar)`
+  const text =
+    carried === 'TIMESTAMP WITH TIME ZONE' ? zonedText(column) : `cast(${column} as varchar)`
   if (carried === 'VARCHAR') return column
   if (carried === 'BLOB') return String.raw`'\x' || lower(hex(${column}))`
   if (carried === 'BOOLEAN') return `substr(${text}, 1, 1)`
@@ -42,6 +43,12 @@ export function toText(column: string, carried: string): string {
   // DuckDB prints no digit before the point where the type has none.
   const [, precision, scale] = DECIMAL.exec(carried) ?? []
   return precision !== undefined && precision === scale ? `replace(${text}, '.', '0.')` : text
+}
+
+/** DuckDB's own way asks a calendar for each value, which takes four times as long and moves the last year's microseconds. */
+function zonedText(column: string): string {
+  const utc = `cast(make_timestamp(epoch_us(${column})) as varchar) || '+00'`
+  return `case when isfinite(${column}) then ${utc} else cast(${column} as varchar) end`
 }
 
 /** DuckDB would read '0044-03-15 BC' as a date of our era, silently, and refuse such a timestamp. */

@@ -19,6 +19,8 @@ export interface TwoSides {
   readonly key: readonly string[]
   readonly expected: Side
   readonly found: Side
+  /** One of them waits for a server, so that the other can be summed meanwhile. */
+  readonly together?: true
 }
 
 /** What is said of a comparison, whatever was compared. */
@@ -51,14 +53,20 @@ const NOTHING_DIFFERS = {
 /** Counts and sums of both sides; which ranges differ. */
 export async function compareRanges(engine: Engine, sides: TwoSides): Promise<RangesCompared> {
   const shape = shapeOf(sides)
-  const sum = async (table: string, side: Side): Promise<number> => {
-    await engine.run(createSums(table))
-    await side.pass(async (relation) => engine.run(addSums(table, relation, shape)))
-    const [row] = await engine.rows(`select coalesce(sum(rows), 0)::bigint as n from ${table}`)
+  const sum = async (by: Engine, table: string, side: Side): Promise<number> => {
+    await by.run(createSums(table))
+    await side.pass(async (relation) => by.run(addSums(table, relation, shape)))
+    const [row] = await by.rows(`select coalesce(sum(rows), 0)::bigint as n from ${table}`)
     return Number(row?.['n'])
   }
-  const rowsExpected = await sum('sums_expected', sides.expected)
-  const rowsFound = await sum('sums_found', sides.found)
+  const beside = sides.together === true ? await engine.beside() : null
+  const expected = sum(engine, 'sums_expected', sides.expected)
+  if (beside === null) await expected
+  const found = sum(beside ?? engine, 'sums_found', sides.found)
+  // Whoever closes an engine must not find it at work.
+  await Promise.allSettled([expected, found])
+  beside?.close()
+  const [rowsExpected, rowsFound] = await Promise.all([expected, found])
   const differ = await engine.rows(differingRanges('sums_expected', 'sums_found'))
   await engine.run('drop table sums_expected; drop table sums_found')
   return { rowsExpected, rowsFound, differ: differ.map(({ range }) => Number(range)) }

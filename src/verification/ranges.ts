@@ -21,9 +21,9 @@ export function columnNames(width: number): string[] {
   return Array.from({ length: width }, (_, index) => `c${index}`)
 }
 
-/** A statement that makes the table of sums, or null sums. */
+/** A statement that makes a table of sums, which other connections see, too. */
 export function createSums(table: string): string {
-  return `create or replace temp table ${table} (range ubigint, rows hugeint, sum hugeint)`
+  return `create or replace table ${table} (range ubigint, rows hugeint, sum hugeint)`
 }
 
 /** Adds what a relation holds; the same range may then stand there several times. */

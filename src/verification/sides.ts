@@ -51,6 +51,7 @@ export function copiedSide(rows: CopiedRows, context: Context): Side {
     pass: async (take) => {
       const writer = openPieceWriter(tempFolder, randomUUID(), {
         take: async (group) => take(relationOf(await group.files(), group.longestRow)),
+        digest: false,
       })
       const { expectedRows } = rows
       let told = 0

@@ -87,6 +87,7 @@ export async function verifySource(
         columns,
         key: table.key.filter((name) => name !== ROW_COLUMN),
         expected: copiedSide(copied, context),
+        together: true,
         found: queriedSide(
           rows,
           columns.map((name, index) => toText(`r.${quoteName(name)}`, types[index] ?? '')),

@@ -114,6 +114,7 @@ async function verifyTable(
       columns.map(({ column, carried }) => asText(column, carried)),
     ),
     found: copiedSide(copied, context),
+    together: true,
   })
   const nothing = { missing: 0, extra: 0, different: 0, columns: {}, keys: new TerminalOnly([]) }
   const counts = { rowsExpected, rowsFound, rangesDiffer: differ.length }

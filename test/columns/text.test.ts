@@ -67,7 +67,14 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
   UUID: ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
   DATE: ['2026-11-27', '0044-03-15 BC', '0001-01-01', 'infinity', '-infinity'],
   TIMESTAMP: ['2026-11-27 09:30:00.123456', '0044-03-15 23:59:59 BC', 'infinity'],
-  'TIMESTAMP WITH TIME ZONE': ['2026-11-27 09:30:00.5+00', '0044-03-15 01:02:03+00 BC'],
+  'TIMESTAMP WITH TIME ZONE': [
+    '2026-11-27 09:30:00.5+00',
+    '0044-03-15 01:02:03+00 BC',
+    '0001-01-01 00:00:00.000001+00',
+    '10000-01-01 00:00:00+00',
+    'infinity',
+    '-infinity',
+  ],
   TIME: ['00:00:00', '23:59:59.999999'],
   VARCHAR: ['', ' x ', "it's", '0044-03-15 BC', String.raw`\x`],
 }
@@ -94,6 +101,17 @@ test.each(Object.entries(TEXTS))(
     }
   },
 )
+
+test('P8: an instant is printed as DuckDB prints it in UTC', async () => {
+  const instants = `select make_timestamptz((hash(n)::hugeint % 200000000000000000 - 100000000000000000)::bigint) as c from range(20000) r(n)`
+  const printed = toText('c', 'TIMESTAMP WITH TIME ZONE')
+  const own = `case when c < '0001-01-01 00:00:00+00'::timestamptz then ${printed} else c::varchar end`
+  const differ = `select count(*) filter (where ${printed} is distinct from ${own}) as n, count(*) filter (where ${printed} like '% BC') as bc from (${instants})`
+  await engine.run("set timezone = 'UTC'")
+  const [row] = await engine.rows(differ)
+  expect(Number(row?.['n'])).toBe(0)
+  expect(Number(row?.['bc'])).toBeGreaterThan(100)
+})
 
 test('P8: a date before our era is not read as one of it', async () => {
   expect(await valueOf(`year(${fromText('c', 'DATE')})`, '0044-03-15 BC')).toBe(-43n)

@@ -17,6 +17,7 @@ test.each([
   ['timestamp without time zone', 'TIMESTAMP'],
   ['timestamp(3) without time zone', 'TIMESTAMP'],
   ['timestamp(6) with time zone', 'TIMESTAMP WITH TIME ZONE'],
+  ['timestamp with time zone', 'TIMESTAMP WITH TIME ZONE'],
   ['numeric(10,2)', 'DECIMAL(10,2)'],
   ['numeric(38,10)', 'DECIMAL(38,10)'],
   ['numeric(38,38)', 'DECIMAL(38,38)'],
@@ -37,6 +38,12 @@ test.each([
   'integer[]',
   'numeric(10,2)[]',
   'timestamp without time zone[]',
+  'timestamp with time zone[]',
+  'time without time zone[]',
+  'public.numeric(10,2)',
+  'odd.time without time zone',
+  'odd.timestamp without time zone',
+  'odd.timestamp with time zone',
   'jsonb',
   'public."My Type"',
   'public.integer',
@@ -65,6 +72,9 @@ test.each([
   ['timestamp(3) without time zone', 'timestamp without time zone'],
   ['time(0) with time zone', 'time(3) with time zone'],
   ['integer[]', 'bigint[]'],
+  ['character varying(12)', 'character varying(100)'],
+  ['character(10)', 'character(12)'],
+  ['character varying(9)[]', 'text[]'],
 ])('%s is held by %s, and not the other way round', (narrow, wide) => {
   expect(holdsAll({ type: wide }, { type: narrow })).toBe(true)
   const same = ['text', 'character varying'].includes(narrow) && wide === 'character varying'
@@ -83,6 +93,21 @@ test.each([
   ['timestamp without time zone', 'timestamp with time zone'],
   ['json', 'jsonb'],
   ['integer[]', 'bigint'],
+  ['integer', 'integer[]'],
+  ['text[]', 'text'],
+  ['text', 'text[]'],
+  ['bit varying(3)[]', 'bit varying'],
+  ['numeric(10,2)[]', 'numeric'],
+  ['numeric(10,2)', 'odd.numeric(12,2)'],
+  ['odd.text', 'text'],
+  ['text', 'odd.text'],
+  ['odd.character(3)', 'character(4)'],
+  ['real', 'numeric'],
+  ['real', 'text'],
+  ['time(3) without time zone', 'timestamp without time zone'],
+  ['time(3) with time zone', 'time(3) with time zone[]'],
+  ['odd.time(3) with time zone', 'time(4) with time zone'],
+  ['timestamp(3) without time zone[]', 'timestamp(6) without time zone'],
 ])('%s is not followed as %s', (before, now) => {
   expect(holdsAll({ type: now }, { type: before })).toBe(false)
 })
@@ -94,4 +119,5 @@ test('a domain, or an enum, is held by what it is made of', () => {
     holdsAll({ type: 'public.wide', builtin: 'text' }, { type: 'public.mood', builtin: 'text' }),
   ).toBe(true)
   expect(holdsAll({ type: 'integer' }, { type: 'public.mood', builtin: 'text' })).toBe(false)
+  expect(holdsAll({ type: 'public.mood' }, { type: 'public.mood', builtin: 'text' })).toBe(true)
 })

@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
 import { quoteText } from '../../src/columns/sql.ts'
-import { compareRanges, compareSides, type TwoSides } from '../../src/verification/compare.ts'
+import {
+  compareRanges,
+  compareSides,
+  describeKey,
+  type TwoSides,
+} from '../../src/verification/compare.ts'
 import { queriedSide, type Side } from '../../src/verification/sides.ts'
 
 let engine: Engine
@@ -198,4 +203,32 @@ test('a table without columns has only a number of rows', async () => {
   expect(await compare(3, 3)).toMatchObject({ missing: 0, extra: 0 })
   expect(await compare(3, 1)).toMatchObject({ missing: 2, extra: 0, rangesDiffer: 1 })
   expect(await compare(0, 1)).toMatchObject({ missing: 0, extra: 1 })
+})
+
+test('a key is told with its columns, its NULLs, what is the matter, and in a hundred characters', () => {
+  expect(
+    describeKey('missing', [
+      ['sale_id', '17'],
+      ['line', null],
+    ]),
+  ).toBe('sale_id 17, line NULL (missing)')
+  expect(describeKey('extra', [['a', '']])).toBe('a  (too many)')
+  expect(describeKey('different', [['a', 'x'.repeat(98)]])).toBe(`a ${'x'.repeat(98)} (different)`)
+  expect(describeKey('different', [['a', 'x'.repeat(99)]])).toBe(`a ${'x'.repeat(97)}… (different)`)
+})
+
+test('P12: of few rows that differ among many, the rest is not gathered, and nothing stays behind', async () => {
+  const rows = Array.from({ length: 5000 }, (_, n): Row => [String(n), 'x', 'y'])
+  const found = rows.map((one): Row => (one[0] === '7' ? ['7', 'x', 'z'] : one))
+  const result = await compareSides(engine, sides(rows, found, ['a']))
+  expect(result).toMatchObject({ rangesDiffer: 1, missing: 0, extra: 0, different: 1 })
+  expect(result.keys.value).toEqual(['a 7 (different)'])
+  // Keys are spread over the ranges, so that each has few.
+  const { differ } = await compareRanges(engine, sides(rows, rows.slice(100), ['a']))
+  expect(differ.length).toBeGreaterThan(80)
+  expect(Math.max(...differ)).toBeLessThan(1024)
+  const left = await engine.rows(
+    "select table_name from duckdb_tables() where table_name like '%differing' or table_name like '%expected' or table_name like '%found'",
+  )
+  expect(left).toEqual([])
 })

@@ -63,6 +63,19 @@ test('CSV has no names: its columns are told in its order', () => {
   expect(twice).toMatchObject({ names: { c: null, d: null }, order: ['id', 'a', 'b'] })
 })
 
+test('P8: CSV is read by its own order wherever names differ, also where they are the same letters', () => {
+  const [renamed] = recordCarried(
+    [file('csv.gz')],
+    [column(1, 'ab'), column(2, 'c')],
+    [column(1, 'a'), column(2, 'bc')],
+  )
+  expect(renamed).toMatchObject({ order: ['ab', 'c'], names: { a: 'ab', bc: 'c' } })
+  const wider = FIRST.map((one) => (one.name === 'b' ? { ...one, carried: 'BIGINT' } : one))
+  expect(recordCarried([file('csv.gz')], FIRST, wider)).toEqual([
+    file('csv.gz', { carried: { b: 'INTEGER' } }),
+  ])
+})
+
 test('what lakes of the second format say of their files still counts, names such as __proto__ included', () => {
   const before = [column(1, 'id', 'INTEGER'), column(2, '__proto__'), column(3, 'constructor')]
   const told = file('parquet', { carried: { constructor: 'INTEGER' } })

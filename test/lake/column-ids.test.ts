@@ -238,6 +238,14 @@ test('attribute numbers count where both sides have one; 0 is none', () => {
   const other = named('c', 5)
   expect(matchColumns([other], before, true).get(other)).toBeUndefined()
   expect(matchColumns([other], before, false).get(other)?.id).toBe(3)
+  // A live column of another type is the same one, whose change somebody must judge.
+  const narrower = named('c', 2, 'integer')
+  expect(matchColumns([narrower], before, true).get(narrower)?.id).toBe(3)
+  // Without matches names decide, whatever the numbers.
+  expect(asText(continueColumns([named('z', 2)], [{ ...named('c', 2), id: 1 }]))).toEqual([
+    '2 z partial',
+    '1 c gone',
+  ])
   const renamed = named('z', 2)
   expect(matchColumns([renamed], before, true).get(renamed)?.id).toBe(3)
 })

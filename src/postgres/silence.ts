@@ -96,6 +96,10 @@ const SESSION = `select pg_catalog.pg_backend_pid()::text as me, a.pid is not nu
   a.wait_event_type = 'Client' and a.wait_event in ('ClientRead', 'ClientWrite') as waits
 from (select $1::int as pid) asked left join pg_catalog.pg_stat_activity a using (pid)`
 
+/** Its number may be another's by now. */
+const END = `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+where pid = $1::int and application_name = 'tote' and usename = current_user`
+
 /**
  * Asks on `other` whether the session of `pid` is at work. One that is not may be ended, so that it holds no snapshot
  * and no lock for somebody who is gone.
@@ -107,7 +111,7 @@ export async function askOther(other: Client, pid: number, mayEnd: boolean): Pro
   if (found === undefined || found['me'] !== String(sessionOf(other))) return 'at work'
   const isOver = found['there'] === 'f' || found['state']?.startsWith('idle') === true
   if (!isOver && found['waits'] !== 't') return 'at work'
-  if (mayEnd) await other.query('select pg_catalog.pg_terminate_backend($1::int)', [String(pid)])
+  if (mayEnd) await other.query(END, [String(pid)])
   return 'not at work'
 }
 

@@ -19,7 +19,7 @@ afterAll(async () => {
 async function through(): Promise<Connection> {
   const url = new URL(database.url)
   url.port = String(proxy.port)
-  return connect({ side: 'source', name: 'shop', url: url.href, silenceMs: 400 })
+  return connect({ side: 'source', name: 'shop', url: url.href, silenceMs: 800 })
 }
 
 /** Whether the session is there still. */
@@ -77,19 +77,19 @@ test('rows that stop coming, and rows that are not taken any more', async () => 
 
 test('a server at work, and we ourselves, may be silent for as long as it takes', async () => {
   const connection = await through()
-  const slow = 'select pg_sleep(2)::text as slept'
+  const slow = 'select pg_sleep(3)::text as slept'
   expect(await connection.query('wait', slow)).toEqual([{ slept: '' }])
   let first = true
   const sink = {
     row: () => undefined,
-    ready: () => (first ? ((first = false), sleep(1800)) : undefined),
+    ready: () => (first ? ((first = false), sleep(2400)) : undefined),
   }
   const many = "copy (select repeat('x', 10000) from generate_series(1, 5000)) to stdout"
   expect(await connection.copyOut('read', many, sink)).toBe(5000)
   await connection.query('make a table', 'create temp table t (text text)')
   const rows = async function* (): AsyncIterable<Uint8Array> {
     yield Buffer.from('one\n')
-    await sleep(1800)
+    await sleep(2400)
     yield Buffer.from('two\n')
   }
   expect(await connection.copyIn('write', 'copy t from stdin', rows())).toBe(2)

@@ -208,8 +208,8 @@ function befalls(fault: Fault, { command }: Command): boolean {
 
 /** What decides, by what is under way. */
 const DECIDES: Readonly<Record<string, string>> = {
-  extract: 'extract fs.link .*lake',
-  transform: 'transform fs.link .*lake',
+  extract: 'extract fs.*_manifests',
+  transform: 'transform fs.*_manifests',
   load: 'load pg.* (commit|insert into "tote")',
   rebuild: 'pg.query commit',
   verify: 'verify pg.* (commit|update|insert|delete)',
@@ -245,7 +245,8 @@ function aimAt(
     return { on: '…-base', skip: random.below(3), side }
   const stage = random.pick(stagesOf(command, fault))
   const decides = DECIDES[command.command === 'rebuild' ? 'rebuild' : stage]
-  if (decides !== undefined && random.chance(0.2)) return { on: decides, skip: 0, side }
+  if (decides !== undefined && random.chance(0.25))
+    return { on: decides, skip: random.below(decides.includes('manifests') ? 6 : 2), side }
   const most = effects.get(`${command.command} ${stage}`) ?? 30
   return { on: `^${stage} `, skip: random.below(most), side }
 }

@@ -22,6 +22,8 @@ const HELD_BYTES = 4 << 20
 const PIECE_BYTES = 4 << 20
 /** What is taken at once becomes one file of the lake. */
 const GROUP_BYTES = 96 << 20
+/** Of a table that comes as a whole the first is smaller, and each further one twice as large: little is left to be worked on when its last row is there. */
+export const FIRST_GROUP_BYTES = 16 << 20
 
 /** Rows that lie together in files of their own. */
 export interface PieceGroup {
@@ -81,6 +83,8 @@ export interface PieceOptions {
   readonly take?: ((group: PieceGroup) => Promise<void>) | undefined
   /** False when nobody will compare the rows with those of another time. */
   readonly digest?: boolean | undefined
+  /** How large the first group is, when not as large as all others. */
+  readonly firstGroupBytes?: number | undefined
   /** For tests: how large a group is. */
   readonly groupBytes?: number | undefined
 }
@@ -102,7 +106,12 @@ interface Files {
 export function openPieceWriter(
   folder: string,
   name: string,
-  { take, digest = true, groupBytes = GROUP_BYTES }: PieceOptions = {},
+  {
+    take,
+    digest = true,
+    groupBytes = GROUP_BYTES,
+    firstGroupBytes = groupBytes,
+  }: PieceOptions = {},
 ): PieceWriter {
   const hash = createHash('sha256')
   const total = { rows: 0, bytes: 0 }
@@ -114,6 +123,7 @@ export function openPieceWriter(
   /** Null once there are too many, or some have been written to a file. */
   let ends: number[] | null = []
   let group = noFiles()
+  let fullBytes = firstGroupBytes
   let files = 0
   let file: { readonly handle: FileHandle; bytes: number } | undefined
   let writing: Promise<void> | undefined
@@ -204,7 +214,9 @@ export function openPieceWriter(
   }
   const relieve = async (): Promise<void> => {
     await spill()
-    if (take !== undefined && group.bytes >= groupBytes) await handOver(take)
+    if (take === undefined || group.bytes < fullBytes) return
+    fullBytes = Math.min(2 * fullBytes, groupBytes)
+    await handOver(take)
   }
   const discard = async (): Promise<void> => {
     await writing?.catch(() => undefined)

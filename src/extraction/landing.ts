@@ -7,7 +7,7 @@
 import { csvRelation } from '../columns/csv.ts'
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { placeFailure } from '../columns/engine-failure.ts'
-import type { PieceGroup } from '../columns/pieces.ts'
+import { FIRST_GROUP_BYTES, type PieceGroup, type PieceOptions } from '../columns/pieces.ts'
 import { OP_COLUMN, quoteName, ROW_COLUMN } from '../columns/sql.ts'
 import type { Context } from '../events.ts'
 import { recordCarried } from '../lake/carried.ts'
@@ -45,6 +45,8 @@ export interface Landing {
 }
 
 export interface PartLanding {
+  /** How its rows are gathered, to be taken while the next arrive. */
+  readonly gathering: PieceOptions
   /** Writes rows, each an insert. Throws ValueNotCarried, LakeUnreachable. */
   take(rows: RowsToLand): Promise<void>
   /** Files that an earlier run wrote, carried as `columns` say. */
@@ -72,7 +74,7 @@ export function mayLand(table: SourceTable): boolean {
 export function openLanding(
   table: SourceTable,
   options: LandingOptions,
-  { withEngine }: EngineTurns,
+  { withEngine, prepare }: EngineTurns,
   context: Context,
 ): Landing {
   let columns: readonly Column[] = continueColumns(table.columns, [])
@@ -139,22 +141,26 @@ export function openLanding(
       const draft = part === undefined ? null : options.draft
       const files: Written[] = []
       parts.push(files)
+      // Loading DuckDB takes as long as reading many rows.
+      prepare()
+      const take: PartLanding['take'] = async (rows) => {
+        if (rows.rows === 0) return
+        const file = await withEngine(async (engine) => land(engine, rows, draft))
+        files.push(file)
+        const { key, rows: written, bytes } = file.data
+        const { chain } = options
+        context.emit({
+          type: 'file.written',
+          chain,
+          table: table.name,
+          key,
+          rows: written,
+          bytes,
+        })
+      }
       return {
-        take: async (rows) => {
-          if (rows.rows === 0) return
-          const file = await withEngine(async (engine) => land(engine, rows, draft))
-          files.push(file)
-          const { key, rows: written, bytes } = file.data
-          const { chain } = options
-          context.emit({
-            type: 'file.written',
-            chain,
-            table: table.name,
-            key,
-            rows: written,
-            bytes,
-          })
-        },
+        gathering: { take, ...(part === undefined ? { firstGroupBytes: FIRST_GROUP_BYTES } : {}) },
+        take,
         adopt: (adopted, carried) => {
           const wider = asText(columns, carried)
           widen(wider)

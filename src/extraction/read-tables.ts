@@ -324,7 +324,7 @@ async function readPart(
       return { rows, digest: null, pieces: null, into }
     }
   }
-  const writer = openPieceWriter(tempFolder, randomUUID(), { take: into?.take })
+  const writer = openPieceWriter(tempFolder, randomUUID(), into?.gathering)
   try {
     await snapshot.copy(
       table,

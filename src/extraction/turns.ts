@@ -5,6 +5,8 @@ import type { Cores, Engine } from '../columns/engine.ts'
 export interface EngineTurns {
   /** Runs the action when all before it are over, whatever became of them; with all cores when not told otherwise. */
   withEngine<T>(action: (engine: Engine) => Promise<T>, cores?: Cores): Promise<T>
+  /** Opens the engine now, because somebody will need it; whoever does hears what goes wrong. */
+  prepare(): void
   /** Closes the engine, if it was opened, after the last turn. */
   close(): Promise<void>
 }
@@ -21,6 +23,10 @@ export function takeTurns(open: () => Promise<Engine>): EngineTurns {
       })
       last = turn.catch(() => undefined)
       return turn
+    },
+    prepare: () => {
+      opening ??= open()
+      opening.catch(() => undefined)
     },
     close: async () => {
       await last

@@ -148,6 +148,23 @@ test('P8: any rows are taken whole, in order and once, a group at a time, and no
   )
 }, 60_000)
 
+test('a first group may be smaller: each further one is twice as large, up to the size of all', async () => {
+  const taken: number[] = []
+  const writer = openPieceWriter(folder, 'growing', {
+    firstGroupBytes: 8 << 20,
+    groupBytes: 32 << 20,
+    take: async ({ bytes }) => void taken.push(bytes >> 20),
+  })
+  for (let row = 0; row < 100; row++) {
+    writer.row(Buffer.alloc(1 << 20, 97))
+    await writer.ready()
+  }
+  const rest = await writer.finish()
+  expect(taken).toEqual([8, 16, 32, 32])
+  expect(rest.bytes >> 20).toBe(12)
+  await rest.discard()
+})
+
 test('whoever fails to take a group is heard by the sender and by finish, and leaves no file', async () => {
   const broken = new Error('broken')
   const writer = openPieceWriter(folder, 'p', {

@@ -51,7 +51,10 @@ if (Number(values.kills) > 0) {
     if (fault === undefined) throw new Error(`no fault ${name}; there are ${FAULTS.join(', ')}`)
     return fault
   })
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
   const done = await torture({
+    signal: stop.signal,
     seed: Number(values.seed),
     kills: Number(values.kills),
     faults,

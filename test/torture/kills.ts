@@ -18,6 +18,8 @@ export interface KillOptions {
   /** How many a world lives for. */
   readonly worldKills?: number
   readonly faults?: readonly Fault[]
+  /** Aborting ends it after the step that is under way. */
+  readonly signal?: AbortSignal
   readonly log?: (text: string) => void
 }
 
@@ -63,7 +65,7 @@ export async function torture(options: KillOptions): Promise<Killed> {
       const effects = new Map<string, number>()
       try {
         const most = Math.min(worldKills, options.kills - done.kills)
-        for (let step = 0; step < most; step++) {
+        for (let step = 0; step < most && !isOver(); step++) {
           const sure =
             options.eachOnce === true ? faults.find((fault) => !counts.has(fault)) : undefined
           const among = sure === undefined ? faults : [sure]

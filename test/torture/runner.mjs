@@ -71,4 +71,5 @@ async function runOnce({ command, settings, point }) {
 
 process.on('message', (order) => void runOnce(order))
 process.on('disconnect', () => process.exit(0))
-process.send('ready')
+// Whoever started it may be gone already.
+process.send('ready', () => undefined)

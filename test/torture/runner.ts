@@ -64,6 +64,8 @@ export function openRunners(folder: string): Runners {
         TORTURE_PRODUCT: new URL('../../dist/index.js', import.meta.url).href,
       },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe', 'pipe'],
+      // A Ctrl-C is for whoever torments it.
+      detached: true,
     })
     all.add(child)
     child.on('exit', () => all.delete(child))

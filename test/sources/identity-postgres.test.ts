@@ -1,5 +1,6 @@
 /** Which state of a server may follow which, by timeline, snapshot and position in the log. */
 import { expect, test } from 'vitest'
+import { ToteError } from '../../src/errors.ts'
 import { reachesAtLeast } from '../../src/postgres/snapshot.ts'
 import { followDatabase, reachOf } from '../../src/sources/identity-postgres.ts'
 import type { SourceMemory, SourceSnapshot } from '../../src/sources/source.ts'
@@ -71,6 +72,7 @@ test('two servers behind one name: what was read of the other says nothing', () 
   expect(reachOf(at('a', '0/1'), at('a', '0/2'))).toEqual({ least: '0/1', most: '0/2' })
   expect(reachOf(at('a', '0/9'), at('b', '0/2'))).toEqual({ least: '0/0', most: '0/2' })
   expect(reachOf(at('a', null), at('a', '0/2'))).toBeNull()
+  expect(reachOf(at('a', '0/1'), at('a', null))).toBeNull()
 })
 
 test('positions are compared without the header of a page that nothing was written to', () => {
@@ -80,4 +82,70 @@ test('positions are compared without the header of a page that nothing was writt
   expect(reachesAtLeast('0/3002000', '0/3002020')).toBe(false)
   expect(reachesAtLeast('0/3000000', '0/3000030')).toBe(false)
   expect(() => reachesAtLeast('0/', '0/1')).toThrow(RangeError)
+})
+
+test('a timeline that one side does not tell decides nothing', () => {
+  expect(follow({ timeline: null }, { timeline: '2' })).toBe('follows')
+  expect(follow({ timeline: '2', position: '99:99:' }, { timeline: null })).toBe('SourceBehind')
+})
+
+/** The error that is thrown, or null. */
+function refused(
+  now: Partial<SourceSnapshot>,
+  before: Partial<SourceMemory> = {},
+): ToteError | null {
+  const same = { identity: { system: '7', database: 'shop', timeline: '1' }, position: '9:9:' }
+  try {
+    followDatabase('shop', { ...same, ...now } as SourceSnapshot, { ...same, ...before })
+    return null
+  } catch (error) {
+    if (error instanceof ToteError) return error
+    throw error
+  }
+}
+
+test('P2: another system, or another database, is replaced, and says which of the two differs', () => {
+  const identity = { system: '7', database: 'shop', timeline: '1' }
+  expect(refused({})).toBeNull()
+  for (const [other, what] of [
+    [{ system: '8' }, 'its system identifier differs'],
+    [{ database: 'other' }, 'its database name differs'],
+    [{ system: '8', database: 'other' }, 'its system identifier and database name differs'],
+  ] as const) {
+    const error = refused({ identity: { ...identity, ...other } })
+    expect(error?.name).toBe('SourceReplaced')
+    expect(error?.message).toBe(
+      `Source "shop" is another database than the last batch saw: ${what}.`,
+    )
+    expect(error?.facts.fix).toBe('tote run --accept-source')
+    expect(error?.facts.why).toContain('must be a decision')
+  }
+  // A right to ask for it that was lost, or given, since.
+  expect(refused({ identity: { ...identity, system: null } })).toBeNull()
+  expect(refused({}, { identity: { ...identity, system: null } })).toBeNull()
+})
+
+test('P2: an older state says whose it is, and whether waiting helps', () => {
+  const lagging = refused({ position: '8:8:', standby: true })
+  expect(lagging?.name).toBe('SourceBehind')
+  expect(lagging?.message).toBe('Source "shop" shows an older state than the last batch saw.')
+  expect(lagging?.facts).toMatchObject({
+    why: 'a standby that lags would look like deletions',
+    fix: 'run again when it has caught up',
+    details: { standby: true },
+  })
+  for (const standby of [false, undefined])
+    expect(refused({ position: '8:8:', standby } as Partial<SourceSnapshot>)?.facts).toMatchObject({
+      why: 'a server put back to an earlier state would look like deletions',
+      fix: 'when it was put back on purpose: tote run --accept-source',
+      details: { standby: false },
+    })
+})
+
+test('a snapshot that was not told decides nothing', () => {
+  expect(refused({ position: null })).toBeNull()
+  expect(refused({}, { position: null })).toBeNull()
+  const memory = { reached: '0/5000100' }
+  expect(refused({ standby: true }, memory)).toBeNull()
+  expect(refused({ standby: true, reach: null } as Partial<SourceSnapshot>, memory)).toBeNull()
 })

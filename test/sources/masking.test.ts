@@ -57,3 +57,14 @@ test('P10: whatever the fields hold, the chosen ones become their HMAC and the o
 test('NULL stays NULL, and the empty text has a hash', () => {
   expect(masked(',"",x\n', [0, 1])).toBe(`,${hmac('')},x\n`)
 })
+
+test('P11: whoever takes the rows is waited for, masked or not', async () => {
+  let waited = 0
+  const sink = { row: () => undefined, ready: async () => void (waited += 1) }
+  await maskRows(sink, new Set([0]), new Secret(SECRET)).ready()
+  expect(waited).toBe(1)
+})
+
+test('P10: a row that lacks its end is masked as far as it goes', () => {
+  expect(masked('x,y', [1])).toBe(`x,${hmac('y')}`)
+})

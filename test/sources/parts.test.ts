@@ -13,7 +13,7 @@ test('P2: every page lies in exactly one part, and a part is the same when the t
         const parts = dividePages(pages, each)
         if (pages <= each) return parts.length === 0
         for (let page = 0; page < pages; page++)
-          expect(parts.filter(({ from, to }) => page >= from && page < to)).toHaveLength(1)
+          if (parts.filter(({ from, to }) => page >= from && page < to).length !== 1) return false
         const grown = dividePages(pages + more, each)
         return JSON.stringify(grown.slice(0, parts.length)) === JSON.stringify(parts)
       },

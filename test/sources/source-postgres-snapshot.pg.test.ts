@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { SourceSnapshot, SourceTable } from '../../src/sources/source.ts'
+import { Secret } from '../../src/secrets/secret.ts'
 import { testServer, type TestDatabase } from '../support/postgres.ts'
 import { contextOf, pause, rowsOf, sourceOn, tableOf, withSnapshot } from './reading.ts'
 
@@ -354,6 +355,28 @@ test('P1, P2: divided as before PostgreSQL 14, a table that lies in the order of
       )
       for (const part of ids) expect(part.length).toBeLessThan(1500)
       expect(ids.flat()).toEqual(Array.from({ length: 3000 }, (_, n) => n - 699))
+    })
+    // Parts are named by their bounds, and a draft keeps those names.
+    const masking = source(database.url, {
+      byKeys: true,
+      partPages: 64,
+      maskSecret: new Secret('s'.repeat(32)),
+      table: [
+        {
+          table: 'public."Ordered"',
+          columns: { include: null, exclude: [] },
+          where: null,
+          mask: { Id: 'hash' },
+          key: null,
+          strategy: null,
+          cursor: null,
+          contract: null,
+          place: () => 'here',
+        },
+      ],
+    })
+    await withSnapshot(masking, async (snapshot) => {
+      expect(tableOf(snapshot, 'Ordered').parts, 'P10: a masked key').toEqual([])
     })
   } finally {
     await database.query('drop table "Ordered", mixed, named')

@@ -105,8 +105,10 @@ test('P7: a rebuild from the lake alone equals the warehouse that lived through 
   }
   const { tables } = summary.rebuild
   expect(tables.map(({ table }) => table).toSorted()).toEqual(Object.keys(MODELS).toSorted())
-  for (const { table, rowsLive, rowsEqual, rowsRebuilt } of tables)
-    expect([rowsEqual, rowsRebuilt], table).toEqual([rowsLive, rowsLive])
+  const unequal = tables.filter(
+    ({ rowsLive, rowsEqual, rowsRebuilt }) => rowsEqual !== rowsLive || rowsRebuilt !== rowsLive,
+  )
+  expect(unequal).toEqual([])
   await tote('rebuild')
   await write()
   await project.good()

@@ -4,7 +4,7 @@
  * A lock whose process is gone (kill -9) is taken over.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ToteError } from '../errors.ts'
 
@@ -38,7 +38,7 @@ export async function takeRunLock(options: RunLockOptions): Promise<RunLock> {
     run: options.run,
     began: await processStart(process.pid),
   }
-  const draft = `${path}.${randomUUID()}`
+  const draft = `${path}.${process.pid}-${randomUUID()}`
   try {
     await mkdir(options.folder, { recursive: true })
     await writeFile(draft, JSON.stringify(mine))
@@ -48,8 +48,10 @@ export async function takeRunLock(options: RunLockOptions): Promise<RunLock> {
   try {
     for (let waited = false; ;) {
       options.signal.throwIfAborted()
-      if (await tryLink(draft, path))
+      if (await tryLink(draft, path)) {
+        await sweepDrafts(options.folder)
         return { release: async () => unlink(path).catch(() => undefined) }
+      }
       const seen = await readText(path)
       if (seen === undefined) continue
       const holder = parseHolder(seen)
@@ -73,6 +75,15 @@ export async function takeRunLock(options: RunLockOptions): Promise<RunLock> {
     }
   } finally {
     await unlink(draft)
+  }
+}
+
+/** Of processes that were killed before they could remove their own; the name tells whose one was. */
+async function sweepDrafts(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const [, pid] = /^run\.lock\.(\d+)-[0-9a-f-]{36}$/.exec(name) ?? []
+    if (pid !== undefined && !(await isAlive({ pid: Number(pid), run: '', began: null })))
+      await unlink(join(folder, name)).catch(() => undefined)
   }
 }
 

@@ -53,6 +53,19 @@ async function holdInChild(run: string): Promise<ChildProcess> {
   return child
 }
 
+test('what processes left that were killed while they took it goes with the next, what the living write stays', async () => {
+  const child = await holdInChild('short')
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const uuid = '01234567-89ab-cdef-0123-456789abcdef'
+  // Torn, as a kill leaves it.
+  await writeFile(join(folder, `run.lock.${child.pid}-${uuid}`), '{"pi')
+  await writeFile(join(folder, `run.lock.${process.ppid}-${uuid}`), '')
+  const lock = await take()
+  await lock.release()
+  expect(await readdir(folder)).toEqual([`run.lock.${process.ppid}-${uuid}`])
+})
+
 test('of many that take it at once, one holds it; released, it is free and nothing is left', async () => {
   const results = await Promise.allSettled(
     Array.from({ length: 10 }, async (_, index) => take({ run: `run ${index}` })),

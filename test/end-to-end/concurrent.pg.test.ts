@@ -248,12 +248,20 @@ test('P4: Ctrl-C at any moment ends a run with 130, and the next one completes i
 })
 
 describe('a server that ends our session in the middle of a COPY', () => {
-  test.each(['source', 'warehouse'] as const)(
-    'P4: the %s: exit 3 with SQLSTATE, and the next run is whole',
-    async (side) => {
-      const database = side === 'source' ? source : warehouse
-      // A server-side watch sees even a COPY of a millisecond.
-      const watch = database.query(`do $$ begin
+  test.each([
+    ['source', 'is asked again in the same run', { exit: 0, summary: { outcome: 'succeeded' } }],
+    [
+      'warehouse',
+      'ends the run with exit 3 and SQLSTATE',
+      {
+        exit: 3,
+        summary: { error: { name: 'WarehouseUnreachable', retry: true, sqlstate: '57P01' } },
+      },
+    ],
+  ] as const)('P4: the %s %s, and the next one is whole', async (side, _, expected) => {
+    const database = side === 'source' ? source : warehouse
+    // A server-side watch sees even a COPY of a millisecond.
+    const watch = database.query(`do $$ begin
       for tried in 1..200000 loop
         perform pg_stat_clear_snapshot();
         perform pg_terminate_backend(pid) from pg_stat_activity
@@ -262,20 +270,14 @@ describe('a server that ends our session in the middle of a COPY', () => {
         perform pg_sleep(0.0001);
       end loop;
     end $$`)
-      const ended = await startRun(site).ended
-      await watch
-      expect(ended).toMatchObject({
-        exit: 3,
-        summary: {
-          error: {
-            name: side === 'source' ? 'SourceUnreachable' : 'WarehouseUnreachable',
-            retry: true,
-            sqlstate: '57P01',
-          },
-        },
-      })
-      await runAgain()
-      await expectWhole()
-    },
-  )
+    const ended = await startRun(site).ended
+    await watch
+    expect(ended).toMatchObject(expected)
+    if (side === 'source')
+      expect(ended.events).toContainEqual(
+        expect.objectContaining({ type: 'note', text: expect.stringContaining('sent us away') }),
+      )
+    await runAgain()
+    await expectWhole()
+  })
 })

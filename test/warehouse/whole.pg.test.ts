@@ -80,12 +80,12 @@ const history = fc.record({
 const MERGED = {
   batches: [
     Array.from({ length: 30 }, (_, key): Change => [2, key, 1]),
-    ...[2, 3, 2, null, 1].map((value, key): Change[] => [
+    ...[2, null, 3].map((value, key): Change[] => [
       [2, key % 3, value],
       [3, 1, value],
     ]),
   ],
-  files: 0,
+  files: 1,
   share: 1,
 }
 /** One key in two spellings, deleted under the second, and another that comes back. */

@@ -111,6 +111,22 @@ async function untilUp(cluster: Cluster): Promise<void> {
   }
 }
 
+/** It may answer before it notices that a session crashed, and end all others then (57P02), or let nobody in (57P03). */
+async function askUntilUp(
+  cluster: Cluster,
+  database: string,
+  sql: string,
+): Promise<Record<string, string | null>[]> {
+  try {
+    return await cluster.query(database, sql)
+  } catch (error) {
+    const { code = '' } = error as { code?: string }
+    if (!['57P02', '57P03'].includes(code)) throw error
+    await untilUp(cluster)
+    return askUntilUp(cluster, database, sql)
+  }
+}
+
 /**
  * The clock that extraction asks, which can be set by `update oracle.clock`. The server's own function is renamed, so
  * that it is another one that every statement finds under its name.
@@ -159,7 +175,7 @@ export async function openWorld(
   const runners = openRunners(folder)
   const database = ({ cluster }: Server): Database => ({
     name,
-    query: async (sql) => cluster.query(name, sql),
+    query: async (sql) => askUntilUp(cluster, name, sql),
   })
   return {
     name,
@@ -174,7 +190,7 @@ export async function openWorld(
     end: async () => {
       await runners.end()
       for (const { cluster } of [source, warehouse])
-        await cluster.query('postgres', `drop database ${name} with (force)`)
+        await askUntilUp(cluster, 'postgres', `drop database ${name} with (force)`)
       if (noDisk === undefined) execFileSync('umount', ['-l', folder])
       await rm(folder, { recursive: true, force: true })
     },

@@ -3,6 +3,7 @@ import { ToteError } from '../errors.ts'
 
 /** A disk that refuses is nobody's query: DuckDB's message about one holds a path and a reason. */
 export function diskFailure(message: string): ToteError | undefined {
+  if (BEYOND_END.test(message) && fileNamed(message) !== undefined) return undefined
   const full = /No space left on device|max_temp_directory_size/.test(message)
   const refused = /^IO Error: (?:Could not|Cannot) [^"]*"([^"]*)": (.*)$/m.exec(message)
   if (!full && refused === null) return undefined
@@ -24,6 +25,8 @@ export function fileNamed(text: string): string | undefined {
 }
 
 const LAKE_FILE = /\/[^'"\n]*?\.(?:parquet|csv\.gz|jsonl\.gz)\b/
+/** A file says of itself that it goes on where it does not. */
+const BEYOND_END = /attempted to read \d+ bytes/
 /** What DuckDB says of a file that it cannot decode, with its path or without. */
 const UNDECODABLE =
   /too small to be a Parquet file|No magic bytes|TProtocolException|gzip|decompress|CSV Error on Line|Malformed JSON/i
@@ -34,7 +37,7 @@ const WITHOUT_PATH = /TProtocolException|gzip|decompress/i
  * format: whoever wrote it, or vouched for it, was at fault. DuckDB may not say which one it was reading.
  */
 export function corruptFile(message: string, last: string | undefined): ToteError | undefined {
-  if (!UNDECODABLE.test(message)) return undefined
+  if (!UNDECODABLE.test(message) && !BEYOND_END.test(message)) return undefined
   const path = fileNamed(message)
   const where = path ?? (WITHOUT_PATH.test(message) ? last?.replace(DAY_AND_FILE, '') : undefined)
   if (where === undefined) return undefined

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openEngine, openEngineHome, type Engine } from '../../src/columns/engine.ts'
-import { placeFailure } from '../../src/columns/engine-failure.ts'
+import { corruptFile, diskFailure, placeFailure } from '../../src/columns/engine-failure.ts'
 import { ToteError } from '../../src/errors.ts'
 
 let folder: string
@@ -203,4 +203,18 @@ test('of rows that do not fit in memory whoever asked says where they are; other
     facts: { where: 'table "t"', fix: 'more memory' },
   })
   expect(placeFailure(folder, 'table "t"')).toBe(folder)
+})
+
+test('P8: a lake file that says it goes on where it ends is a corrupt one, and no disk that refuses', () => {
+  const said = (path: string): string =>
+    `IO Error: Could not read enough bytes from file "${path}": attempted to read 8 bytes from location 99`
+  const path = '/lake/shop/t/2026/11/27/093000000000-0-9f86d081884c.parquet'
+  expect(diskFailure(said(path))).toBeUndefined()
+  expect(corruptFile(said(path), undefined)).toMatchObject({
+    name: 'LakeCorrupt',
+    facts: { where: path },
+  })
+  expect(diskFailure(said('/tmp/duckdb_temp_block-1.tmp'))).toMatchObject({
+    name: 'LakeUnreachable',
+  })
 })

@@ -29,8 +29,8 @@ const LAKE_FILE = /\/[^'"\n]*?\.(?:parquet|csv\.gz|jsonl\.gz)\b/
 const BEYOND_END = /attempted to read \d+ bytes/
 /** What DuckDB says of a file that it cannot decode, with its path or without. */
 const UNDECODABLE =
-  /too small to be a Parquet file|No magic bytes|TProtocolException|gzip|decompress|CSV Error on Line|Malformed JSON/i
-const WITHOUT_PATH = /TProtocolException|gzip|decompress/i
+  /^Invalid Error: |too small to be a Parquet file|No magic bytes|TProtocolException|gzip|decompress|CSV Error on Line|Malformed JSON/i
+const WITHOUT_PATH = /^Invalid Error: |TProtocolException|gzip|decompress/i
 
 /**
  * A file of the lake whose bytes its manifest vouches for, since that is looked at first, and which is no file of its

@@ -27,19 +27,21 @@ export function fileNamed(text: string): string | undefined {
 const LAKE_FILE = /\/[^'"\n]*?\.(?:parquet|csv\.gz|jsonl\.gz)\b/
 /** A file says of itself that it goes on where it does not. */
 const BEYOND_END = /attempted to read \d+ bytes/
-/** What DuckDB says of a file that it cannot decode, with its path or without. */
+/** How DuckDB begins what it says of a file that it cannot decode; further on there may be values, which say anything. */
 const UNDECODABLE =
-  /^Invalid Error: |too small to be a Parquet file|No magic bytes|TProtocolException|gzip|decompress|CSV Error on Line|Malformed JSON/i
-const WITHOUT_PATH = /^Invalid Error: |TProtocolException|gzip|decompress/i
+  /^Invalid Input Error: (?:File '[^']*' too small|No magic bytes|Failed to read file|Malformed JSON in file|CSV Error on Line)/
+/** The same where it may not name the file. */
+const WITHOUT_PATH = /^(?:Invalid Error: |IO Error: (?:Input is not a GZIP|Failed to decode gzip))/
 
 /**
  * A file of the lake whose bytes its manifest vouches for, since that is looked at first, and which is no file of its
  * format: whoever wrote it, or vouched for it, was at fault. DuckDB may not say which one it was reading.
  */
 export function corruptFile(message: string, last: string | undefined): ToteError | undefined {
-  if (!UNDECODABLE.test(message) && !BEYOND_END.test(message)) return undefined
+  const mayNameNone = WITHOUT_PATH.test(message)
+  if (!mayNameNone && !UNDECODABLE.test(message) && !BEYOND_END.test(message)) return undefined
   const path = fileNamed(message)
-  const where = path ?? (WITHOUT_PATH.test(message) ? last?.replace(DAY_AND_FILE, '') : undefined)
+  const where = path ?? (mayNameNone ? last?.replace(DAY_AND_FILE, '') : undefined)
   if (where === undefined) return undefined
   const what = path === undefined ? `A lake file in "${where}"` : `The lake file "${where}"`
   return new ToteError('LakeCorrupt', `${what} cannot be decoded.`, {

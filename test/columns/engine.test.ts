@@ -1,7 +1,7 @@
 /** The embedded DuckDB: pinned, confined, interrupted. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openEngine, openEngineHome, type Engine } from '../../src/columns/engine.ts'
 import { corruptFile, diskFailure, placeFailure } from '../../src/columns/engine-failure.ts'
@@ -217,4 +217,12 @@ test('P8: a lake file that says it goes on where it ends is a corrupt one, and n
   expect(diskFailure(said('/tmp/duckdb_temp_block-1.tmp'))).toMatchObject({
     name: 'LakeUnreachable',
   })
+})
+
+test('P8: a value that does not fit its type is that, whatever it says, also after a file was read', async () => {
+  const path = join(folder, '2026', '11', '27', 'x.parquet')
+  await mkdir(dirname(path), { recursive: true })
+  await engine.run(`copy (select 'Failed to decompress gzip' as v) to '${path}' (format parquet)`)
+  const failed = engine.run(`create table t as select cast(v as integer) from '${path}'`)
+  await expect(failed).rejects.toMatchObject({ name: 'EngineFailure' })
 })

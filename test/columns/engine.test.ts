@@ -226,3 +226,18 @@ test('P8: a value that does not fit its type is that, whatever it says, also aft
   const failed = engine.run(`create table t as select cast(v as integer) from '${path}'`)
   await expect(failed).rejects.toMatchObject({ name: 'EngineFailure' })
 })
+
+test('statements have the cores that they are given, and those of the next engine all of them', async () => {
+  const home = openEngineHome({ tempFolder: folder, threads: 3 })
+  const threads = async (of: Engine): Promise<unknown> =>
+    (await of.rows("select current_setting('threads')::integer as n"))[0]?.['n']
+  const first = await home.engine()
+  expect(await threads(first)).toBe(3)
+  first.useCores('one')
+  expect(await threads(first)).toBe(1)
+  const next = await home.engine()
+  expect(await threads(next)).toBe(3)
+  first.close()
+  next.close()
+  await home.close()
+})

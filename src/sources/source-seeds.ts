@@ -67,7 +67,7 @@ async function takeSnapshot(options: SeedsOptions, context: Context): Promise<So
     instant: `${context.now().toISOString().slice(0, 23)}000Z`,
     tables: seeds.map((seed) => seed.table),
     copy: async (table, sink) => {
-      const seed = seeds.find((candidate) => candidate.table === table)
+      const seed = seeds.find((candidate) => candidate.table.name === table.name)
       if (seed === undefined) throw new RangeError(`not a table of this snapshot: ${table.name}`)
       engine ??= await openEngine({ tempFolder: options.tempFolder, signal: context.signal })
       return copySeed(engine, seed, sink)

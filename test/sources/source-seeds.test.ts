@@ -36,10 +36,14 @@ async function rowsOf(name: string): Promise<string[]> {
     const table = snapshot.tables.find((candidate) => candidate.name === name)
     if (table === undefined) throw new Error(`no table ${name}`)
     const rows: string[] = []
-    const count = await snapshot.copy(table, {
-      row: (csv) => rows.push(csv.toString()),
-      ready: () => undefined,
-    })
+    // As extraction hands it back: with the columns that the lake goes on with.
+    const count = await snapshot.copy(
+      { ...table },
+      {
+        row: (csv) => rows.push(csv.toString()),
+        ready: () => undefined,
+      },
+    )
     expect(count).toBe(rows.length)
     return rows
   } finally {

@@ -21,7 +21,7 @@ export async function installTotesys(place: Place, source: BenchDatabase): Promi
   })
 }
 
-/** A project with these files, of the same environment. */
+/** A project with these files, of the same environment; its folder and its warehouse are at `place`. */
 export async function installFiles(
   place: Place,
   source: BenchDatabase,

@@ -74,7 +74,14 @@ async function main(): Promise<number> {
     rebuild: async (place) => measureRebuild(place, sizes),
     verify: async (place) => measureVerify(place, sizes),
     incremental: async (place) => measureIncremental(place, sizes),
-    transactions: async (place) => measureTransactions(place, sizes),
+    transactions: async (source) => {
+      const warehouse = await openPlace(undefined)
+      try {
+        return await measureTransactions({ source, warehouse }, sizes)
+      } finally {
+        await warehouse.close()
+      }
+    },
     growth: async (place) => measureGrowth(place, sizes),
     init: async (place) => measureInit(place, { tables: 100, rows: 1000, rounds: sizes.rounds }),
     rivals: async (place) => measureRivals(place, sizes),

@@ -2,6 +2,7 @@
  * Where it all happens: a temporary folder, and databases with roles of their own on the server that
  * TEST_PG names (a superuser's URL) or on an embedded one. Nothing of it remains.
  */
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -23,6 +24,8 @@ export interface Place {
   /** What the server says of itself. */
   readonly server: Readonly<Record<string, string | null>>
   createDatabase(): Promise<BenchDatabase>
+  /** Has all written that waits to be: what comes next is not held up by what came before. */
+  settle(): Promise<void>
   close(): Promise<void>
 }
 
@@ -48,6 +51,10 @@ export async function openPlace(superuserUrl: string | undefined): Promise<Place
       await execute(base, `create database ${quoteIdentifier(name)} owner ${roles.owner}`)
       const url = (role: string): string => urlOf(base, name, { role, password })
       return { ownerUrl: url(roles.owner), readerUrl: url(roles.reader) }
+    },
+    settle: async () => {
+      await execute(base, 'checkpoint')
+      spawnSync('sync')
     },
     close: async () => {
       for (const name of databases)

@@ -1,7 +1,8 @@
 /**
  * What the source's own transactions feel of us: two hundred a second, as pgbench makes them, and the slowest
  * hundredth of them during a first load, beside psql's COPY of the same tables over and over; and with a run every ten
- * seconds, beside the same time without us. In pairs, one right after the other. Rows are compared once they rest.
+ * seconds, beside as many ten seconds without us, in turn. The warehouse is on a server of its own, whose log of changes is
+ * none of the source's. Rows are compared once they rest.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -64,7 +65,15 @@ export interface Pace {
   readonly everySeconds: number
   readonly runs: number
 }
-const PACE: Pace = { perSecond: 200, everySeconds: 10, runs: 3 }
+const PACE: Pace = { perSecond: 200, everySeconds: 10, runs: 6 }
+/** Milliseconds. */
+const SETTLED_AFTER = 1000
+
+/** Servers: the same one may be both. */
+export interface Places {
+  readonly source: Place
+  readonly warehouse: Place
+}
 
 /** Milliseconds, of the slowest hundredth; those of ours and those beside them. */
 interface Pair {
@@ -74,24 +83,28 @@ interface Pair {
 
 /** Without psql the first load has no limit, and is left out. */
 export async function measureTransactions(
-  place: Place,
+  places: Places,
   sizes: Sizes,
   pace: Pace = PACE,
 ): Promise<Measured> {
   const accounts = Math.min(1_000_000, Math.ceil(sizes.rows / 5))
   const bank = { accounts, tellers: 100, branches: 10 }
-  const source = await place.createDatabase()
+  const source = await places.source.createDatabase()
   await execute(source.ownerUrl, createOrders(sizes.rows).join(';'))
-  await createBank(source, place.reader, bank)
+  await createBank(source, places.source.reader, bank)
   const firsts: Pair[] = []
   const laters: Pair[] = []
   let installation: Installation | undefined
   const own = await beginTransactions(source.ownerUrl, { perSecond: pace.perSecond, sizes: bank })
   try {
-    await delay(1000)
     for (let round = 0; round < sizes.rounds; round++) {
-      installation = await installFiles(place, source, FILES)
+      await settle(places)
+      installation = await installFiles(places.warehouse, source, FILES)
       if (hasPsql()) firsts.push(await measureFirst(installation, own))
+      // The first after a first load finds out where its rows lie; without psql it is the first load.
+      await run(installation)
+      await run(installation)
+      await settle(places)
       laters.push(await measureLater(installation, own, pace))
     }
   } finally {
@@ -109,43 +122,55 @@ export async function measureTransactions(
 /** A first load, and then psql for as long. */
 async function measureFirst(installation: Installation, own: OwnTransactions): Promise<Pair> {
   const began = performance.now()
-  const ours = await slowest(own, async () => run(installation))
+  const ours = await during(own, [run(installation)])
   const took = performance.now() - began
-  const copies = LARGE.map((table) => `copy ${table} to stdout (format csv)`)
-  const beside = await slowest(own, async () => {
-    for (const since = performance.now(); performance.now() - since < took;)
-      await timePsql(installation.source.ownerUrl, copies, { ownSession: true })
-  })
-  return { ours, beside }
+  const beside = await during(own, [copyFor(took, installation.source.ownerUrl)])
+  return { ours: slowest(ours), beside: slowest(beside) }
 }
 
-/** Runs, each a process as cron starts it, and then none for as long. */
+async function copyFor(milliseconds: number, url: string): Promise<void> {
+  const copies = LARGE.map((table) => `copy ${table} to stdout (format csv)`)
+  for (const since = performance.now(); performance.now() - since < milliseconds;)
+    await timePsql(url, copies, { ownSession: true })
+}
+
+/** Runs, each a process as cron starts it, and between them as long without. */
 async function measureLater(
   installation: Installation,
   own: OwnTransactions,
   { everySeconds, runs }: Pace,
 ): Promise<Pair> {
-  // The first after a first load finds out where its rows lie; without psql it is the first load.
-  await run(installation)
-  await run(installation)
-  const ours = await slowest(own, async () => {
-    for (let at = 0; at < runs; at++)
-      await Promise.all([run(installation), delay(everySeconds * 1000)])
-  })
-  const beside = await slowest(own, async () => delay(runs * everySeconds * 1000))
-  return { ours, beside }
+  const ours: number[] = []
+  const beside: number[] = []
+  for (let at = 0; at < runs; at++) {
+    ours.push(...(await during(own, [run(installation), delay(everySeconds * 1000)])))
+    beside.push(...(await during(own, [delay(everySeconds * 1000)])))
+  }
+  return { ours: slowest(ours), beside: slowest(beside) }
+}
+
+async function settle({ source, warehouse }: Places): Promise<void> {
+  for (const place of new Set([source, warehouse])) await place.settle()
+  await delay(SETTLED_AFTER)
 }
 
 async function run({ folder: cwd, env }: Installation): Promise<void> {
   await timeProcess(process.execPath, [CLI, 'run'], { cwd, env, ownSession: true })
 }
 
-/** Milliseconds that the slowest hundredth of the transactions took at least which ended meanwhile. */
-async function slowest(own: OwnTransactions, work: () => Promise<void>): Promise<number> {
+/** Milliseconds of each transaction that ended while this went on. */
+async function during(
+  own: OwnTransactions,
+  work: readonly Promise<unknown>[],
+): Promise<readonly number[]> {
   await own.take()
-  await work()
-  const took = (await own.take()).toSorted((a, b) => a - b)
-  const [at] = took.slice(Math.floor(took.length * 0.99))
+  await Promise.all(work)
+  return own.take()
+}
+
+/** What the slowest hundredth took at least. */
+function slowest(took: readonly number[]): number {
+  const [at] = took.toSorted((a, b) => a - b).slice(Math.floor(took.length * 0.99))
   if (at === undefined) throw new RangeError('no transaction ended')
   return at
 }

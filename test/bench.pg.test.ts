@@ -137,7 +137,11 @@ test('ten times the rows: all of them are equal to their source', async () => {
 
 test("the source's own transactions, with loads and runs beside them: once they rest, all rows are equal", async () => {
   const pace = { perSecond: 100, everySeconds: 0.3, runs: 2 }
-  const { figures, compared } = await measureTransactions(place, sizes, pace)
+  const { figures, compared } = await measureTransactions(
+    { source: place, warehouse: place },
+    sizes,
+    pace,
+  )
   expect(figures.map(({ name }) => name)).toEqual([
     ...(hasPsql() ? ['transactions-first'] : []),
     'transactions-incremental',

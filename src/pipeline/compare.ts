@@ -53,8 +53,8 @@ export interface ToCompare {
   readonly relation: string
 }
 
-/** No more than this is no faster with more cores. */
-const FEW_BYTES = 4 << 20
+/** No more than this is no faster with more cores, compared with no more rows than that. */
+const [FEW_BYTES, FEW_ROWS] = [4 << 20, 100_000]
 
 /** Throws CountMismatch, SourceKeyInvalid, ValueNotCarried. */
 export async function compareTable(
@@ -82,7 +82,7 @@ export async function compareTable(
   if (pieces !== null)
     return withEngine(
       async (engine) => comparePieces(zone, engine, { ...work, pieces, columns }, context),
-      pieces.bytes > FEW_BYTES ? 'all' : 'one',
+      pieces.bytes > FEW_BYTES || (entry?.rows ?? 0) > FEW_ROWS ? 'all' : 'one',
     )
   const watermark = entry === null ? null : watermarkOf(entry)
   const none = { counts: NO_CHANGES, changedRows: 0, relation: null, files: [] }

@@ -25,7 +25,7 @@ import {
 } from '../star/ddl.ts'
 import { allColumns, layoutOf, loadOrder } from '../star/layout.ts'
 import { entryValues, parseEntry, placeInLedger, refuseRows } from './ledger.ts'
-import { loadTables, type TableLoad } from './load.ts'
+import { loadTables, needsStage, type TableLoad } from './load.ts'
 import { finishAltered, followStar } from '../star/alter-star.ts'
 import { carriedColumn, countRows, type Target } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
@@ -76,13 +76,14 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
     ? await readCatalogue(connection, schema, relationNames(star))
     : catalogueOf(plans)
 
-  const loads = plans.flatMap((plan, index): TableLoad[] => {
-    const change = changes.get(plan.layout.table.name)
-    const isNew = plan.action === 'create'
+  const targets = plans.map((plan, index) => targetOf(schema, { plan, kept, index }))
+  const freeze = mayFreeze(plans, targets)
+  const loads = targets.flatMap((target, index): TableLoad[] => {
+    const change = changes.get(target.layout.table.name)
+    const isNew = plans[index]?.action === 'create'
     if (change === undefined || (change.upserts === 0 && change.deletes === 0 && !isNew)) return []
-    const target = targetOf(schema, { plan, kept, index })
     const stamp = { batch: entry.batch, instant: entry.instant }
-    return [{ connection, target, changes: change, stamp, isNew }]
+    return [{ connection, target, changes: change, stamp, isNew, freeze }]
   })
   const took = await loadTables(connection, loads, context)
   await finishTables(site, { plans, star, run })
@@ -241,6 +242,14 @@ function catalogueOf(plans: readonly TablePlan[]): Catalogue {
   return new Map(
     plans.flatMap(({ found }) => (found === undefined ? [] : [[found.name, found] as const])),
   )
+}
+
+/**
+ * Whether rows may be seen by snapshots that are older than they are: by all of the star's, or by none (P5). A table
+ * that was there before, and rows from a stage, cannot be given to them.
+ */
+export function mayFreeze(plans: readonly TablePlan[], targets: readonly Target[]): boolean {
+  return plans.every(({ action }) => action === 'create') && !targets.some(needsStage)
 }
 
 /** Types as the warehouse keeps them decide what is sent as what. */

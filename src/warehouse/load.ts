@@ -38,6 +38,8 @@ export interface TableLoad {
   readonly staged?: boolean
   /** Its table was created by this transaction. */
   readonly isNew: boolean
+  /** As of rows to copy. */
+  readonly freeze?: boolean
 }
 
 /** A stage of no more rows is planned well enough without statistics: the server knows how many pages it has. */
@@ -75,11 +77,16 @@ export async function loadTables(
   return took
 }
 
+/** Values must be cast by the server, so that even a new table is filled from a stage. */
+export function needsStage({ columns }: Target): boolean {
+  return columns.some(({ castTo }) => castTo !== null)
+}
+
 /** Fills a table that this transaction created; it has no keys yet. */
 async function fillTable(load: TableLoad, context: Context): Promise<void> {
-  const { connection, target, changes, stamp } = load
+  const { connection, target, changes, stamp, freeze = false } = load
   if (changes.upserts === 0) return
-  if (target.columns.some(({ castTo }) => castTo !== null)) {
+  if (needsStage(target)) {
     await createStages(connection, [load])
     await fillStage(load, context)
     await connection.query(`load "${changes.table.name}"`, insertStaged(target, stamp))
@@ -111,6 +118,7 @@ async function fillTable(load: TableLoad, context: Context): Promise<void> {
       into: quoteQualified(target.schema, changes.table.name),
       columns,
       chunks: changes.rows.chunks(selectNewRows(target, stamp)),
+      freeze,
     },
     context,
   )
@@ -208,7 +216,10 @@ export interface RowsToCopy {
   readonly into: string
   readonly columns: readonly BinaryColumn[]
   readonly chunks: AsyncIterable<DuckDBDataChunk>
-  /** Every snapshot sees the rows once they are committed: for a table that this transaction made. */
+  /**
+   * Every snapshot sees the rows once they are committed: for a table that this transaction made, and only if the whole
+   * star is copied so. Nobody who reads them first has to find out, and write into their pages, that they are committed.
+   */
   readonly freeze?: boolean
 }
 

@@ -72,7 +72,7 @@ export async function rebuildStar(
   requireRights(rights, needsOf(beside.schema, plans), connection.peer.address)
   const built = await buildStar(
     beside,
-    { plans: plans.map((plan) => asLive(plan, live)), whole, freeze: true },
+    { plans: plans.map((plan) => asLive(plan, live)), whole },
     context,
   )
   const compared = await compareStar(site, { beside: beside.schema, plans, live }, context)

@@ -8,6 +8,7 @@ import { quoteName } from '../columns/sql.ts'
 import { readCatalogue, type Catalogue } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
 import { grantReaders, requireRights } from '../star/rights.ts'
+import type { Target } from '../star/merge.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import { NUMBER_COLUMN } from '../star/versions.ts'
 import type { BinaryColumn } from '../vectors/copy-encoders.ts'
@@ -15,6 +16,7 @@ import {
   countTables,
   createLedgerTable,
   finishTables,
+  mayFreeze,
   prepareTable,
   readLedger,
   targetOf,
@@ -23,7 +25,7 @@ import {
 import type { Run } from '../star/alter-star.ts'
 import type { Site } from './session.ts'
 import { entryValues, refuseRows } from './ledger.ts'
-import { binaryColumn, copyRows } from './load.ts'
+import { binaryColumn, copyRows, needsStage } from './load.ts'
 import { putRows, stageRows, systemColumns } from './remade.ts'
 import { beginLoading, lockPipeline } from './session.ts'
 import type { RemadeTable, WholeStar } from './warehouse.ts'
@@ -83,32 +85,26 @@ interface Built {
   readonly ms: readonly number[]
 }
 
-/** Makes the tables, fills them, gives them their keys and counts them. `freeze`: older snapshots will see them, too. */
+/** Makes the tables, fills them, gives them their keys and counts them. */
 export async function buildStar(
   site: Site,
-  of: {
-    readonly plans: readonly TablePlan[]
-    readonly whole: WholeStar
-    readonly freeze?: boolean
-  },
+  { plans, whole }: { readonly plans: readonly TablePlan[]; readonly whole: WholeStar },
   context: Context,
 ): Promise<Built> {
   const { connection, schema } = site
-  const { plans, whole, freeze = false } = of
   const run = runIn(site, context)
   const star = plans.map(({ layout }) => layout.table)
   for (const plan of plans) await prepareTable(site, plan, run)
   const kept = await readCatalogue(connection, schema, relationNames(star))
+  const targets = plans.map((plan, index) => targetOf(schema, { plan, kept, index }))
+  const freeze = mayFreeze(plans, targets)
   const rows: number[] = []
   const ms: number[] = []
-  for (const [index, plan] of plans.entries()) {
+  for (const [index, target] of targets.entries()) {
     const started = performance.now()
-    const remade = whole.tables.find(({ table }) => table.name === plan.layout.table.name)
-    if (remade === undefined) throw new RangeError(`no rows for "${plan.layout.table.name}"`)
-    const created = plan.action === 'create'
-    rows.push(
-      await fillWhole(site, { remade, plan, kept, index, freeze: freeze && created }, context),
-    )
+    const remade = whole.tables.find(({ table }) => table.name === target.layout.table.name)
+    if (remade === undefined) throw new RangeError(`no rows for "${target.layout.table.name}"`)
+    rows.push(await fillWhole(site, { remade, target, kept, index, freeze }, context))
     ms.push(performance.now() - started)
   }
   await finishTables(site, { plans, star, run })
@@ -122,7 +118,7 @@ export async function buildStar(
 
 interface TableToFill {
   readonly remade: RemadeTable
-  readonly plan: TablePlan
+  readonly target: Target
   readonly kept: Catalogue
   readonly index: number
   readonly freeze: boolean
@@ -131,14 +127,13 @@ interface TableToFill {
 /** Straight into the table; by way of a stage where values must be cast. Returns how many rows that were. */
 async function fillWhole(
   site: Site,
-  { remade, plan, kept, index, freeze }: TableToFill,
+  { remade, target, kept, index, freeze }: TableToFill,
   context: Context,
 ): Promise<number> {
   const { connection, schema } = site
-  const { layout } = plan
+  const { layout } = target
   const { name } = layout.table
-  const target = targetOf(schema, { plan, kept, index })
-  if (target.columns.some(({ castTo }) => castTo !== null)) {
+  if (needsStage(target)) {
     const types = new Map(kept.get(name)?.columns.map((column) => [column.name, column.type]))
     const keptAs = (column: { name: string; type: string }): string =>
       types.get(column.name) ?? column.type

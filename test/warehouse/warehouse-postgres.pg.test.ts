@@ -571,6 +571,58 @@ describe('exactly once', () => {
     }
   })
 
+  test.each([
+    { of: 'made whole', before: '', types: {}, sees: 'all' },
+    // The user's own empty table is filled as it is.
+    { of: 'with a table that was there', before: 'create table stock (item varchar(7) primary key, quantity integer)', types: {}, sees: 'nothing' }, // prettier-ignore
+    // Values that the server must cast come from a stage.
+    {
+      of: 'with values that are cast',
+      before: '',
+      types: { location: 'interval' },
+      sees: 'nothing',
+    },
+  ])(
+    'P5: a snapshot older than the first load of a star $of sees $sees of it',
+    async ({ before, types, sees }) => {
+      if (before !== '') await database.query(before)
+      const reader = new pg.Client({ connectionString: database.url })
+      reader.on('error', () => undefined)
+      await reader.connect()
+      await reader.query('begin isolation level repeatable read; select count(*) from pg_class')
+      const { entry, changes, live } = await lake.batch({
+        ...first,
+        dim_staff: { upserts: [['1', `'Ann'`, `'1 day'`]] },
+        fact_order: { upserts: [['10', '1', '1.00']] },
+        stock: { upserts: [[`'A1'`, '5']] },
+      })
+      const typed = changes.map((change) => ({
+        ...change,
+        table: { ...change.table, columns: change.table.columns.map((column) => ({ ...column, type: (types as Record<string, string>)[column.name] ?? column.type })) }, // prettier-ignore
+      }))
+      await warehouse.apply({ entry, changes: typed, live }, testContext())
+      const look =
+        'select concat((select count(*) from dim_staff), (select count(*) from fact_order), (select count(*) from stock)) as n'
+      const older = await reader.query(look)
+      await reader.query('commit')
+      const newer = await reader.query(look)
+      await reader.end()
+      expect([older.rows, newer.rows]).toEqual([
+        [{ n: sees === 'all' ? '111' : '000' }],
+        [{ n: '111' }],
+      ])
+    },
+  )
+
+  test('the rows of a first load are known to be committed, so that who counts them first need not write', async () => {
+    await warehouse.apply(await lake.batch(first), testContext())
+    expect(
+      await database.query(
+        "select relname, relpages > 0 and relpages = relallvisible as known from pg_class where relname in ('fact_order', 'dim_staff', 'stock') order by 1",
+      ),
+    ).toEqual(['dim_staff', 'fact_order', 'stock'].map((relname) => ({ relname, known: 't' })))
+  })
+
   test('P5: a reader in repeatable read sees a batch in every table or in none', async () => {
     await warehouse.apply(await lake.batch(first), testContext())
     const reader = new pg.Client({ connectionString: database.url })

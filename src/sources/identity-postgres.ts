@@ -50,8 +50,10 @@ export function followDatabase(
 
 /** A later timeline is another history, however far it goes: a standby that was promoted may never have seen what its primary had. */
 function isBehind(snapshot: SourceSnapshot, memory: SourceMemory): boolean {
-  const [now, before] = [snapshot, memory].map(({ identity }) => Number(identity['timeline'] ?? 0))
-  if (now !== undefined && before !== undefined && now !== 0 && before !== 0) {
+  const timelineOf = ({ identity }: Pick<SourceMemory, 'identity'>): number =>
+    Number(identity['timeline'] ?? 0)
+  const [now, before] = [timelineOf(snapshot), timelineOf(memory)]
+  if (now !== 0 && before !== 0) {
     if (now > before) return false
     // A standby may learn late which timeline it follows; the positions below tell.
     if (now < before && snapshot.standby !== true) return true
@@ -81,10 +83,14 @@ export interface TableToFind extends Pick<SourceTable, 'name' | 'key' | 'keyGive
 /** A table of 64 MB is read whole in less time than it takes to look twice. */
 const LARGE_PAGES = 8192
 
-/**
- * The pairs of the tables whose changes are to be found by them, where they can be. Throws ConfigInvalid
- * for every table that asks for `xmin` itself and has no pairs.
- */
+/** A table whose changes are to be found by pairs. */
+export interface PairCandidate<T> {
+  readonly table: T
+  readonly relation: Pick<Relation, 'oid' | 'kind'>
+  readonly size: TableSize
+}
+
+/** The pairs of the tables whose changes are to be found by them, where they can be. Throws as `pairsOf`. */
 export async function findPairs<T extends TableToFind>(
   source: { readonly name: string },
   connection: Connection,
@@ -96,31 +102,36 @@ export async function findPairs<T extends TableToFind>(
     readonly identity: ServerIdentity
   },
 ): Promise<ReadonlyMap<T, { readonly pairs: SourcePairs }>> {
-  const pairs = new Map<T, { readonly pairs: SourcePairs }>()
   const candidates = found.described.flatMap((table, index) => {
     const relation = found.tables[index]
     const size = found.sizes.get(relation?.oid ?? '')
-    if (relation === undefined || size === undefined) return []
-    const { strategy } = table
-    const wanted = strategy === 'xmin' || (strategy === 'auto' && size.allPages > LARGE_PAGES)
-    return wanted ? [{ table, relation, size }] : []
+    return relation !== undefined && size !== undefined && wantsPairs(table, size)
+      ? [{ table, relation, size }]
+      : []
   })
-  if (candidates.length === 0) return pairs
-  const facts = await readPairFacts(
-    connection,
-    candidates.map(({ relation }) => relation.oid),
-  )
-  const { system, timeline, started, databaseOid } = found.identity
+  if (candidates.length === 0) return new Map()
+  const oids = candidates.map(({ relation }) => relation.oid)
+  return pairsOf(source, candidates, found.identity, await readPairFacts(connection, oids))
+}
+
+export function wantsPairs({ strategy }: TableToFind, { allPages }: TableSize): boolean {
+  return strategy === 'xmin' || (strategy === 'auto' && allPages > LARGE_PAGES)
+}
+
+/** Throws ConfigInvalid for every table that asks for `xmin` itself and has no pairs. */
+export function pairsOf<T extends TableToFind>(
+  source: { readonly name: string },
+  candidates: readonly PairCandidate<T>[],
+  { system, timeline, started, databaseOid }: ServerIdentity,
+  facts: Awaited<ReturnType<typeof readPairFacts>>,
+): ReadonlyMap<T, { readonly pairs: SourcePairs }> {
+  const pairs = new Map<T, { readonly pairs: SourcePairs }>()
   const problems: Problem[] = []
   for (const { table, relation, size } of candidates) {
-    const { leaves, files, types, fault } = facts.get(relation.oid) ?? {
-      leaves: {},
-      files: {},
-      types: '',
-      fault: null,
-    }
-    const why = size.heap ? (keyFault(table) ?? fault) : 'is no table whose rows have an xmin'
-    if (why !== null) {
+    const fact = size.heap ? facts.get(relation.oid) : undefined
+    const why =
+      fact === undefined ? 'is no table whose rows have an xmin' : (keyFault(table) ?? fact.fault)
+    if (fact === undefined || why !== null) {
       if (table.strategyPlace !== null)
         problems.push({
           where: table.strategyPlace,
@@ -128,6 +139,7 @@ export async function findPairs<T extends TableToFind>(
         })
       continue
     }
+    const { leaves, files, types } = fact
     pairs.set(table, {
       pairs: {
         origin: { system, timeline, started, databaseOid, table: relation.oid, types },

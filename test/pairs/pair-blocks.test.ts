@@ -200,3 +200,19 @@ test('blocks grow with the table, and rarely', () => {
   // Blocks of no pages are one for all: not for ever.
   expect(pagesOfBlock(0, 0)).toBe(1)
 })
+
+const blocksOf = (leaf: number, ...numbers: number[]): Blocks['digests'] =>
+  new Map([[leaf, new Map(numbers.map((block) => [block, String(block).padEnd(12)]))]])
+
+test('blocks that follow each other are told once how they are numbered', () => {
+  const digests = blocksOf(7, 3, 4, 5, 9, 8)
+  const bytes = formatBlocks({ pages: 4, digests })
+  expect(bytes.length).toBe(3 * 12 + 5 * 12)
+  expect(parseBlocks(bytes, 4)).toEqual({ pages: 4, digests })
+})
+
+test('P2: of blocks that were cut off, none is known but those that came whole', () => {
+  const bytes = formatBlocks({ pages: 4, digests: blocksOf(7, 3, 4, 5) })
+  expect(parseBlocks(bytes.subarray(0, 12 + 2 * 12), 4).digests).toEqual(blocksOf(7, 3, 4))
+  expect(parseBlocks(bytes.subarray(0, 11), 4).digests).toEqual(new Map())
+})

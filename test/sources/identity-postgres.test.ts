@@ -1,9 +1,17 @@
-/** Which state of a server may follow which, by timeline, snapshot and position in the log. */
+/** Which state of a server may follow which, by timeline, snapshot and position in the log; and which tables have pairs. */
 import { expect, test } from 'vitest'
 import { ToteError } from '../../src/errors.ts'
 import { reachesAtLeast } from '../../src/postgres/snapshot.ts'
-import { followDatabase, reachOf } from '../../src/sources/identity-postgres.ts'
-import type { SourceMemory, SourceSnapshot } from '../../src/sources/source.ts'
+import type { ServerIdentity } from '../../src/postgres/catalogue.ts'
+import type { PairFacts, TableSize } from '../../src/postgres/sizes.ts'
+import {
+  followDatabase,
+  pairsOf,
+  reachOf,
+  wantsPairs,
+  type TableToFind,
+} from '../../src/sources/identity-postgres.ts'
+import type { SourceMemory, SourcePairs, SourceSnapshot } from '../../src/sources/source.ts'
 
 interface State {
   readonly timeline?: string | null
@@ -148,4 +156,99 @@ test('a snapshot that was not told decides nothing', () => {
   const memory = { reached: '0/5000100' }
   expect(refused({ standby: true }, memory)).toBeNull()
   expect(refused({ standby: true, reach: null } as Partial<SourceSnapshot>, memory)).toBeNull()
+})
+
+const TABLE: TableToFind = {
+  name: 'sale',
+  key: ['sale_id'],
+  strategy: 'xmin',
+  strategyPlace: 'sources.shop.tables.sale',
+  where: null,
+}
+const SIZE: TableSize = { pages: 10, allPages: 30, rows: 100, heap: true }
+const FACTS: PairFacts = { leaves: { 5: 'a' }, files: { 5: '99' }, types: 't', fault: null }
+const SERVER: ServerIdentity = {
+  system: '7',
+  timeline: '1',
+  started: 'noon',
+  database: 'shop',
+  databaseOid: '16384',
+  version: '18',
+}
+
+test('P2: pairs are kept of what asks for them, and else of tables larger than 64 MB, all parts together', () => {
+  const wants = (strategy: TableToFind['strategy'], allPages: number): boolean =>
+    wantsPairs({ ...TABLE, strategy }, { ...SIZE, pages: 1, allPages })
+  expect(wants('xmin', 0)).toBe(true)
+  expect(wants('auto', 8193)).toBe(true)
+  expect(wants('auto', 8192)).toBe(false)
+  expect(wants('compare', 8193)).toBe(false)
+})
+
+/** Of one table: its pairs, undefined where it has none, or what is said of it. */
+function pairsOfOne({
+  table = {},
+  size = {},
+  kind = 'r',
+  facts = FACTS,
+}: {
+  table?: Partial<TableToFind>
+  size?: Partial<TableSize>
+  kind?: string
+  facts?: PairFacts | null
+}): SourcePairs | ToteError | undefined {
+  const one = { ...TABLE, ...table }
+  const candidates = [{ table: one, relation: { oid: '5', kind }, size: { ...SIZE, ...size } }]
+  const known = new Map(facts === null ? [] : [['5', facts]])
+  try {
+    return pairsOf({ name: 'shop' }, candidates, SERVER, known).get(one)?.pairs
+  } catch (error) {
+    if (error instanceof ToteError) return error
+    throw error
+  }
+}
+
+test('P2: pairs hang on the server, the start it is in, the database, the table, its types and the files of its parts', () => {
+  const pairs = {
+    origin: {
+      system: '7',
+      timeline: '1',
+      started: 'noon',
+      databaseOid: '16384',
+      table: '5',
+      types: 't',
+    },
+    leaves: { 5: 'a' },
+    files: { 5: '99' },
+    partitioned: false,
+    pages: 30,
+    inPlace: true,
+  }
+  expect(pairsOfOne({})).toEqual(pairs)
+  expect(pairsOfOne({ kind: 'p' })).toEqual({ ...pairs, partitioned: true })
+  expect(pairsOfOne({ table: { where: 'paid' } })).toEqual({ ...pairs, inPlace: false })
+})
+
+test('P2: a table whose rows can read differently though none was written has no pairs, and that is wrong only where it asks', () => {
+  for (const [given, why] of [
+    [{ size: { heap: false } }, 'is no table whose rows have an xmin'],
+    [{ facts: null }, 'is no table whose rows have an xmin'],
+    [{ table: { key: ['_tote_row'] } }, 'has no key'],
+    [{ table: { keyGiven: true } }, 'has a key that the config gives'],
+    [{ facts: { ...FACTS, fault: 'calls a function' } }, 'calls a function'],
+  ] as const) {
+    const message = `table "sale" ${why}, so its changes cannot be found by xmin`
+    expect(pairsOfOne(given)).toMatchObject({
+      name: 'ConfigInvalid',
+      message: 'The strategy that is asked for does not fit the tables of source "shop".',
+      facts: {
+        where: TABLE.strategyPlace,
+        problems: [{ where: TABLE.strategyPlace, message }],
+        fix: "strategy: 'auto', or 'compare'",
+      },
+    })
+    const table = { ...('table' in given ? given.table : {}), strategyPlace: null }
+    expect(pairsOfOne({ ...given, table })).toBeUndefined()
+  }
+  expect(pairsOfOne({ table: { keyGiven: false } })).toHaveProperty('inPlace')
 })

@@ -53,7 +53,12 @@ export async function torture(options: KillOptions): Promise<Killed> {
   const left = none ? [`disk full: ${noDisk}, ${noLimit}`] : []
   const faults = (options.faults ?? FAULTS).filter((fault) => fault !== 'disk full' || !none)
   const worldKills = options.worldKills ?? 40
-  const isOver = (): boolean => done.kills >= options.kills || done.problems.length >= ENOUGH
+  const isOver = (): boolean =>
+    options.signal?.aborted === true ||
+    done.kills >= options.kills ||
+    done.problems.length >= ENOUGH
+  const pulse = openPulse()
+  let unjudged = 0
   try {
     for (let index = 0; index < 10_000 && !isOver(); index++) {
       // So that one world is repeated by itself: the seed of the n-th is the seed and n.
@@ -69,6 +74,7 @@ export async function torture(options: KillOptions): Promise<Killed> {
           const sure =
             options.eachOnce === true ? faults.find((fault) => !counts.has(fault)) : undefined
           const among = sure === undefined ? faults : [sure]
+          pulse.wasStopped()
           const told = await playStep(servers, world, { random, faults: among, effects, step })
           done.poisoned += told.poisoned
           if (told.point === undefined) done.missed += 1
@@ -82,7 +88,14 @@ export async function torture(options: KillOptions): Promise<Killed> {
           }
           if (told.problems.length === 0) continue
           const where = `seed ${seed}, step ${step + 1}, ${settings.strategy}, ${format}: ${told.fault} ${describePoint(told.point)}, ${told.command}`
-          done.problems.push(...told.problems.map((problem) => `${where}: ${problem}`))
+          const problems = told.problems.map((problem) => `${where}: ${problem}`)
+          const stopped = pulse.wasStopped()
+          if (stopped) unjudged += 1
+          else done.problems.push(...problems)
+          for (const problem of problems)
+            options.log?.(
+              `${stopped ? 'not judged, since all stood still' : 'PROBLEM'}: ${problem}`,
+            )
           // What is wrong here would be wrong at each of the next.
           break
         }
@@ -96,9 +109,32 @@ export async function torture(options: KillOptions): Promise<Killed> {
       )
     }
   } finally {
+    pulse.end()
     await servers.end()
   }
+  if (unjudged > 0) left.push(`judging ${unjudged} steps during which all stood still`)
   return { counts, left, ...done }
+}
+
+/** Silence is a fault here: a machine that sleeps, or whoever stops all of this for a while, makes one that nobody drew. */
+function openPulse(): { wasStopped(): boolean; end(): void } {
+  let [last, stopped] = [performance.now(), false]
+  const look = (): void => {
+    const now = performance.now()
+    if (now - last > 1500) stopped = true
+    last = now
+  }
+  const timer = setInterval(look, 100)
+  return {
+    /** Since it was last asked. */
+    wasStopped: () => {
+      look()
+      const was = stopped
+      stopped = false
+      return was
+    },
+    end: () => clearInterval(timer),
+  }
 }
 
 interface Step {

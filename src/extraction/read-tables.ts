@@ -17,6 +17,7 @@ import { compareWithLast, type RowsApart } from '../kept/last-rows.ts'
 import type { Beside } from '../pairs/pairs.ts'
 import { landedPairs, pairReading, readAllPairs, readByPairs } from './read-pairs.ts'
 import type { PairsUpdate } from './read-pairs.ts'
+import { readSome, type Doubt } from './read-some.ts'
 import { resumePart } from './resume.ts'
 import { followShapes, lateMasks } from './shapes.ts'
 import { openLine, type EngineTurns } from './turns.ts'
@@ -36,6 +37,8 @@ export interface ReadTable {
   readonly pieces: PieceGroup | null
   /** What stands beside the rows in the pieces. */
   readonly beside: Beside
+  /** What was wrong with it, when it was read again for that. */
+  readonly doubt: Doubt | null
   /** Only what a cursor found: other rows may be there, and none is known to be gone. */
   readonly partial: boolean
   /** What is to become of the table's pairs; null when they stay, or there are none. */
@@ -59,8 +62,10 @@ export interface ReadOptions {
   readonly acceptSource: boolean
   /** Whether the user has accepted what happened to the table's shape. */
   readonly acceptsChange: (table: string) => boolean
-  /** Digests count for nothing: every table is compared in full, or every one of these. */
-  readonly fullRefresh: boolean | ReadonlySet<string>
+  /** Digests count for nothing: every table is compared in full. */
+  readonly fullRefresh: boolean
+  /** Only these tables are read, all else being as the parent says: its snapshot is the very one that `source` gives. */
+  readonly doubts?: ReadonlyMap<string, Doubt> | undefined
   readonly tempFolder: string
   /** Where the rows of tables go that the lake does not have; called once. */
   readonly land: (snapshot: SourceSnapshot) => Promise<(table: SourceTable) => Landing | null>
@@ -93,7 +98,8 @@ export async function readTables(
     },
   })
   try {
-    if (parent?.source !== undefined)
+    const { doubts, fullRefresh } = options
+    if (parent?.source !== undefined && doubts === undefined)
       mayFollow(source, snapshot, parent.source, options.acceptSource)
     const shapes = followShapes(snapshot.tables, parent, {
       source: source.name,
@@ -103,13 +109,14 @@ export async function readTables(
     for (const text of parent === null ? [] : lateMasks(snapshot.tables, parent))
       context.emit({ type: 'note', level: 'warn', text })
     const land = await options.land(snapshot)
-    const { fullRefresh } = options
     for (const table of shapes.tables) {
+      const doubt = doubts?.get(table.name) ?? null
+      if (doubts !== undefined && doubt === null) continue
       const entry = parent?.tables[table.name] ?? null
       const landing = entry === null ? land(table) : null
-      const inFull = typeof fullRefresh === 'boolean' ? fullRefresh : fullRefresh.has(table.name)
+      const inFull = fullRefresh || doubt !== null
       const trusted = !inFull && sameIdentity(parent, snapshot, table)
-      const known = { table, entry, columns: shapes.columns.get(table.name) ?? [] }
+      const known = { table, entry, columns: shapes.columns.get(table.name) ?? [], doubt }
       const sameTable = sameIdentity(parent, snapshot, table, ['started', 'version'])
       const asked = { ...options, source, fullRefresh: inFull, trusted, sameTable, landing }
       line.add(await readTable(snapshot, known, asked, context))
@@ -128,7 +135,7 @@ export async function readTables(
 
 async function readTable(
   snapshot: SourceSnapshot,
-  known: Pick<ReadTable, 'table' | 'entry' | 'columns'>,
+  known: Pick<ReadTable, 'table' | 'entry' | 'columns' | 'doubt'>,
   options: ReadOptions & {
     readonly source: Source
     readonly trusted: boolean
@@ -137,7 +144,7 @@ async function readTable(
   },
   context: Context,
 ): Promise<ReadTable> {
-  const { table, entry } = known
+  const { table, entry, doubt } = known
   const startedAt = context.now().getTime()
   const same = options.trusted && entry?.shape === table.shape
   const last = same ? entry.position['digest'] : undefined
@@ -155,12 +162,20 @@ async function readTable(
     const digest = table.fingerprint
     return { ...none, unchanged: true, rows: entry.rows, digest, ms: done() }
   }
+  if (doubt !== null && doubt.ranges !== null && entry !== null) {
+    const pieces = await readSome(snapshot, table, { ranges: doubt.ranges }, options.tempFolder)
+    // Read in this snapshot a moment ago: of all rows, and still what the lake has to hold.
+    const digest = typeof entry.position['digest'] === 'string' ? entry.position['digest'] : null
+    const facts = { ...none, rows: doubt.rowsInSource, digest, unchanged: false, ms: done() }
+    return { ...facts, pieces }
+  }
   const cursor =
     entry === null || options.fullRefresh || !options.sameTable
       ? null
       : cursorThatCounts(entry, table, snapshot.instant)
   if (cursor !== null) {
-    const pieces = await readSince(snapshot, table, cursor.watermark, options.tempFolder)
+    const since = { since: cursor.watermark }
+    const pieces = await readSome(snapshot, table, since, options.tempFolder)
     const { passed, digest } = pieces
     const unchanged = digest === cursor.read
     if (unchanged) await pieces.discard()
@@ -215,23 +230,6 @@ async function readTable(
         )
   if (unchanged) await left.discard()
   return { ...facts, unchanged, pieces: unchanged ? null : left, apart }
-}
-
-/** The rows that a cursor finds, in an order that stays while none changes. */
-async function readSince(
-  snapshot: SourceSnapshot,
-  table: SourceTable,
-  since: string,
-  tempFolder: string,
-): Promise<Pieces> {
-  const writer = openPieceWriter(tempFolder, randomUUID())
-  try {
-    await snapshot.copy(table, writer, { since })
-    return await writer.finish()
-  } catch (error) {
-    await writer.discard()
-    throw error
-  }
 }
 
 interface PartRead {

@@ -22,6 +22,7 @@ import { changedKeys, columnsBeside, freshPairs, rowsWithPair } from '../pairs/p
 import { carryAsText, comparisonFailed, type UnreadRows } from '../extraction/uncarried.ts'
 import type { EngineTurns } from '../extraction/turns.ts'
 import { emptyRelation } from '../extraction/find-pairs.ts'
+import { rowsInRanges } from '../extraction/read-some.ts'
 import type { ReadTable } from '../extraction/read-tables.ts'
 import { goneColumns, liveColumns } from '../lake/column-ids.ts'
 import type { CommittedManifest, DataFile, TableEntry } from '../lake/manifest.ts'
@@ -51,6 +52,8 @@ export interface ToCompare {
   readonly read: ReadTable
   /** The name of the table to make. */
   readonly relation: string
+  /** What the manifest says of how many rows the lake has counts for nothing. */
+  readonly recount: boolean
 }
 
 /** No more than this is no faster with more cores, compared with no more rows than that. */
@@ -152,8 +155,10 @@ async function judge(
   work: ToCompare & { readonly columns: readonly Column[]; readonly counts: ChangeCounts },
 ): Promise<Compared> {
   const { read, relation, columns, counts } = work
-  const { entry } = read
-  if (!read.partial) refuseOtherCount(read, (entry?.rows ?? 0) + counts.inserted - counts.deleted)
+  if (!read.partial) {
+    const before = await rowsBefore(zone, engine, work)
+    refuseOtherCount(read, before + counts.inserted - counts.deleted)
+  }
   return {
     read,
     columns,
@@ -163,6 +168,21 @@ async function judge(
     files: [],
     watermark: await newWatermark(zone, engine, work, columns),
   }
+}
+
+/** How many rows the lake has; of what it was found to hold otherwise, what it says of itself may be wrong, too. */
+async function rowsBefore(
+  zone: Zone,
+  engine: Engine,
+  { parent, read: { entry, doubt, table, pairs }, recount }: ToCompare,
+): Promise<number> {
+  if (doubt !== null) return doubt.rowsInLake
+  // By pairs only some rows were compared, and to these the manifest's number belongs.
+  const byPairs = pairs !== null && pairs.changes !== null
+  if (parent === null || entry === null || !recount || byPairs) return entry?.rows ?? 0
+  const rows = await rowsAsOf(zone, parent, table.name, parent.batch)
+  const [counted] = await engine.rows(`select count(*) as n from (${rows})`)
+  return Number(counted?.['n'])
 }
 
 /**
@@ -220,7 +240,10 @@ function refuseOtherCount({ table, rows }: ReadTable, inLake: number): void {
   throw new ToteError(
     'CountMismatch',
     `Table "${table.name}" has ${rows} rows in the source and would have ${inLake} in the lake.`,
-    { why: 'the changes found do not lead from one to the other, so nothing was committed' },
+    {
+      why: 'the changes found do not lead from one to the other, so nothing was committed',
+      fix: 'tote verify --repair, which counts anew what the lake has',
+    },
   )
 }
 
@@ -244,10 +267,12 @@ async function makeDifference(
     keys === null
       ? null
       : { relation: keys, on: table.key.map((column) => ({ column, as: column })) }
-  const previous =
+  const kept =
     entry === null || parent === null
       ? null
       : await rowsAsOf(zone, parent, table.name, parent.batch, columns, among)
+  const ranges = read.doubt?.ranges ?? null
+  const previous = kept === null || ranges === null ? kept : rowsInRanges(kept, table, ranges)
   const next =
     changes !== null
       ? rowsWithPair(`(${arrived})`, freshPairs(changes), table.key)

@@ -13,6 +13,7 @@ import { ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary } from '../events.ts'
 import { openDraft } from '../extraction/draft.ts'
 import { mayLand, openLanding } from '../extraction/landing.ts'
+import type { Doubt } from '../extraction/read-some.ts'
 import { readTables, type ReadSnapshot, type ReadTable } from '../extraction/read-tables.ts'
 import type { PairsPlace } from '../pairs/pair-files.ts'
 import { cursorText, type CursorPosition } from '../pairs/positions.ts'
@@ -38,13 +39,25 @@ import type { Column } from '../types.ts'
 import type { Project, ProjectSource } from '../project/project.ts'
 
 export interface ExtractOptions {
-  /** Compare every table in full, or every one of these. */
-  readonly fullRefresh: boolean | ReadonlySet<string>
+  /** Compare every table in full. */
+  readonly fullRefresh: boolean
   readonly acceptSource: boolean
   /** Tables whose next batch may delete more than the shrink limit allows. */
   readonly acceptShrink: readonly string[]
   /** Tables whose changed shape is followed whatever it is. */
   readonly acceptChange: readonly string[]
+  /** Count the lake's rows, whatever its manifest says. */
+  readonly recount?: boolean | undefined
+  /** What is wrong in the lake is made good, and nothing else looked at. */
+  readonly again?: Again | undefined
+}
+
+/** A batch in the snapshot of the one before, which the source must give once more. */
+export interface Again {
+  /** The manifest that was found wrong; when another one is newer, it ends with LakeConflict. */
+  readonly after: CommittedManifest
+  /** By table. */
+  readonly doubts: ReadonlyMap<string, Doubt>
 }
 
 export interface Extracted {
@@ -64,6 +77,8 @@ export async function extract(
   context: Context,
 ): Promise<Extracted> {
   const { name } = from.source
+  // Of a snapshot there is no second try.
+  if (options.again !== undefined) return extractOnce(project, from, options, context)
   const commit = async (): Promise<Extracted> =>
     untilCommitted(name, context, async () => extractOnce(project, from, options, context))
   for (let tried = 1; ; tried++) {
@@ -91,6 +106,9 @@ async function extractOnce(
   const zone = project.ingestion
   const chain = zone.chain(source.name)
   const parent = await chain.newest()
+  const { again } = options
+  if (again !== undefined && parent?.sha256 !== again.after.sha256)
+    throw new ToteError('LakeConflict', `Another run committed to "${source.name}" first.`)
   const batch = (parent?.batch ?? 0) + 1
   const instantOf = (snapshot: Pick<ReadSnapshot, 'instant'>): string =>
     nextInstant(parent?.instant ?? null, snapshot.instant)
@@ -102,6 +120,7 @@ async function extractOnce(
       parent,
       {
         ...options,
+        doubts: again?.doubts,
         acceptsChange: (table) =>
           options.acceptChange.some((name) => namesTable(name, table, from)),
         tempFolder: project.tempFolder,
@@ -116,7 +135,8 @@ async function extractOnce(
         },
         onRead: async (read) => {
           const relation = `changes_${compared.length}`
-          compared.push(await compareTable(zone, turns, { parent, read, relation }, context))
+          const toCompare = { parent, read, relation, recount: options.recount === true }
+          compared.push(await compareTable(zone, turns, toCompare, context))
         },
       },
       context,
@@ -147,7 +167,8 @@ async function extractOnce(
         return [one.read.table.name, entryOf(one, files, pairs, snapshot.instant)] as const
       }),
     ).finally(() => beside.close())
-    const tables = tableEntries(written)
+    const untouched = again === undefined ? [] : Object.entries(again.after.tables)
+    const tables = tableEntries([...untouched, ...written])
     for (const name of snapshot.gone) {
       const entry = parent?.tables[name]
       if (entry !== undefined) tables[name] = { ...entry, gone: true }
@@ -297,7 +318,8 @@ async function writePairs(
   { read, columns }: Compared,
 ): Promise<PairsEntry | null> {
   const { table, entry, pairs, rows } = read
-  if (pairs === null) return read.unchanged ? (entry?.pairs ?? null) : null
+  const stay = read.unchanged || (read.doubt?.ranges ?? null) !== null
+  if (pairs === null) return stay ? (entry?.pairs ?? null) : null
   const { name, key } = table
   return pairs.write(engine, { ...place, table: name, key }, { columns, rows })
 }

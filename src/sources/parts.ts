@@ -5,7 +5,14 @@
  * there a table that lies in the order of a whole number that its key begins with is divided by that.
  */
 import { quoteIdentifier, quoteLiteral } from '../postgres/identifiers.ts'
-import { placeRow, type SourcePart, type SourceReading, type SourceTable } from './source.ts'
+import {
+  placeRow,
+  type KeyRange,
+  type SourcePart,
+  type SourceReading,
+  type SourceTable,
+} from './source.ts'
+import type { PostgresTable } from './tables-postgres.ts'
 
 /** 64 MB of a table. */
 const PART_PAGES = 8192
@@ -16,13 +23,10 @@ export interface PagePart extends SourcePart {
   readonly to: number
 }
 
-/** A range of the whole numbers that a key begins with; open where null. */
-export interface KeyPart extends SourcePart {
+/** A range of the whole numbers that a key begins with. */
+export interface KeyPart extends SourcePart, KeyRange {
   /** The database's own name of the column. */
   readonly column: string
-  readonly least: bigint | null
-  /** Not included. */
-  readonly below: bigint | null
 }
 
 export type TablePart = PagePart | KeyPart
@@ -75,14 +79,45 @@ export function inPart(part: TablePart): string {
     const { from, to } = part
     return `ctid >= '(${from},0)'::pg_catalog.tid and ctid < '(${to},0)'::pg_catalog.tid`
   }
-  const { least, below } = part
-  const column = quoteIdentifier(part.column)
+  return inRange(part.column, part)
+}
+
+/** The condition under which a whole number of that column lies in the range; an open one leaves NULL out, too. */
+function inRange(name: string, { least, below }: KeyRange): string {
+  const column = quoteIdentifier(name)
   // As text: a minus sign after an operator would be part of it.
   const bound = (value: bigint): string => `${quoteLiteral(String(value))}::pg_catalog.int8`
-  return [
+  const bounds = [
     ...(least === null ? [] : [`${column} >= ${bound(least)}`]),
     ...(below === null ? [] : [`${column} < ${bound(below)}`]),
-  ].join(' and ')
+  ]
+  return bounds.length === 0 ? `${column} is not null` : bounds.join(' and ')
+}
+
+/** The condition under which it lies in one of them: one statement, so that without an index the table is read once. */
+export function inRanges(column: string, ranges: readonly KeyRange[]): string {
+  return `(${ranges.map((range) => inRange(column, range)).join(' or ') || 'false'})`
+}
+
+const WHOLE_NUMBERS = ['smallint', 'integer', 'bigint']
+
+/**
+ * The column by ranges of which a table's rows can be asked for: the first of its key, if it is a whole number. A key that
+ * the config gives may be NULL somewhere; what is masked is another value than the table's own.
+ */
+export function rangedBy(
+  { columns, key }: Pick<PostgresTable, 'columns' | 'key'>,
+  reading: {
+    readonly keyGiven: boolean
+    readonly expressions: ReadonlyMap<string, string>
+    readonly hashed: ReadonlySet<string>
+  },
+): string | undefined {
+  const first = columns.find(({ name }) => name === key[0])
+  if (first === undefined || reading.keyGiven || !WHOLE_NUMBERS.includes(first.type))
+    return undefined
+  const own = first.source ?? ''
+  return reading.expressions.has(own) || reading.hashed.has(own) ? undefined : first.name
 }
 
 /** Whether the rows of a part come in the order in which they lie. */

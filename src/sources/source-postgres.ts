@@ -36,6 +36,8 @@ import {
   dividePages,
   inLeaf,
   inPart,
+  inRanges,
+  rangedBy,
   selectedBeside,
   sinceValue,
   type CursorPlace,
@@ -286,6 +288,7 @@ function describeReadings(
       ...(frozen ? { frozen } : {}),
       ...(omitted.size > 0 ? { omitted } : {}),
       ...(masks.length > 0 ? { masks } : {}),
+      rangedBy: rangedBy(table, reading),
       shape: [table.shape, ...(shape === '' ? [] : [shape])].join('; '),
     }
   })
@@ -303,11 +306,14 @@ function copyStatement(table: ReadTable, reading: SourceReading): string {
   const { before, after, binaryRow } = selectedBeside(table, reading)
   selected.unshift(...before)
   selected.push(...after)
-  const { part, places, leaf, since } = reading
+  const { part, places, leaf, since, ranges } = reading
   const which = [
     ...(part === undefined ? [] : [inPart(part as TablePart)]),
     ...(places === undefined ? [] : [atPlaces(places)]),
     ...(leaf === undefined ? [] : [inLeaf(leaf)]),
+    ...(ranges === undefined
+      ? []
+      : [inRanges(ownColumns(table, [table.rangedBy ?? ''])[0] ?? '', ranges)]),
   ]
   const inPlace =
     before.length > 0 || (part === undefined ? which.length > 0 : comesAsItLies(part as TablePart))

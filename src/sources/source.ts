@@ -54,6 +54,8 @@ export interface SourceTable {
   readonly pairs?: SourcePairs | undefined
   /** Given where its changes are to be found by a cursor. */
   readonly cursor?: SourceCursor | undefined
+  /** The column, first of its key, by ranges of which rows can be asked for; not given where they cannot. */
+  readonly rangedBy?: string | undefined
   /** About how many rows it has, where the source knows without counting. */
   readonly expectedRows?: number | undefined
 }
@@ -98,13 +100,22 @@ export interface SourcePart {
   readonly id: string
 }
 
-/** What is read of a table with parts, where not all of its rows. */
+/** A range of whole numbers; open where null. */
+export interface KeyRange {
+  readonly least: bigint | null
+  /** Not included. */
+  readonly below: bigint | null
+}
+
+/** What is read of a table, where not all of its rows. */
 export interface SourceReading {
   readonly part?: SourcePart | undefined
   /** Rows at these places, as pairs told them; of a table of several files, also others at the same ones. */
   readonly places?: readonly string[] | undefined
   /** Only rows whose cursor is not further than the look-back behind this value, which the lake's rows have told. */
   readonly since?: string | undefined
+  /** Only rows whose `rangedBy` lies in one of these ranges, in any order. */
+  readonly ranges?: readonly KeyRange[] | undefined
   /** Only rows that lie in this one of the tables that `pairs.leaves` names. */
   readonly leaf?: string | undefined
   /**

@@ -8,6 +8,10 @@ import {
   createSums,
   differingRanges,
   differingRows,
+  insertSums,
+  totalSums,
+  type KeySpans,
+  type RangeSum,
   type Shape,
 } from './ranges.ts'
 import type { Side } from './sides.ts'
@@ -17,7 +21,11 @@ export interface TwoSides {
   readonly columns: readonly string[]
   /** Those that tell rows apart; all of them where none do, and equal rows count. */
   readonly key: readonly string[]
+  /** Ranges of the key's first column. */
+  readonly spans?: KeySpans | undefined
   readonly expected: Side
+  /** What the ranges of `expected` are known to hold, so that it is gone through only for those that differ. */
+  readonly sums?: readonly RangeSum[] | undefined
   readonly found: Side
   /** One of them waits for a server, so that the other can be summed meanwhile. */
   readonly together?: true
@@ -29,17 +37,26 @@ export type Findings = Omit<VerifiedTable, 'what' | 'source' | 'table' | 'repair
 export interface RangesCompared {
   readonly rowsExpected: number
   readonly rowsFound: number
+  /** Ascending. */
   readonly differ: readonly number[]
+  /** Of what was expected. */
+  readonly sums: readonly RangeSum[]
+}
+
+export interface SidesCompared {
+  readonly findings: Findings
+  readonly ranges: RangesCompared
 }
 
 /** Keys that are named, of all rows that differ. */
 export const NAMED_KEYS = 10
 
-export async function compareSides(engine: Engine, sides: TwoSides): Promise<Findings> {
-  const { rowsExpected, rowsFound, differ } = await compareRanges(engine, sides)
+export async function compareSides(engine: Engine, sides: TwoSides): Promise<SidesCompared> {
+  const ranges = await compareRanges(engine, sides)
+  const { rowsExpected, rowsFound, differ } = ranges
   const counts = { rowsExpected, rowsFound, rangesDiffer: differ.length }
-  if (differ.length === 0) return { ...counts, ...NOTHING_DIFFERS }
-  return { ...counts, ...(await compareRows(engine, sides, differ)) }
+  const rows = differ.length === 0 ? NOTHING_DIFFERS : await compareRows(engine, sides, differ)
+  return { findings: { ...counts, ...rows }, ranges }
 }
 
 const NOTHING_DIFFERS = {
@@ -53,14 +70,16 @@ const NOTHING_DIFFERS = {
 /** Counts and sums of both sides; which ranges differ. */
 export async function compareRanges(engine: Engine, sides: TwoSides): Promise<RangesCompared> {
   const shape = shapeOf(sides)
-  const sum = async (by: Engine, table: string, side: Side): Promise<number> => {
+  const sum = async (by: Engine, table: string, side: Side | null): Promise<number> => {
     await by.run(createSums(table))
-    await side.pass(async (relation) => by.run(addSums(table, relation, shape)))
+    if (side === null) await by.run(insertSums(table, sides.sums ?? []))
+    else await side.pass(async (relation) => by.run(addSums(table, relation, shape)))
     const [row] = await by.rows(`select coalesce(sum(rows), 0)::bigint as n from ${table}`)
     return Number(row?.['n'])
   }
   const beside = sides.together === true ? await engine.beside() : null
-  const expected = sum(engine, 'sums_expected', sides.expected)
+  const known = sides.sums !== undefined
+  const expected = sum(engine, 'sums_expected', known ? null : sides.expected)
   if (beside === null) await expected
   const found = sum(beside ?? engine, 'sums_found', sides.found)
   // Whoever closes an engine must not find it at work.
@@ -68,8 +87,18 @@ export async function compareRanges(engine: Engine, sides: TwoSides): Promise<Ra
   beside?.close()
   const [rowsExpected, rowsFound] = await Promise.all([expected, found])
   const differ = await engine.rows(differingRanges('sums_expected', 'sums_found'))
+  const sums = await engine.rows(totalSums('sums_expected'))
   await engine.run('drop table sums_expected; drop table sums_found')
-  return { rowsExpected, rowsFound, differ: differ.map(({ range }) => Number(range)) }
+  return {
+    rowsExpected,
+    rowsFound,
+    differ: differ.map(({ range }) => Number(range)),
+    sums: sums.map(({ range, rows, sum: total }) => ({
+      range: Number(range),
+      rows: BigInt(rows ?? 0),
+      sum: BigInt(total ?? 0),
+    })),
+  }
 }
 
 /** The rows of ranges that differ, compared by key. */
@@ -81,7 +110,10 @@ async function compareRows(
   const shape = shapeOf(sides)
   const gather = async (table: string, side: Side): Promise<void> => {
     await engine.run(createRows(table, shape))
-    await side.pass(async (relation) => engine.run(addRows(table, relation, { shape, ranges })))
+    await side.pass(
+      async (relation) => engine.run(addRows(table, relation, { shape, ranges })),
+      ranges,
+    )
   }
   await gather('rows_expected', sides.expected)
   await gather('rows_found', sides.found)
@@ -149,7 +181,7 @@ export function describeKey(
   return `${cut} (${KINDS[kind] ?? kind})`
 }
 
-function shapeOf({ columns, key }: TwoSides): Shape {
+function shapeOf({ columns, key, spans }: TwoSides): Shape {
   const own = key.length === 0 ? columns : key
-  return { width: columns.length, key: own.map((name) => columns.indexOf(name)) }
+  return { width: columns.length, key: own.map((name) => columns.indexOf(name)), spans }
 }

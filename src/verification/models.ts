@@ -82,12 +82,13 @@ async function verifyModel(
   const rows = await rowsAsOf(project.processed, manifest, name, manifest.batch, columns)
   const side = (query: string): Side => queriedSide(query, columns.map(exact))
   try {
-    return await compareSides(engine, {
+    const { findings } = await compareSides(engine, {
       columns: columns.map((column) => column.name),
       key: model.key,
       expected: side(modelQuery(model)),
       found: side(rows),
     })
+    return findings
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw error
     throw modelFailed(model, error)

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readCsv } from '../columns/csv.ts'
-import { openPieceWriter } from '../columns/pieces.ts'
+import { openPieceWriter, type CsvRows } from '../columns/pieces.ts'
 import { isFloat } from '../columns/sql.ts'
 import { toText } from '../columns/text.ts'
 import type { Context } from '../events.ts'
@@ -14,8 +14,8 @@ import { columnNames } from './ranges.ts'
 
 /** Rows that can be gone through again, each time the same. */
 export interface Side {
-  /** Hands all rows over, in relations with columns c0, c1, … */
-  pass(take: (relation: string) => Promise<void>): Promise<void>
+  /** Hands all rows over, in relations with columns c0, c1, …; or at least those of some ranges. */
+  pass(take: (relation: string) => Promise<void>, ranges?: readonly number[]): Promise<void>
 }
 
 /** Rows of a relation; `values` are expressions over it as `r`. */
@@ -31,8 +31,8 @@ export interface CopiedRows {
   readonly expectedRows?: number | undefined
   /** What each column is carried as in the lake: floats have several texts. */
   readonly carried: readonly string[]
-  /** Sends all rows as CSV of PostgreSQL, in any order. */
-  copy(sink: RowSink): Promise<void>
+  /** Sends all rows as CSV of PostgreSQL, in any order; or at least those of some ranges. */
+  copy(sink: RowSink, ranges?: readonly number[]): Promise<void>
 }
 
 const PROGRESS_ROWS = 20_000
@@ -48,7 +48,7 @@ export function copiedSide(rows: CopiedRows, context: Context): Side {
     return `(select ${list.join(', ')} from ${csv})`
   }
   return {
-    pass: async (take) => {
+    pass: async (take, ranges) => {
       const writer = openPieceWriter(tempFolder, randomUUID(), {
         take: async (group) => take(relationOf(await group.files(), group.longestRow)),
         digest: false,
@@ -68,17 +68,18 @@ export function copiedSide(rows: CopiedRows, context: Context): Side {
         })
       }
       try {
-        await copy({
-          row: (csv) => {
+        const sink = {
+          row: (csv: Buffer) => {
             writer.row(csv)
             tell()
           },
-          many: (some) => {
+          many: (some: CsvRows) => {
             writer.many(some)
             tell()
           },
           ready: () => writer.ready(),
-        })
+        }
+        await copy(sink, ranges)
         const rest = await writer.finish()
         if (rest.rows > 0) await take(relationOf(await rest.files(), rest.longestRow))
       } finally {

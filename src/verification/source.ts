@@ -3,19 +3,25 @@
  * written since is seen by neither. Every row is read in full; digests, pairs and all else that tells a
  * batch "unchanged" is what is being tested, and counts for nothing.
  */
+import type { Engine } from '../columns/engine.ts'
 import { quoteName, ROW_COLUMN } from '../columns/sql.ts'
 import { toText } from '../columns/text.ts'
 import type { Context, VerifiedTable } from '../events.ts'
+import type { Doubt } from '../extraction/read-some.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import type { Project } from '../project/project.ts'
 import type { RowSink, Source, SourceSnapshot, SourceTable } from '../sources/source.ts'
-import { compareSides } from './compare.ts'
+import type { Column } from '../types.ts'
+import { compareSides, type RangesCompared } from './compare.ts'
+import { boundsOf, RANGES, spansOver, type KeySpans } from './ranges.ts'
 import { copiedSide, queriedSide } from './sides.ts'
 
 /** A source whose snapshot stays open after the batch that asked for it. */
 export interface HeldSource {
   readonly source: Source
+  /** The same, that gives the last snapshot once more. */
+  readonly again: Source
   /** The last snapshot that was taken. */
   snapshot(): SourceSnapshot
   /** Ends it. */
@@ -29,23 +35,29 @@ export function holdSource(source: Source): HeldSource {
     held = undefined
     await closing?.close()
   }
+  const last = (): SourceSnapshot => {
+    if (held === undefined) throw new RangeError(`source "${source.name}" was not read`)
+    return held
+  }
+  const keptOpen = (snapshot: SourceSnapshot): SourceSnapshot => ({
+    ...snapshot,
+    close: async () => undefined,
+  })
+  const holding = (snapshot: Source['snapshot']): Source => ({
+    name: source.name,
+    follow: (seen, memory) => source.follow(seen, memory),
+    close: async () => source.close(),
+    snapshot: async (context) => keptOpen(await snapshot(context)),
+  })
   return {
-    source: {
-      name: source.name,
-      follow: (snapshot, memory) => source.follow(snapshot, memory),
-      close: async () => source.close(),
-      snapshot: async (context) => {
-        // Whoever loses the race to commit takes another one.
-        await release()
-        const snapshot = await source.snapshot(context)
-        held = snapshot
-        return { ...snapshot, close: async () => undefined }
-      },
-    },
-    snapshot: () => {
-      if (held === undefined) throw new RangeError(`source "${source.name}" was not read`)
+    source: holding(async (context) => {
+      // Whoever loses the race to commit takes another one.
+      await release()
+      held = await source.snapshot(context)
       return held
-    },
+    }),
+    again: holding(async () => last()),
+    snapshot: last,
     release,
   }
 }
@@ -56,15 +68,40 @@ export interface SourceToVerify {
   /** The manifest that the batch of that snapshot was committed with. */
   readonly manifest: CommittedManifest
   readonly wanted: (table: string) => boolean
+  /** What was found before, in the same snapshot: the source is not read again for it. */
+  readonly before?: readonly SourceTableVerified[] | undefined
+}
+
+export interface SourceTableVerified {
+  readonly found: VerifiedTable
+  /** What its ranges are of, where the source can be asked for some of them. */
+  readonly spans: KeySpans | undefined
+  readonly ranges: RangesCompared
+}
+
+/** More of its ranges than this, and a table is sooner read as it lies. */
+const MOST_RANGES = RANGES / 4
+
+/** What must be read of a table again so that the lake has it as the source does. */
+export function doubtOf({ spans, ranges }: SourceTableVerified): Doubt {
+  return {
+    ranges: rangesToAsk(spans, ranges.differ),
+    rowsInSource: ranges.rowsExpected,
+    rowsInLake: ranges.rowsFound,
+  }
+}
+
+function rangesToAsk(spans: KeySpans | undefined, ranges: readonly number[]): Doubt['ranges'] {
+  return spans === undefined || ranges.length > MOST_RANGES ? null : boundsOf(spans, ranges)
 }
 
 /** Each table of the source, by row. Emits `table.verified` for each. */
 export async function verifySource(
   project: Project,
-  { source, snapshot, manifest, wanted }: SourceToVerify,
+  { source, snapshot, manifest, wanted, before = [] }: SourceToVerify,
   context: Context,
-): Promise<VerifiedTable[]> {
-  const verified: VerifiedTable[] = []
+): Promise<SourceTableVerified[]> {
+  const verified: SourceTableVerified[] = []
   const engine = await project.engine(context.signal)
   try {
     for (const table of snapshot.tables.filter(({ name }) => wanted(name))) {
@@ -80,11 +117,20 @@ export async function verifySource(
         tempFolder: project.tempFolder,
         expectedRows: table.expectedRows,
         carried: types,
-        copy: async (sink: RowSink) => copyAll(snapshot, table, sink),
+        copy: async (sink: RowSink, some?: readonly number[]) => {
+          const asked = some === undefined ? null : rangesToAsk(spans, some)
+          if (asked === null) await copyAll(snapshot, table, sink)
+          else await snapshot.copy(table, sink, { ranges: asked })
+        },
       }
       const rows = await rowsAsOf(project.ingestion, manifest, table.name, manifest.batch)
-      const findings = await compareSides(engine, {
+      const known = before.find(({ found }) => found.table === table.name)
+      const spans =
+        known === undefined ? await spansOf(engine, table, entry.columns, rows) : known.spans
+      const { findings, ranges } = await compareSides(engine, {
         columns,
+        spans,
+        sums: known?.ranges.sums,
         key: table.key.filter((name) => name !== ROW_COLUMN),
         expected: copiedSide(copied, context),
         together: true,
@@ -105,12 +151,37 @@ export async function verifySource(
         ms: context.now().getTime() - startedAt,
         ...found,
       })
-      verified.push(found)
+      verified.push({ found, spans, ranges })
     }
   } finally {
     engine.close()
   }
   return verified
+}
+
+/** Of so many rows the least and the greatest key are known well enough. */
+const SAMPLED_ROWS = 5000
+
+/**
+ * Ranges over the keys that the lake has; the first and the last of them are open, so that those of the source are in one, too.
+ * A hundredth at each end is left to these, because one key far away would leave all others to one range.
+ */
+async function spansOf(
+  engine: Engine,
+  { rangedBy }: SourceTable,
+  columns: readonly Column[],
+  rows: string,
+): Promise<KeySpans | undefined> {
+  const key = columns.find(({ name }) => name === rangedBy)
+  if (key === undefined || !['SMALLINT', 'INTEGER', 'BIGINT'].includes(key.carried))
+    return undefined
+  const [row] = await engine.rows(
+    `select quantile_disc(k, 0.01)::bigint as least, quantile_disc(k, 0.99)::bigint as greatest` +
+      ` from (select ${quoteName(key.name)} as k from (${rows})) using sample reservoir(${SAMPLED_ROWS} rows)`,
+  )
+  const [least, greatest] = [row?.['least'], row?.['greatest']]
+  if (typeof least !== 'bigint' || typeof greatest !== 'bigint') return undefined
+  return spansOver(least, greatest)
 }
 
 /** All parts of a table, by as many readers as the snapshot has. */

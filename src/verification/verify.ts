@@ -3,8 +3,9 @@
  * equal at any instant is compared at one that each side can show: a source in the snapshot of its own batch, the
  * warehouse in a snapshot of its own, at the batch where its ledger stands. So nobody need stop writing.
  *
- * A repair is an ordinary batch wherever one can do it: tables of a source that differ are compared in full,
- * models that differ are evaluated over all rows. Warehouse rows are then made what the lake says, in place.
+ * A repair is an ordinary batch wherever one can do it: of tables of a source the ranges of keys that differ are read
+ * again, in the snapshot in which they were found, so that all others are known to be equal; models that differ are
+ * evaluated over all rows. Warehouse rows are then made what the lake says, in place.
  */
 import { nearestName, ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary, VerifiedTable } from '../events.ts'
@@ -16,7 +17,14 @@ import type { Project, ProjectSource } from '../project/project.ts'
 import { describeVerified, differingRows, nameOf } from '../terminal/verified.ts'
 import { verifyLakeFiles } from './lake-files.ts'
 import { verifyModels } from './models.ts'
-import { holdSource, verifySource, type HeldSource } from './source.ts'
+import {
+  doubtOf,
+  holdSource,
+  verifySource,
+  type HeldSource,
+  type SourceTableVerified,
+  type SourceToVerify,
+} from './source.ts'
 import { repairOf, verifyWarehouse, type WarehouseVerified } from './warehouse.ts'
 
 export interface VerifyOptions {
@@ -66,40 +74,57 @@ async function extractAndVerify(
 ): Promise<Extracted> {
   const { project, chosen, verified } = work
   const held = holdSource(from.source)
-  const source = { ...from, source: held.source }
   const wanted = (table: string): boolean => chosen.has(table, from)
   try {
-    const taken = await extract(project, source, options, context)
-    const found = await verifyTaken(project, held, { taken, wanted }, context)
-    const differ = namesOf(found.filter(isDifferent))
-    if (!work.repair || differ.size === 0) {
-      verified.push(...found)
-      return taken
+    for (let attempt = 1; ; attempt++) {
+      const recounting = { ...options, recount: work.repair }
+      const taken = await extract(project, { ...from, source: held.source }, recounting, context)
+      const found = await verifyTaken(project, held, { taken, wanted }, context)
+      const differ = found.filter((table) => isDifferent(table.found))
+      if (!work.repair || taken.manifest === null || differ.length === 0) {
+        verified.push(...found.map(foundOf))
+        return taken
+      }
+      try {
+        const doubts = new Map(differ.map((table) => [table.found.table, doubtOf(table)]))
+        const again = await extract(
+          project,
+          { ...from, source: held.again },
+          { ...options, again: { after: taken.manifest, doubts } },
+          context,
+        )
+        const toVerify = { taken: again, wanted: (table: string) => doubts.has(table) }
+        const after = await verifyTaken(project, held, { ...toVerify, before: differ }, context)
+        verified.push(...afterRepair(found.map(foundOf), after.map(foundOf)))
+        return { ...again, changed: true, tables: addCounts(taken.tables, again.tables) }
+      } catch (error) {
+        const isLost = error instanceof ToteError && error.name === 'LakeConflict'
+        if (isLost && attempt < ATTEMPTS) continue
+        verified.push(...found.map(foundOf))
+        throw error
+      }
     }
-    const again = await extract(project, source, { ...options, fullRefresh: differ }, context)
-    const after = await verifyTaken(
-      project,
-      held,
-      { taken: again, wanted: (table) => differ.has(table) },
-      context,
-    )
-    verified.push(...afterRepair(found, after))
-    return { ...again, changed: true, tables: addCounts(taken.tables, again.tables) }
   } finally {
     await held.release()
   }
 }
 
+const foundOf = ({ found }: SourceTableVerified): VerifiedTable => found
+
 async function verifyTaken(
   project: Project,
   held: HeldSource,
-  { taken, wanted }: { taken: Extracted; wanted: (table: string) => boolean },
+  { taken, ...toVerify }: Pick<SourceToVerify, 'wanted' | 'before'> & { readonly taken: Extracted },
   context: Context,
-): Promise<readonly VerifiedTable[]> {
+): Promise<readonly SourceTableVerified[]> {
   const { manifest } = taken
   if (manifest === null) return []
-  const source = held.source.name
-  return verifySource(project, { source, snapshot: held.snapshot(), manifest, wanted }, context)
+  const { name: source } = held.source
+  return verifySource(
+    project,
+    { source, snapshot: held.snapshot(), manifest, ...toVerify },
+    context,
+  )
 }
 
 /** Models, and the warehouse. Throws DifferenceFound with every table that differs, sources' included. */
@@ -149,7 +174,7 @@ async function verifyAllModels(
   return afterRepair(found, after)
 }
 
-/** How often another loader may come between the comparison and the repair. */
+/** How often somebody else may come between a comparison and its repair. */
 const ATTEMPTS = 5
 
 async function repairWarehouse(
@@ -206,14 +231,14 @@ function addCounts(
   first: readonly SourceTableSummary[],
   second: readonly SourceTableSummary[],
 ): SourceTableSummary[] {
-  return second.map((table) => {
-    const before = first.find((other) => other.table === table.table)
-    if (before === undefined) return table
+  return first.map((table) => {
+    const again = second.find((other) => other.table === table.table)
+    if (again === undefined) return table
     return {
-      ...table,
-      inserted: before.inserted + table.inserted,
-      updated: before.updated + table.updated,
-      deleted: before.deleted + table.deleted,
+      ...again,
+      inserted: table.inserted + again.inserted,
+      updated: table.updated + again.updated,
+      deleted: table.deleted + again.deleted,
     }
   })
 }

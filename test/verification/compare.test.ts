@@ -94,7 +94,7 @@ test('P12: without a key, rows that are missing or too many are exactly those of
         if (more > 0) missing += more
         else extra -= more
       }
-      const result = await compareSides(engine, sides(expected, found, []))
+      const { findings: result } = await compareSides(engine, sides(expected, found, []))
       expect(result).toMatchObject({
         rowsExpected: expected.length,
         rowsFound: found.length,
@@ -127,7 +127,7 @@ test('P12: with a key, what differs is named by kind, column and key', async () 
       const missing = expected.filter(([key]) => !ours.has(key))
       const extra = found.filter(([key]) => !theirs.has(key))
       const different = both.filter(([one, other]) => JSON.stringify(one) !== JSON.stringify(other))
-      const result = await compareSides(engine, sides(expected, found, ['a']))
+      const { findings: result } = await compareSides(engine, sides(expected, found, ['a']))
       expect(result).toMatchObject({
         missing: missing.length,
         extra: extra.length,
@@ -199,7 +199,14 @@ test('a table without columns has only a number of rows', async () => {
     pass: async (take) => take(`(select null as c0 from range(${count}))`),
   })
   const compare = async (expected: number, found: number): Promise<unknown> =>
-    compareSides(engine, { columns: [], key: [], expected: rows(expected), found: rows(found) })
+    (
+      await compareSides(engine, {
+        columns: [],
+        key: [],
+        expected: rows(expected),
+        found: rows(found),
+      })
+    ).findings
   expect(await compare(3, 3)).toMatchObject({ missing: 0, extra: 0 })
   expect(await compare(3, 1)).toMatchObject({ missing: 2, extra: 0, rangesDiffer: 1 })
   expect(await compare(0, 1)).toMatchObject({ missing: 0, extra: 1 })
@@ -220,7 +227,7 @@ test('a key is told with its columns, its NULLs, what is the matter, and in a hu
 test('P12: of few rows that differ among many, the rest is not gathered, and nothing stays behind', async () => {
   const rows = Array.from({ length: 5000 }, (_, n): Row => [String(n), 'x', 'y'])
   const found = rows.map((one): Row => (one[0] === '7' ? ['7', 'x', 'z'] : one))
-  const result = await compareSides(engine, sides(rows, found, ['a']))
+  const { findings: result } = await compareSides(engine, sides(rows, found, ['a']))
   expect(result).toMatchObject({ rangesDiffer: 1, missing: 0, extra: 0, different: 1 })
   expect(result.keys.value).toEqual(['a 7 (different)'])
   // Keys are spread over the ranges, so that each has few.

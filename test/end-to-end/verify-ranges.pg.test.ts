@@ -1,0 +1,312 @@
+/**
+ * What `tote verify --repair` asks the source for: only the ranges of keys that differ, in the snapshot in which they
+ * were found; and that source, lake and warehouse are equal afterwards, whatever was wrong, and all else as it was.
+ */
+import { randomBytes } from 'node:crypto'
+import fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { rowsAsOf } from '../../src/lake/read.ts'
+import { extract } from '../../src/pipeline/extract.ts'
+import { openProject, type Project } from '../../src/project/project.ts'
+import type { SourceReading, SourceSnapshot } from '../../src/sources/source.ts'
+import { differingRows, nameOf } from '../../src/terminal/verified.ts'
+import { verify, type VerifyOptions } from '../../src/verification/verify.ts'
+import { createProject, type TestProject } from '../support/project.ts'
+import { rebuilt, wholeStar } from '../support/rebuild.ts'
+import { tamperLake } from '../support/tamper-lake.ts'
+
+const ROWS = 20_000
+
+/** Keys of every kind: with gaps, below zero and at both ends of eight bytes, of two columns, text, and none. */
+const TABLES: Readonly<Record<string, { readonly key: readonly string[]; readonly ddl: string }>> =
+  {
+    plain: { key: ['id'], ddl: 'id integer primary key, v text' },
+    wide: { key: ['id'], ddl: 'id bigint primary key, v text' },
+    pair: { key: ['id', 'part'], ddl: 'id smallint, part text, v text, primary key (id, part)' },
+    named: { key: ['id'], ddl: 'id text primary key, v text' },
+    loose: { key: [], ddl: 'id integer, v text' },
+  }
+const KEYED = Object.entries(TABLES).filter(([, { key }]) => key.length > 0)
+const ORDINARY = { fullRefresh: false, acceptSource: false, acceptShrink: [], acceptChange: [] }
+const keyText = (key: readonly string[]): string => key.join(', ')
+
+const SETUP = `${Object.entries(TABLES)
+  .map(([name, { ddl }]) => `create table ${name} (${ddl});`)
+  .join('\n')}
+create table large (id integer primary key, v text);
+insert into large select n, 'v' || n from generate_series(1, ${ROWS}) n;
+insert into plain select n * 7 - 700, 'v' || n from generate_series(1, 300) n;
+insert into wide select n * 1000003, 'v' || n from generate_series(-150, 150) n;
+insert into wide values (-9223372036854775808, 'least'), (9223372036854775807, 'greatest');
+insert into pair select n / 3, 'part ' || n % 3, 'v' || n from generate_series(-150, 150) n;
+insert into named select 'k' || n, 'v' || n from generate_series(1, 100) n;
+insert into loose select n % 50, 'v' || n % 50 from generate_series(1, 100) n;`
+
+const MODELS = Object.fromEntries(
+  [...KEYED, ['large', { key: ['id'] }] as const].map(([name, { key }]) => [
+    `fact_${name}`,
+    `-- kind: fact\n-- key: ${keyText(key)}\n-- record id: record_id\n-- nullable: v\nselect ${keyText(key)}, v from shop.${name}\n`,
+  ]),
+)
+
+let shop: TestProject
+let project: Project
+beforeAll(async () => {
+  shop = await createProject({
+    setup: SETUP,
+    models: MODELS,
+    source: "table: { large: { strategy: 'xmin' } }",
+  })
+  await shop.good()
+  project = await openProject({ cwd: shop.folder })
+})
+afterAll(async () => {
+  await project.close()
+  await shop.close()
+})
+
+const context = (): Parameters<typeof verify>[2] => ({
+  run: `here-${randomBytes(4).toString('hex')}`,
+  signal: new AbortController().signal,
+  now: () => new Date(),
+  emit: () => undefined,
+})
+
+interface Sent {
+  readonly table: string
+  readonly how: 'all' | 'ranges' | 'other'
+  /** As the server counted them. */
+  readonly rows: number
+}
+let sent: Sent[] = []
+/** Called before rows of ranges are asked for. */
+let onRanges: () => Promise<void> = async () => undefined
+afterEach(() => {
+  onRanges = async () => undefined
+})
+
+/** The project, with all that its source sends written down. */
+function watched(): Project {
+  const watch = (snapshot: SourceSnapshot): SourceSnapshot => ({
+    ...snapshot,
+    copy: async (table, sink, reading: SourceReading = {}) => {
+      if (reading.ranges !== undefined) await onRanges()
+      const rows = await snapshot.copy(table, sink, reading)
+      const isPart = (reading.columns ?? 'rows') === 'places' || reading.places !== undefined
+      const how = reading.ranges === undefined ? (isPart ? 'other' : 'all') : 'ranges'
+      sent.push({ table: table.name, how, rows })
+      return rows
+    },
+  })
+  const sources = project.sources.map((from) => ({
+    ...from,
+    source: {
+      ...from.source,
+      snapshot: async (asked: Parameters<typeof from.source.snapshot>[0]) =>
+        watch(await from.source.snapshot(asked)),
+    },
+  }))
+  return { ...project, sources }
+}
+
+/** What differs, or what went wrong. */
+async function verified(options: VerifyOptions = {}): Promise<string[]> {
+  sent = []
+  const { error, summary } = await verify(watched(), options, context())
+  const found = (summary.verified ?? []).filter((table) => differingRows(table) > 0)
+  const told = found.map((table) => `${nameOf(table)}${table.repaired ? ' repaired' : ''}`)
+  return error === undefined || error.name === 'DifferenceFound' ? told : [error.message]
+}
+
+const rowsSent = (how: Sent['how'], table?: string): number =>
+  sent
+    .filter((one) => one.how === how && (table === undefined || one.table === table))
+    .reduce((sum, { rows }) => sum + rows, 0)
+
+const damageLarge = async (at: number): Promise<void> =>
+  tamperLake(
+    project,
+    project.ingestion,
+    'large',
+    (rows) => `select 'd' as _tote_op, id, null::varchar as v from ${rows} where id = ${at}
+      union all select 'u', id, v || '.' from ${rows} where id = ${at + 5000}
+      union all select 'u', ${ROWS + at}, 'made up'`,
+  )
+
+test('P11: a repair asks the source for the ranges that differ and for nothing else', async () => {
+  await damageLarge(3)
+  expect(await verified()).toEqual(['shop.large'])
+  // Once to compare, and the ranges for their keys.
+  expect(rowsSent('all', 'large')).toBe(ROWS)
+  expect(rowsSent('ranges')).toBeLessThan(ROWS / 20)
+  const looking = sent
+  expect(await verified({ repair: true })).toEqual(['shop.large repaired'])
+  expect(rowsSent('all', 'large')).toBe(ROWS)
+  // Of the two ends and one in the middle, of 1,024; once more for the batch.
+  expect(rowsSent('ranges')).toBeLessThan(ROWS / 10)
+  expect(sent.filter(({ how }) => how === 'ranges')).toHaveLength(2)
+  // Nor for any other table than a verification without a repair does.
+  const others = (one: Sent): boolean => one.how !== 'ranges'
+  expect(sent.filter(others)).toEqual(looking.filter(others))
+  expect(await verified()).toEqual([])
+  expect(rowsSent('ranges')).toBe(0)
+  const [wrong] = await shop.warehouse.query(
+    `select count(*) as n from fact_large where id between 11 and 4999 and (valid_to is not null or batch <> 1)`,
+  )
+  expect(wrong?.['n']).toBe('0')
+})
+
+test('P2: pairs say what they said, so that the run after a repair reads nothing and later changes are found', async () => {
+  sent = []
+  const [from] = watched().sources
+  if (from === undefined) throw new Error('no source')
+  expect((await extract(watched(), from, ORDINARY, context())).changed).toBe(false)
+  expect(rowsSent('all', 'large')).toBe(0)
+  await shop.source.query(`update large set v = 'later' where id in (3, 5003, 9000)`)
+  await shop.good()
+  expect(await verified()).toEqual([])
+})
+
+test('P3: runs that commit between the comparison and the repair are not undone', async () => {
+  await damageLarge(300)
+  let asked = 0
+  onRanges = async () => {
+    asked += 1
+    // While the keys of what differs are looked for, and when they have been found once more and are read for the batch.
+    if (asked !== 1 && asked !== 3) return
+    await shop.source.query(
+      `update large set v = 'meanwhile ${asked}' where id = 301; delete from large where id = ${302 + asked}`,
+    )
+    const [from] = project.sources
+    if (from === undefined) throw new Error('no source')
+    await extract(project, from, ORDINARY, context())
+  }
+  expect(await verified({ repair: true })).toEqual(['shop.large repaired'])
+  expect(asked).toBe(5)
+  expect(await verified()).toEqual([])
+  await expectAllEqual('large', ['id'])
+})
+
+/** By PostgreSQL and by the lake's own rows, in the same text. */
+async function expectAllEqual(table: string, key: readonly string[]): Promise<void> {
+  const text = `string_agg(concat_ws('|', ${[...key, "coalesce(v, '∅')"].join(', ')}), chr(10) order by ${key.map((name) => `${name}::text collate "C"`).join(', ')})`
+  const [source] = await shop.source.query(`select ${text} as t from ${table}`)
+  const [warehouse] = await shop.warehouse.query(`select ${text} as t from fact_${table}_current`)
+  expect(warehouse?.['t']).toBe(source?.['t'])
+  const manifest = await project.ingestion.chain('shop').newest()
+  if (manifest === null) throw new Error('no lake')
+  const engine = await project.engine()
+  try {
+    const rows = await rowsAsOf(project.ingestion, manifest, table, manifest.batch)
+    const [lake] = await engine.rows(
+      `select ${text.replaceAll(' collate "C"', '').replaceAll('::text', '::varchar')} as t from (${rows})`,
+    )
+    expect(lake?.['t']).toBe(source?.['t'])
+  } finally {
+    engine.close()
+  }
+}
+
+/** Which of a table's rows, by their place in the order of the key, and in which way. */
+const damage = fc.record({
+  lost: fc.uniqueArray(fc.nat(90), { maxLength: 3 }),
+  altered: fc.uniqueArray(fc.nat(90), { maxLength: 3 }),
+  extra: fc.uniqueArray(fc.integer({ min: 2000, max: 2100 }), { maxLength: 2 }),
+})
+interface Damage {
+  readonly lost: readonly number[]
+  readonly altered: readonly number[]
+  readonly extra: readonly number[]
+}
+const world = fc.record({
+  tables: fc.record(
+    Object.fromEntries(
+      KEYED.map(([name]) => [name, fc.record({ lake: damage, warehouse: damage })]),
+    ),
+  ),
+  loose: fc.nat(3),
+  loaded: fc.boolean(),
+  meanwhile: fc.nat(90),
+})
+
+const among = (places: readonly number[]): string => `(${[-1, ...places].join(', ')})`
+
+function damagedRows(key: readonly string[], { lost, altered, extra }: Damage) {
+  return (rows: string): string => {
+    const numbered = `(select *, row_number() over (order by ${keyText(key)}) - 1 as place from ${rows})`
+    const madeUp = extra.map(
+      (n) => `select 'u', ${key.map((_, i) => (i === 0 ? n : `'x'`)).join(', ')}, 'made up'`,
+    )
+    return [
+      `select 'd' as _tote_op, ${keyText(key)}, null::varchar as v from ${numbered} where place in ${among(lost)}`,
+      `select 'u', ${keyText(key)}, coalesce(v, '') || '.' from ${numbered} where place in ${among(altered)} and place not in ${among(lost)}`,
+      ...madeUp,
+    ].join(' union all ')
+  }
+}
+
+async function damageWarehouse(table: string, key: readonly string[], what: Damage): Promise<void> {
+  const chosen = (places: readonly number[]): string =>
+    `record_id in (select record_id from (select record_id, row_number() over (order by ${keyText(key)}) - 1 as place
+       from fact_${table} where valid_to is null) as r where place in ${among(places)})`
+  await shop.warehouse.query(
+    `update fact_${table} set v = coalesce(v, '') || '!' where ${chosen(what.altered)};
+     delete from fact_${table} where ${chosen(what.lost)};
+     insert into fact_${table} (record_id, ${keyText(key)}, v, valid_from, batch)
+       select 900000 + n, ${key.map((_, i) => (i === 0 ? 'n' : `'w'`)).join(', ')}, 'W', now(), 1 from unnest('{${what.extra.map((n) => n + 200).join(',')}}'::int[]) n`,
+  )
+}
+
+test(
+  'P2, P6, P7: whatever rows of lake and warehouse are lost, altered or made up, a repair makes all sides equal and leaves other versions',
+  { timeout: 180_000 },
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(world, async ({ tables, loose, loaded, meanwhile }) => {
+        const touched = new Map<string, string>()
+        for (const [name, { key }] of KEYED) {
+          const { lake } = tables[name] as { lake: Damage; warehouse: Damage }
+          await tamperLake(project, project.ingestion, name, damagedRows(key, lake))
+          touched.set(name, among([...lake.lost, ...lake.altered, meanwhile]))
+        }
+        await tamperLake(
+          project,
+          project.ingestion,
+          'loose',
+          (rows) =>
+            `select 'd' as _tote_op, id, v, _tote_row from ${rows} order by _tote_row limit ${loose}`,
+        )
+        const outside = async (): Promise<unknown> => {
+          const versions: unknown[] = []
+          for (const [name, { key }] of KEYED)
+            versions.push(
+              await shop.warehouse.query(
+                `select * from fact_${name} where v not in ('made up', 'W') and (${keyText(key)}) not in
+                 (select ${keyText(key)} from (select ${keyText(key)}, row_number() over (order by ${keyText(key)}) - 1 as place
+                   from (select distinct ${keyText(key)} from fact_${name} where v not in ('made up', 'W')) as k) as r
+                  where place in ${touched.get(name) ?? ''}) order by record_id`,
+              ),
+            )
+          return versions
+        }
+        const before = await outside()
+        if (loaded) await shop.good()
+        for (const [name, { key }] of KEYED)
+          await damageWarehouse(name, key, (tables[name] as { warehouse: Damage }).warehouse)
+        await shop.source.query(`update plain set v = v || '+' where id = ${meanwhile * 7 - 693}`)
+        await verified({ repair: true })
+        expect(await verified()).toEqual([])
+        for (const [name, { key }] of KEYED) await expectAllEqual(name, key)
+        expect(await outside()).toEqual(before)
+      }),
+      {
+        numRuns: 3,
+        endOnFailure: true,
+        ...(process.env['TOTE_SEED'] === undefined
+          ? {}
+          : { seed: Number(process.env['TOTE_SEED']) }),
+      },
+    )
+    expect(await rebuilt(shop)).toEqual(await wholeStar(shop.warehouse))
+  },
+)

@@ -17,6 +17,18 @@ export type Stage = 'extract' | 'transform' | 'load'
 /** Also what `tote verify` does beyond a batch. */
 export type AnyStage = Stage | 'verify'
 
+/** An enum or a composite of a source: what its values are made of. */
+export interface TypePart {
+  /** As `format_type` prints it. */
+  readonly type: string
+  /** Of an enum, in its order. */
+  readonly labels?: readonly string[] | undefined
+  /** Of an enum: labels that it had once, which older rows may still have. */
+  readonly past?: readonly string[] | undefined
+  /** Of a composite, in its order: each a name and a type. */
+  readonly attributes?: readonly (readonly [name: string, type: string])[] | undefined
+}
+
 /** A column of a versioned table, of a model or of a warehouse table. */
 export interface Column {
   /** Stable within its versioned table, written as the Parquet field id; a rename keeps it. */
@@ -29,6 +41,8 @@ export interface Column {
    * and text for enums, composites and types of extensions. Absent where `type` is one itself.
    */
   readonly builtin?: string | undefined
+  /** What lies inside its type, through domains, arrays, ranges and composites; absent where nothing does. */
+  readonly inside?: readonly TypePart[] | undefined
   /** The DuckDB type that carries it in files; `VARCHAR` where DuckDB has no exact one. */
   readonly carried: string
   readonly notNull: boolean

@@ -6,9 +6,10 @@ import { ROW_COLUMN } from '../columns/sql.ts'
 import { ToteError, type Problem } from '../errors.ts'
 import { continueColumns, matchColumns, type NewColumn } from '../lake/column-ids.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
-import { holdsAll } from '../postgres/carried.ts'
+import { holdsAll, isOtherBase } from '../postgres/carried.ts'
 import type { SourceColumn, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
+import { insideChanges } from './inside.ts'
 
 export interface ShapeOptions {
   readonly source: string
@@ -154,14 +155,19 @@ function sayChange(
       so: 'models that name it must follow',
     })
   }
-  if (before.type !== column.type) {
+  const otherBase = isOtherBase(column, before)
+  if (before.type !== column.type || otherBase) {
     const follows = holdsAll(column, before)
-    say(column.name, `was ${before.type} and is ${column.type}`, {
+    const [was, is] = [before, column].map(({ type, builtin }) =>
+      otherBase ? `${type} (${builtin})` : type,
+    )
+    say(column.name, `was ${was} and is ${is}`, {
       refused: !follows,
       level: follows ? 'info' : 'warn',
       ...(follows ? {} : { so: 'it is another column from now on' }),
     })
   }
+  for (const change of insideChanges(column.inside, before.inside)) say(column.name, change, {})
   if (before.gone === true) say(column.name, 'is there again', {})
 }
 

@@ -1,6 +1,6 @@
 /** Stable column ids: a column keeps its id for as long as its table lives, and no id is used twice. */
 import { holdsAll } from '../postgres/carried.ts'
-import type { Column } from '../types.ts'
+import type { Column, TypePart } from '../types.ts'
 
 export type NewColumn = Omit<Column, 'id' | 'gone'>
 
@@ -19,12 +19,13 @@ function withIds(
   let highest = Math.max(0, ...previous.map(({ id }) => id))
   return columns.map((column, index) => {
     const { name, type, builtin, carried, notNull, ...more } = column
-    const { attribute, source, formerly, partial } = more
+    const { attribute, source, formerly, partial, inside } = more
     return {
       id: ids[index] ?? ++highest,
       name,
       type,
       ...(builtin === undefined ? {} : { builtin }),
+      ...(inside === undefined ? {} : { inside }),
       carried,
       notNull,
       ...(attribute === undefined ? {} : { attribute }),
@@ -80,6 +81,7 @@ export function continueColumns(
     names.delete(column.name)
     return {
       ...column,
+      ...(column.inside === undefined ? {} : { inside: withPast(column.inside, before?.inside) }),
       ...(names.size > 0 ? { formerly: [...names] } : {}),
       ...(isText ? { carried: 'VARCHAR' } : {}),
       ...(isPartial ? { partial: true as const } : {}),
@@ -90,6 +92,20 @@ export function continueColumns(
   const kept = new Set(continued.map(({ id }) => id))
   const gone = previous.filter(({ id }) => !kept.has(id)).map(leave)
   return [...continued, ...apart(gone, continued)]
+}
+
+/** Each enum with the labels that it had once: history keeps them. */
+function withPast(
+  inside: readonly TypePart[],
+  before: readonly TypePart[] = [],
+): readonly TypePart[] {
+  return inside.map((part) => {
+    const { type, labels } = part
+    const known = before.find((other) => other.type === type)
+    if (labels === undefined || known?.labels === undefined) return part
+    const past = [...known.labels, ...(known.past ?? [])].filter((label) => !labels.includes(label))
+    return past.length === 0 ? part : { ...part, past }
+  })
 }
 
 function leave(column: Column): Column {

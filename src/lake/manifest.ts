@@ -225,7 +225,20 @@ export function areColumns(value: unknown): value is readonly Column[] {
       isText(column['name']) &&
       isText(column['type']) &&
       isText(column['carried']) &&
-      isAbsentOr(column['formerly'], (names) => isList(names, isText)),
+      isAbsentOr(column['formerly'], (names) => isList(names, isText)) &&
+      isAbsentOr(column['inside'], (parts) => isList(parts, isTypePart)),
+  )
+}
+
+function isTypePart(part: unknown): boolean {
+  return (
+    isRecord(part) &&
+    isText(part['type']) &&
+    isAbsentOr(part['labels'], (labels) => isList(labels, isText)) &&
+    isAbsentOr(part['past'], (labels) => isList(labels, isText)) &&
+    isAbsentOr(part['attributes'], (attributes) =>
+      isList(attributes, (attribute) => isList(attribute, isText)),
+    )
   )
 }
 

@@ -43,8 +43,14 @@ export interface TypeOf {
 
 /** Whether `now` holds every value of `before`, without rounding, cutting or padding it. */
 export function holdsAll(now: TypeOf, before: TypeOf): boolean {
-  if (now.type === before.type) return true
+  if (now.type === before.type && !isOtherBase(now, before)) return true
   return holds(now.builtin ?? now.type, before.builtin ?? before.type)
+}
+
+/** Whether a type of one name is made of another one now: a domain that was dropped and made anew. */
+export function isOtherBase(now: TypeOf, before: TypeOf): boolean {
+  const known = now.builtin !== undefined && before.builtin !== undefined
+  return now.type === before.type && known && now.builtin !== before.builtin
 }
 
 const INTEGERS = ['smallint', 'integer', 'bigint']

@@ -1,5 +1,6 @@
 /** What the server's catalogue says of tables and of itself. Read with `search_path` empty, so types are qualified. */
 import { ToteError } from '../errors.ts'
+import type { TypePart } from '../types.ts'
 import type { Connection } from './connection.ts'
 
 export interface Relation {
@@ -24,6 +25,8 @@ export interface RelationColumn {
   readonly type: string
   /** As `Column.builtin`. */
   readonly builtin?: string | undefined
+  /** As `Column.inside`. */
+  readonly inside?: readonly TypePart[] | undefined
   readonly notNull: boolean
   readonly attribute: number
   readonly comment: string | undefined
@@ -131,7 +134,12 @@ const TYPE_PARTS = `parts as (
        select p.of_type, p.part, coalesce(
            (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = p.part),
            (select string_agg(concat_ws(' ', f.attnum, f.attname, f.atttypid, f.atttypmod), ',' order by f.attnum)
-              from pg_catalog.pg_attribute f where f.attrelid = t.typrelid and f.attnum > 0)) as inside
+              from pg_catalog.pg_attribute f where f.attrelid = t.typrelid and f.attnum > 0)) as inside,
+           case t.typtype when 'e' then jsonb_build_object('type', format_type(p.part, null), 'labels',
+               (select coalesce(jsonb_agg(e.enumlabel order by e.enumsortorder), '[]') from pg_catalog.pg_enum e where e.enumtypid = p.part))
+             else jsonb_build_object('type', format_type(p.part, null), 'attributes',
+               (select coalesce(jsonb_agg(jsonb_build_array(f.attname, format_type(f.atttypid, f.atttypmod)) order by f.attnum), '[]')
+                from pg_catalog.pg_attribute f where f.attrelid = t.typrelid and f.attnum > 0 and not f.attisdropped)) end as told
          from parts p join pg_catalog.pg_type t on t.oid = p.part where t.typtype in ('e', 'c'))`
 
 /**
@@ -167,7 +175,8 @@ export async function describeRelations(
        array_position(k.columns, a.attnum)::text as key_position,
        concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated,
          a.attmissingval::text, case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
-         (select string_agg(i.inside, ' ' order by i.part) from inside i where i.of_type = a.atttypid)) as shape
+         (select string_agg(i.inside, ' ' order by i.part) from inside i where i.of_type = a.atttypid)) as shape,
+       (select jsonb_agg(i.told order by i.part)::text from inside i where i.of_type = a.atttypid) as inside
      from chosen t left join pg_catalog.pg_attribute a on a.attrelid = t.oid
        and a.attrelid = any ($1::oid[]) and a.attnum > 0 and not a.attisdropped
      left join not_null n on n.attrelid = a.attrelid and n.attnum = a.attnum
@@ -189,6 +198,7 @@ export async function describeRelations(
       name,
       type: row['type'] ?? '',
       builtin: row['builtin'] ?? undefined,
+      inside: parseInside(row['inside']),
       notNull: row['attnotnull'] === 't',
       attribute: Number(row['attnum']),
       comment: row['comment'] ?? undefined,
@@ -199,6 +209,10 @@ export async function describeRelations(
     if (position !== null) detail.key[Number(position) - 1] = name
   }
   return details
+}
+
+function parseInside(json: string | null | undefined): readonly TypePart[] | undefined {
+  return typeof json === 'string' ? (JSON.parse(json) as TypePart[]) : undefined
 }
 
 /** Where the server's log (WAL) stands, and which server says so. */

@@ -4,7 +4,7 @@
  */
 import type { CsvRows } from '../columns/pieces.ts'
 import type { Context } from '../events.ts'
-import type { Instant, Json } from '../types.ts'
+import type { Instant, Json, TypePart } from '../types.ts'
 
 export interface SourceColumn {
   readonly name: string
@@ -12,6 +12,8 @@ export interface SourceColumn {
   readonly type: string
   /** As `Column.builtin`. */
   readonly builtin?: string | undefined
+  /** As `Column.inside`. */
+  readonly inside?: readonly TypePart[] | undefined
   /** The DuckDB type that carries it exactly; `VARCHAR` for all others. */
   readonly carried: string
   readonly notNull: boolean

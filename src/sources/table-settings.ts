@@ -256,7 +256,7 @@ const TEXT = /^(text|character varying(\(\d+\))?|character(\(\d+\))?|"char"|name
 function maskedColumn(column: RelationColumn, masks: ReadonlyMap<string, Mask>): RelationColumn {
   const mask = masks.get(column.name)
   if (mask === 'hash' || (mask === 'redact' && TEXT.test(column.type)))
-    return { ...column, type: 'text', builtin: undefined }
+    return { ...column, type: 'text', builtin: undefined, inside: undefined }
   return mask === 'redact' ? { ...column, notNull: false } : column
 }
 

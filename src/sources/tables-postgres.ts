@@ -137,10 +137,11 @@ const WHOLE_ROW: PostgresColumn = {
 
 function describeColumns(columns: readonly RelationColumn[]): PostgresColumn[] {
   const names = distinctNames(columns.map(({ name }) => name))
-  return columns.map(({ name, type, builtin, notNull, attribute, comment }, index) => ({
+  return columns.map(({ name, type, builtin, inside, notNull, attribute, comment }, index) => ({
     name: names[index] ?? name,
     type,
     builtin,
+    inside,
     carried: carriedType(builtin ?? type),
     notNull,
     attribute,

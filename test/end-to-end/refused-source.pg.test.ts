@@ -38,6 +38,12 @@ describe('a frozen source: a changed schema', () => {
       'alter table staff rename column surname to last_name',
       'staff.last_name is called "surname" now',
     ],
+    [
+      'a label of an enum is renamed',
+      "alter type pay_kind rename value 'CASH' to 'COINS'",
+      "alter type pay_kind rename value 'COINS' to 'CASH'",
+      'payment_type.payment_type_name label 2 of public.pay_kind is called otherwise',
+    ],
     ['a table goes', 'alter table payment set schema pg_catalog', '', 'payment is no longer there'],
     [
       'a table is renamed',

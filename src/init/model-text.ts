@@ -1,5 +1,6 @@
 /** A planned model as the text of its `.sql` file (grammar in docs/models.md). Pure. */
 import { quoteName } from '../columns/sql.ts'
+import { isOneLine } from './names.ts'
 import type { PlannedColumn, PlannedModel } from './plan.ts'
 
 const WIDTH = 96
@@ -11,6 +12,7 @@ export function modelText(model: PlannedModel, source: string): string {
   return `${[
     `-- kind: ${kind}`,
     ...list('key', key.map(word)),
+    ...drivenBy(model, source),
     ...(recordId === null ? [] : [`-- record id: ${word(recordId)}`]),
     ...list('nullable', nullable.map(word)),
     ...list(
@@ -25,6 +27,11 @@ export function modelText(model: PlannedModel, source: string): string {
     ...columns.map((column, index) => columnLine(column, index === columns.length - 1)),
     `from ${source}.${name(model.source)} as t`,
   ].join('\n')}\n`
+}
+
+/** Each row of the model is one row of its table: no batch need look at the others. */
+function drivenBy({ source: table }: PlannedModel, source: string): string[] {
+  return !isOneLine(table) ? [] : [`-- driven by: ${source}.${word(table)}`]
 }
 
 function columnLine({ source, name: output, comment }: PlannedColumn, isLast: boolean): string {

@@ -55,6 +55,11 @@ function fit(name: string, whole: string): string {
   return cutName(name, MAX_BYTES - mark.length) + mark
 }
 
+/** Whether a line of a header can hold it. */
+export function isOneLine(text: string): boolean {
+  return !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)
+}
+
 /** The first letters, as many as fit. */
 export function cutName(name: string, bytes: number): string {
   let kept = ''

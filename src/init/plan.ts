@@ -2,7 +2,7 @@
 import type { ModelKind } from '../types.ts'
 import type { Found, FoundColumn, FoundTable, LeftOut } from './found.ts'
 import { hasOwnKey, kindsOf } from './kinds.ts'
-import { cutName, openNames, plainName } from './names.ts'
+import { cutName, isOneLine, openNames, plainName } from './names.ts'
 import { linksOf, type Link, type Target } from './references.ts'
 import { translateRule, type ColumnLookup, type Sort } from './rules.ts'
 
@@ -45,9 +45,6 @@ const TAKEN = ['valid_from', 'valid_to', 'is_deleted', 'batch']
 /** Words that a condition cannot use as a column's name (syntax/references.ts). */
 const CLOCK_WORDS =
   /^(user|current_user|session_user|current_role|current_catalog|current_schema|current_date|current_time|current_timestamp|localtime|localtimestamp)$/i
-
-/** What a line of a header cannot hold. */
-const UNWRITABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
 
 /** The models of a project. `without` are tables that turned out not to make a model, with the reason. */
 export function planModels(
@@ -106,7 +103,7 @@ function planModel(
     return sort === undefined || CLOCK_WORDS.test(name) ? undefined : { name, sort }
   }
   const writable = (rule: string | undefined): string | undefined =>
-    rule === undefined || UNWRITABLE.test(rule) ? undefined : rule
+    rule === undefined || !isOneLine(rule) ? undefined : rule
   const rules = table.rules.map((rule) => writable(translateRule(rule, lookup)))
   const labelled = table.columns.filter(
     ({ labels, builtin }) => labels !== null && builtin === 'text',
@@ -159,7 +156,7 @@ function planColumns(table: FoundTable): readonly PlannedColumn[] {
   const isOdd = ({ name }: FoundColumn): boolean =>
     TAKEN.includes(name.toLowerCase()) ||
     name.toLowerCase().startsWith('_tote_') ||
-    UNWRITABLE.test(name) ||
+    !isOneLine(name) ||
     name.includes('->')
   const used = new Set(
     table.columns.filter((column) => !isOdd(column)).map(({ name }) => name.toLowerCase()),

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { openEngine } from '../../src/columns/engine.ts'
 import type { Found, FoundColumn, FoundForeignKey, FoundTable } from '../../src/init/found.ts'
 import { modelText } from '../../src/init/model-text.ts'
+import { isOneLine } from '../../src/init/names.ts'
 import { planModels, type PlannedModel } from '../../src/init/plan.ts'
 import { bindModels } from '../../src/models/bind.ts'
 import { parseModelText } from '../../src/models/header.ts'
@@ -260,6 +261,11 @@ test('whatever a database is called, its models parse, bind, and can be loaded i
           })),
         )
         expect(bound.length).toBe(linked.length)
+        // The plan keeps the order of its tables, and not every name goes into a header.
+        const driven = models.filter(({ source }) => isOneLine(source)).map(({ name }) => name)
+        expect(new Set(bound.filter((one) => one.driven !== null).map((one) => one.name))).toEqual(
+          new Set(driven),
+        )
         expect(loadOrder(bound).length).toBe(linked.length)
       }),
       { numRuns: 60 },

@@ -40,7 +40,7 @@ export function shapeOf(
     const origin = origins[index]
     const inherited = origin?.carried === mapped.carried ? origin : mapped
     const type = ownValue(model.types, name) ?? inherited.type
-    const builtin = type === origin?.type ? origin.builtin : undefined
+    const { builtin, inside } = type === origin?.type ? origin : NOT_INHERITED
     const transfer = transferOf(mapped.carried, type)
     if (
       transfer === undefined ||
@@ -60,6 +60,7 @@ export function shapeOf(
       name,
       type,
       ...(builtin === undefined ? {} : { builtin }),
+      ...(inside === undefined ? {} : { inside }),
       carried: mapped.carried,
       notNull: isNotNull(model, name, origin ?? null),
       ...(origin?.source === undefined ? {} : { source: origin.source }),
@@ -68,6 +69,8 @@ export function shapeOf(
   })
   return { columns, findings }
 }
+
+const NOT_INHERITED = { builtin: undefined, inside: undefined }
 
 /** Types into which the server rounds without a word; the select may round, and then it is said. */
 function rounds(carried: string, type: string): boolean {

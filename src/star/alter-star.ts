@@ -5,9 +5,11 @@
  */
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import {
+  addLabels,
   alterationOf,
   alterTable,
   hasOtherColumns,
+  labelsBeyond,
   renameColumns,
   tightenTable,
   type Alteration,
@@ -28,6 +30,7 @@ import { relationNames, unknownTypes, withTypesHere } from './shape.ts'
 import type { StarTable } from './star-table.ts'
 import { keepsVersions } from '../types.ts'
 import type { Connection } from '../postgres/connection.ts'
+import type { Context } from '../events.ts'
 
 /** Where the tables are. */
 export interface StarSite {
@@ -79,6 +82,45 @@ export async function followStar(
   const changed = live.filter(({ name }) => others.some((table) => table.name === name))
   return alterStar(site, { star, live: changed, types, refilled: () => false })
 }
+
+/**
+ * Gives the warehouse's own enums the labels that the source's have, or had. Outside of any transaction, since a label can be
+ * used only when it is committed; one that is there early is in nobody's way, and is not added twice.
+ */
+export async function followLabels(
+  connection: Connection,
+  { star, live }: Pick<StarToAlter, 'star' | 'live'>,
+  context: Context,
+): Promise<void> {
+  const wanted = labelsBeyond(star, live)
+  if (wanted.size === 0) return
+  const found = await connection.query('read the labels of the enums', LABELS, [
+    JSON.stringify([...wanted.keys()]),
+  ])
+  for (const { asked, schema, name, owned, labels } of found) {
+    const type = quoteQualified(schema ?? '', name ?? '')
+    const texts = addLabels(
+      type,
+      wanted.get(asked ?? '') ?? [],
+      JSON.parse(labels ?? '[]') as string[],
+    )
+    if (owned === 't')
+      for (const text of texts) await connection.query(`add a label to ${type}`, text)
+    else if (texts.length > 0)
+      context.emit({
+        type: 'note',
+        level: 'warn',
+        text: `the warehouse's ${type} lacks ${texts.length === 1 ? 'a label' : `${texts.length} labels`} of the source's, and only its owner may add them: alter type ${type} add value …, or alter type ${type} owner to the role that loads`,
+      })
+  }
+}
+
+const LABELS = `select a.asked, n.nspname as schema, t.typname as name, pg_has_role(t.typowner, 'usage') as owned,
+  (select coalesce(jsonb_agg(e.enumlabel order by e.enumsortorder), '[]') from pg_catalog.pg_enum as e where e.enumtypid = t.oid)::text as labels
+from jsonb_array_elements_text($1::jsonb) as a(asked)
+join pg_catalog.pg_type as t on t.oid = to_regtype(a.asked) and t.typtype = 'e'
+join pg_catalog.pg_namespace as n on n.oid = t.typnamespace
+order by a.asked`
 
 /** Gives the tables that are there the columns and keys that the star wants. Throws WarehouseDependents. */
 export async function alterStar(

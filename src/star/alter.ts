@@ -3,7 +3,7 @@
  * which columns come, go and change, and whether it gets another key. The table itself stays, and with it
  * what hangs on it. Pure.
  */
-import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '../postgres/identifiers.ts'
 import type { FoundRelation } from './catalogue.ts'
 import { allColumns, layoutOf, type Layout, type WarehouseColumn } from './layout.ts'
 import type { StarTable } from './star-table.ts'
@@ -104,6 +104,52 @@ export function hasOtherColumns(table: StarTable, live: StarTable): boolean {
       .toSorted()
       .join()
   return said(table) !== said(live)
+}
+
+/** By enum, in its order, the labels that columns of the star may have, where those of `live` may not have them all. */
+export function labelsBeyond(
+  star: readonly StarTable[],
+  live: readonly StarTable[],
+): ReadonlyMap<string, readonly string[]> {
+  const known = labelsOf(live)
+  return new Map(
+    [...labelsOf(star)].filter(([type, labels]) =>
+      labels.some((label) => known.get(type)?.includes(label) !== true),
+    ),
+  )
+}
+
+function labelsOf(star: readonly StarTable[]): Map<string, readonly string[]> {
+  const labels = new Map<string, readonly string[]>()
+  const parts = star.flatMap(({ columns }) => columns.flatMap(({ inside = [] }) => inside))
+  for (const { type, labels: own, past = [] } of parts)
+    if (own !== undefined)
+      labels.set(type, [...new Set([...own, ...past, ...(labels.get(type) ?? [])])])
+  return labels
+}
+
+/** Each a statement that gives an enum one label more, at its place among those that it has. */
+export function addLabels(
+  type: string,
+  wanted: readonly string[],
+  found: readonly string[],
+): readonly string[] {
+  const there = [...found]
+  return wanted.flatMap((label, index) => {
+    if (there.includes(label)) return []
+    const before = wanted[index - 1]
+    const next = wanted.find((other) => there.includes(other))
+    // The one before it is there by now.
+    const place =
+      before !== undefined
+        ? ` after ${quoteLiteral(before)}`
+        : next === undefined
+          ? ''
+          : ` before ${quoteLiteral(next)}`
+    there.push(label)
+    // Such a statement takes no parameters.
+    return [`alter type ${type} add value if not exists ${quoteLiteral(label)}${place}`]
+  })
 }
 
 /** Before the rows, each a statement. New columns are null until then. */

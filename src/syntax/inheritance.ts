@@ -3,7 +3,7 @@
  * and subqueries to the columns they come from, so that they keep their PostgreSQL types. Where the
  * way is not plain the answer is "unknown", never a guess.
  */
-import type { Json } from '../types.ts'
+import type { Json, TypePart } from '../types.ts'
 import { withEntries } from './references.ts'
 import { asNode, children, isList, names, text, type TreeNode } from './syntax-tree.ts'
 
@@ -12,6 +12,8 @@ export interface Origin {
   readonly type: string
   /** As `Column.builtin`. */
   readonly builtin?: string | undefined
+  /** As `Column.inside`. */
+  readonly inside?: readonly TypePart[] | undefined
   readonly carried: string
   /** As `Column`'s. */
   readonly source?: string | undefined

@@ -4,7 +4,7 @@
  */
 import { ToteError } from '../errors.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
-import { tryAlterations } from '../star/alter-star.ts'
+import { followLabels, tryAlterations } from '../star/alter-star.ts'
 import { applyBatch } from './apply.ts'
 import type { Site, Surveyed } from './session.ts'
 import { readCatalogue, readEmptyTables, readTypes } from '../star/catalogue.ts'
@@ -24,7 +24,7 @@ import {
   unknownTypes,
 } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
-import type { Warehouse } from './warehouse.ts'
+import type { Warehouse, WholeStar } from './warehouse.ts'
 import { beginStar } from './whole.ts'
 
 export interface PostgresWarehouseOptions {
@@ -106,13 +106,30 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
         await site.connection.query('roll back', 'rollback')
       }),
     restate: async (restatement, context) =>
-      use(async (site) => applyRestatement(site, restatement, context)),
-    begin: async (whole, context) => use(async (site) => beginStar(site, whole, context)),
+      use(async (site) => {
+        await followLabels(site.connection, restatement, context)
+        return applyRestatement(site, restatement, context)
+      }),
+    begin: async (whole, context) =>
+      use(async (site) => {
+        await followLabels(site.connection, { star: starOf(whole), live: [] }, context)
+        return beginStar(site, whole, context)
+      }),
     reading: async (work) => use(async (site) => readStar(site, work)),
     repair: async (repair, context) => use(async (site) => repairStar(site, repair, context)),
     rebuild: async (whole, options, context) =>
-      use(async (site) => rebuildStar(site, whole, options, context)),
-    apply: async (batch, context) => use(async (site) => applyBatch(site, batch, context)),
+      use(async (site) => {
+        const star = starOf(whole)
+        if (!options.dryRun) await followLabels(site.connection, { star, live: [] }, context)
+        return rebuildStar(site, whole, options, context)
+      }),
+    apply: async (batch, context) =>
+      use(async (site) => {
+        const { live, changes } = batch
+        const star = changes.map(({ table }) => table)
+        await followLabels(site.connection, { star, live }, context)
+        return applyBatch(site, batch, context)
+      }),
     probe: async () =>
       use(async ({ connection }) => {
         await connection.query('begin', beginLoading('read only'))
@@ -137,6 +154,8 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     close,
   }
 }
+
+const starOf = ({ tables }: WholeStar): StarTable[] => tables.map(({ table }) => table)
 
 /** What is there, compared with what the star needs. Throws WarehouseShapeMismatch with every difference. */
 async function survey(

@@ -81,24 +81,49 @@ export function readCsv(
   },
 ): string {
   const { names, header, longestRow, compressed } = options
-  // No dialect is guessed: PostgreSQL's is known, and guessing takes CRLF inside text for a line end.
-  const settings = [
-    `[${files.map(quoteText).join(', ')}]`,
-    'auto_detect = false',
+  return readText(files, longestRow, [
     // Looking for row ends in the middle of a file, DuckDB takes lines inside quoted text for rows:
     // it is the files that are read side by side.
     'parallel = false',
-    // A folder named like a column (`c0=…`) above the file would replace that column's values.
-    'hive_partitioning = false',
     `header = ${header}`,
     `delim = ','`,
     `quote = '"'`,
     `escape = '"'`,
-    `new_line = '\\n'`,
     `nullstr = ''`,
     'allow_quoted_nulls = false',
     `columns = {${names.map((name) => `${quoteText(name)}: 'VARCHAR'`).join(', ')}}`,
     ...(compressed ? [`compression = 'gzip'`] : []),
+  ])
+}
+
+/** Of these, PostgreSQL's text format has none as they are. */
+const [BACKSPACE, VERTICAL_TAB] = ['\b', '\v']
+
+/** A `read_csv` of files of PostgreSQL's text format whose rows are never empty: each line whole, as `c0` (text.ts). */
+export function readLines(files: readonly string[], longestRow: number): string {
+  return readText(files, longestRow, [
+    'header = false',
+    `delim = '${BACKSPACE}'`,
+    `quote = ''`,
+    `escape = ''`,
+    `nullstr = '${VERTICAL_TAB}'`,
+    `columns = {'c0': 'VARCHAR'}`,
+  ])
+}
+
+function readText(
+  files: readonly string[],
+  longestRow: number,
+  dialect: readonly string[],
+): string {
+  // No dialect is guessed: PostgreSQL's is known, and guessing takes CRLF inside text for a line end.
+  const settings = [
+    `[${files.map(quoteText).join(', ')}]`,
+    'auto_detect = false',
+    // A folder named like a column (`c0=…`) above the file would replace that column's values.
+    'hive_partitioning = false',
+    `new_line = '\\n'`,
+    ...dialect,
     // Left to itself, DuckDB would set aside sixteen times the longest row.
     ...(longestRow > DEFAULT_MAX_ROW
       ? [`max_line_size = ${longestRow + 1}`, `buffer_size = ${2 * longestRow + 2}`]

@@ -45,6 +45,32 @@ export function toText(column: string, carried: string): string {
   return precision !== undefined && precision === scale ? `replace(${text}, '.', '0.')` : text
 }
 
+/** Types whose texts hold no character that PostgreSQL's text format writes otherwise. */
+const PLAIN = /^(BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL.*|DATE|TIME.*|UUID)$/
+/** What it writes instead; the backslash first. (PostgreSQL, "COPY", File Formats.) */
+const ESCAPES = [
+  ['\\', '\\\\'],
+  ['\b', '\\b'],
+  ['\t', '\\t'],
+  ['\n', '\\n'],
+  ['\v', '\\v'],
+  ['\f', '\\f'],
+  ['\r', '\\r'],
+] as const
+
+/** A row as the line that COPY prints of it in the text format, its end left out. */
+export function toLine(
+  values: readonly { readonly text: string; readonly carried: string }[],
+): string {
+  const fields = values.map(({ text, carried }) => {
+    const escaped = PLAIN.test(carried)
+      ? text
+      : ESCAPES.reduce((all, [raw, written]) => `replace(${all}, '${raw}', '${written}')`, text)
+    return `coalesce(${escaped}, '\\N')`
+  })
+  return `concat_ws('\t', ${fields.join(', ')})`
+}
+
 /** DuckDB's own way asks a calendar for each value, which takes four times as long and moves the last year's microseconds. */
 function zonedText(column: string): string {
   const utc = `cast(make_timestamp(epoch_us(${column})) as varchar) || '+00'`

@@ -177,6 +177,8 @@ async function takeSnapshot(
         origin: `${tables[index]?.schema}.${tables[index]?.name}`,
         relationId: relationIdOf(server.identity, tables[index]?.oid ?? ''),
         parts: parts.get(table) ?? [],
+        // What is hashed here is found by parting the rows.
+        inLines: table.hashed.size === 0,
         expectedRows: sizes.get(tables[index]?.oid ?? '')?.rows ?? undefined,
         ...pairs.get(table),
       })),
@@ -326,7 +328,8 @@ function copyStatement(table: ReadTable, reading: SourceReading): string {
       : [`${table.where === null ? 'where' : 'and'} ${which.join(' and ')}`]),
     ...(order.length === 0 ? [] : [`order by ${order.join(', ')}`]),
   ]
-  return `copy (select ${selected.join(', ')} from ${from.join(' ')}) to stdout (format ${binaryRow === undefined ? 'csv' : 'binary'})`
+  const format = binaryRow === undefined ? (reading.format === 'lines' ? 'text' : 'csv') : 'binary'
+  return `copy (select ${selected.join(', ')} from ${from.join(' ')}) to stdout (format ${format})`
 }
 
 /** The database's own names of what is selected, in its order. */

@@ -52,6 +52,8 @@ export interface SourceTable {
   readonly fingerprint?: string | undefined
   /** What a large table is read in: together all of its rows, each once. Read whole when there are none. */
   readonly parts?: readonly SourcePart[] | undefined
+  /** Its rows can be read as lines, too. */
+  readonly inLines?: boolean | undefined
   /** Given where its changes are to be found by pairs, which it then has. */
   readonly pairs?: SourcePairs | undefined
   /** Given where its changes are to be found by a cursor. */
@@ -126,6 +128,8 @@ export interface SourceReading {
    * key; `places` are the same without the key, each as `placeRow` says.
    */
   readonly columns?: 'rows' | 'rows with xmin' | 'rows with place' | 'pairs' | 'places' | undefined
+  /** `lines` are PostgreSQL's text format, of which each line is a row: cheaper than CSV, where nobody parts it. */
+  readonly format?: 'csv' | 'lines' | undefined
 }
 
 /** A row of `places`: how long it is, and where the numbers in it stand, big-endian; the bytes between are always the same. */

@@ -29,6 +29,8 @@ export interface TwoSides {
   readonly found: Side
   /** One of them waits for a server, so that the other can be summed meanwhile. */
   readonly together?: true
+  /** The same rows as whole lines: cheaper, and where they agree, nothing differs. Null where they cannot be had. */
+  readonly lines?: Pick<TwoSides, 'expected' | 'found'> | null
 }
 
 /** What is said of a comparison, whatever was compared. */
@@ -39,8 +41,8 @@ export interface RangesCompared {
   readonly rowsFound: number
   /** Ascending. */
   readonly differ: readonly number[]
-  /** Of what was expected. */
-  readonly sums: readonly RangeSum[]
+  /** Of what was expected; not known where whole lines agreed. */
+  readonly sums: readonly RangeSum[] | undefined
 }
 
 export interface SidesCompared {
@@ -67,8 +69,23 @@ const NOTHING_DIFFERS = {
   keys: new TerminalOnly<readonly string[]>([]),
 } as const
 
-/** Counts and sums of both sides; which ranges differ. */
+/** Counts and sums of both sides; which ranges of keys differ. */
 export async function compareRanges(engine: Engine, sides: TwoSides): Promise<RangesCompared> {
+  const { lines = null, ...parted } = sides
+  if (lines !== null && sides.sums === undefined) {
+    const { together } = sides
+    const whole = { ...lines, columns: ['line'], key: [], ...(together && { together }) }
+    const { differ, rowsExpected, rowsFound } = await compareSums(engine, whole)
+    // Ranges of lines tell nothing but whether there is one that differs.
+    if (differ.length === 0) return { rowsExpected, rowsFound, differ, sums: undefined }
+  }
+  return compareSums(engine, parted)
+}
+
+async function compareSums(
+  engine: Engine,
+  sides: Omit<TwoSides, 'lines'>,
+): Promise<RangesCompared> {
   const shape = shapeOf(sides)
   const sum = async (by: Engine, table: string, side: Side | null): Promise<number> => {
     await by.run(createSums(table))
@@ -181,7 +198,7 @@ export function describeKey(
   return `${cut} (${KINDS[kind] ?? kind})`
 }
 
-function shapeOf({ columns, key, spans }: TwoSides): Shape {
+function shapeOf({ columns, key, spans }: Pick<TwoSides, 'columns' | 'key' | 'spans'>): Shape {
   const own = key.length === 0 ? columns : key
   return { width: columns.length, key: own.map((name) => columns.indexOf(name)), spans }
 }

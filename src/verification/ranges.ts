@@ -3,6 +3,7 @@
  * rows and a sum of hashes of whole rows. Ranges that agree hold the same rows; the others are gone through again,
  * row by row. Where a server can be asked for some rows by their keys (`KeySpans`), they are ranges of the keys, so
  * that no others are sent a second time; else of the hash of the key, evenly whatever its type and gaps.
+ * Whole lines, of which no key is known, fall into ranges by their own hash.
  *
  * Why a sum and not an exclusive or: equal rows would cancel each other in pairs, so that two copies
  * would look like none. Why two rounds of hashing: DuckDB folds the last columns in without mixing, and the

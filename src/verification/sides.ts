@@ -1,13 +1,14 @@
 /**
- * The two kinds of sides that are compared: rows that a server sends as CSV, and rows of the lake. Both
+ * The two kinds of sides that are compared: rows that a server sends, and rows of the lake. Both
  * become the text that PostgreSQL prints, so that nothing by which rows were read into the lake is believed
- * again: a value that was read wrongly prints otherwise.
+ * again: a value that was read wrongly prints otherwise. As whole lines, which nobody parts, they say whether
+ * anything differs, and as columns what.
  */
 import { randomUUID } from 'node:crypto'
-import { readCsv } from '../columns/csv.ts'
+import { readCsv, readLines } from '../columns/csv.ts'
 import { openPieceWriter, type CsvRows } from '../columns/pieces.ts'
 import { isFloat } from '../columns/sql.ts'
-import { toText } from '../columns/text.ts'
+import { toLine, toText } from '../columns/text.ts'
 import type { Context } from '../events.ts'
 import type { RowSink } from '../sources/source.ts'
 import { columnNames } from './ranges.ts'
@@ -16,6 +17,21 @@ import { columnNames } from './ranges.ts'
 export interface Side {
   /** Hands all rows over, in relations with columns c0, c1, …; or at least those of some ranges. */
   pass(take: (relation: string) => Promise<void>, ranges?: readonly number[]): Promise<void>
+}
+
+/** Whether whole lines can be compared: a float has several texts, and of a single column a line can be empty. */
+export function mayBeLines(carried: readonly string[]): boolean {
+  return carried.length > 1 && !carried.some(isFloat)
+}
+
+/** Rows of a relation as lines; `values` are expressions over it as `r`, each what a column is carried as. */
+export function queriedLines(
+  rows: string,
+  values: readonly string[],
+  carried: readonly string[],
+): Side {
+  const fields = values.map((text, index) => ({ text, carried: carried[index] ?? 'VARCHAR' }))
+  return queriedSide(rows, [toLine(fields)])
 }
 
 /** Rows of a relation; `values` are expressions over it as `r`. */
@@ -31,17 +47,20 @@ export interface CopiedRows {
   readonly expectedRows?: number | undefined
   /** What each column is carried as in the lake: floats have several texts. */
   readonly carried: readonly string[]
-  /** Sends all rows as CSV of PostgreSQL, in any order; or at least those of some ranges. */
-  copy(sink: RowSink, ranges?: readonly number[]): Promise<void>
+  /** Sends all rows as PostgreSQL writes them, in any order; or at least those of some ranges. */
+  copy(sink: RowSink, format: RowFormat, ranges?: readonly number[]): Promise<void>
 }
+
+type RowFormat = 'csv' | 'lines'
 
 const PROGRESS_ROWS = 20_000
 
 /** Rows on their way out of a server, taken in groups while the next arrive: memory and disk stay the same. */
-export function copiedSide(rows: CopiedRows, context: Context): Side {
+export function copiedSide(rows: CopiedRows, format: RowFormat, context: Context): Side {
   const { table, tempFolder, carried, copy } = rows
   const names = columnNames(Math.max(1, carried.length))
   const relationOf = (files: readonly string[], longestRow: number): string => {
+    if (format === 'lines') return readLines(files, longestRow)
     const csv = readCsv(files, { names, header: false, longestRow, compressed: false })
     if (!carried.some(isFloat)) return csv
     const list = names.map((name, index) => `${oneText(name, carried[index] ?? '')} as ${name}`)
@@ -69,8 +88,8 @@ export function copiedSide(rows: CopiedRows, context: Context): Side {
       }
       try {
         const sink = {
-          row: (csv: Buffer) => {
-            writer.row(csv)
+          row: (one: Buffer) => {
+            writer.row(one)
             tell()
           },
           many: (some: CsvRows) => {
@@ -79,7 +98,7 @@ export function copiedSide(rows: CopiedRows, context: Context): Side {
           },
           ready: () => writer.ready(),
         }
-        await copy(sink, ranges)
+        await copy(sink, format, ranges)
         const rest = await writer.finish()
         if (rest.rows > 0) await take(relationOf(await rest.files(), rest.longestRow))
       } finally {

@@ -11,11 +11,17 @@ import type { Doubt } from '../extraction/read-some.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import type { Project } from '../project/project.ts'
-import type { RowSink, Source, SourceSnapshot, SourceTable } from '../sources/source.ts'
+import type {
+  RowSink,
+  Source,
+  SourceReading,
+  SourceSnapshot,
+  SourceTable,
+} from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import { compareSides, type RangesCompared } from './compare.ts'
 import { boundsOf, RANGES, spansOver, type KeySpans } from './ranges.ts'
-import { copiedSide, queriedSide } from './sides.ts'
+import { copiedSide, mayBeLines, queriedLines, queriedSide } from './sides.ts'
 
 /** A source whose snapshot stays open after the batch that asked for it. */
 export interface HeldSource {
@@ -117,12 +123,15 @@ export async function verifySource(
         tempFolder: project.tempFolder,
         expectedRows: table.expectedRows,
         carried: types,
-        copy: async (sink: RowSink, some?: readonly number[]) => {
+        copy: async (sink: RowSink, format: SourceReading['format'], some?: readonly number[]) => {
           const asked = some === undefined ? null : rangesToAsk(spans, some)
-          if (asked === null) await copyAll(snapshot, table, sink)
-          else await snapshot.copy(table, sink, { ranges: asked })
+          if (asked === null) await copyAll(snapshot, table, sink, format)
+          else await snapshot.copy(table, sink, { ranges: asked, format })
         },
       }
+      const values = columns.map((name, index) =>
+        toText(`r.${quoteName(name)}`, types[index] ?? ''),
+      )
       const rows = await rowsAsOf(project.ingestion, manifest, table.name, manifest.batch)
       const known = before.find(({ found }) => found.table === table.name)
       const spans =
@@ -132,12 +141,16 @@ export async function verifySource(
         spans,
         sums: known?.ranges.sums,
         key: table.key.filter((name) => name !== ROW_COLUMN),
-        expected: copiedSide(copied, context),
+        expected: copiedSide(copied, 'csv', context),
+        found: queriedSide(rows, values),
         together: true,
-        found: queriedSide(
-          rows,
-          columns.map((name, index) => toText(`r.${quoteName(name)}`, types[index] ?? '')),
-        ),
+        lines:
+          table.inLines === true && mayBeLines(types)
+            ? {
+                expected: copiedSide(copied, 'lines', context),
+                found: queriedLines(rows, values, types),
+              }
+            : null,
       })
       const found = {
         what: 'source' as const,
@@ -185,12 +198,17 @@ async function spansOf(
 }
 
 /** All parts of a table, by as many readers as the snapshot has. */
-async function copyAll(snapshot: SourceSnapshot, table: SourceTable, sink: RowSink): Promise<void> {
+async function copyAll(
+  snapshot: SourceSnapshot,
+  table: SourceTable,
+  sink: RowSink,
+  format: SourceReading['format'],
+): Promise<void> {
   const parts = [...(table.parts ?? [])]
-  if (parts.length === 0) return void (await snapshot.copy(table, sink))
+  if (parts.length === 0) return void (await snapshot.copy(table, sink, { format }))
   const readOn = async (): Promise<void> => {
     for (let part = parts.shift(); part !== undefined; part = parts.shift())
-      await snapshot.copy(table, sink, { part })
+      await snapshot.copy(table, sink, { part, format })
   }
   const readers = Math.min(snapshot.readers ?? 1, parts.length)
   const ends = await Promise.allSettled(Array.from({ length: readers }, readOn))

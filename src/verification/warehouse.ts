@@ -19,7 +19,7 @@ import type { RowSink } from '../sources/source.ts'
 import type { Instant } from '../types.ts'
 import type { LedgerEntry, StarReading, StarRepair } from '../warehouse/warehouse.ts'
 import { compareRanges, describeKey, NAMED_KEYS, type Findings } from './compare.ts'
-import { copiedSide, queriedSide, type Side } from './sides.ts'
+import { copiedSide, mayBeLines, queriedLines, queriedSide, type Side } from './sides.ts'
 
 export interface WarehouseVerified {
   readonly tables: readonly VerifiedTable[]
@@ -98,23 +98,28 @@ async function verifyTable(
       carried: SYSTEM[name] ?? 'VARCHAR',
     })),
   ]
+  const carried = columns.map((column) => column.carried)
   const copied = {
     table: table.name,
     tempFolder: project.tempFolder,
-    carried: columns.map(({ carried }) => carried),
-    copy: async (sink: RowSink) => reading.copy(table, sink),
+    carried,
+    copy: async (sink: RowSink, format: 'csv' | 'lines') => reading.copy(table, sink, format),
   }
+  const values = columns.map((column) => asText(column.column, column.carried))
+  const history = async (side: (rows: string) => Side): Promise<Side> =>
+    historySide(project, engine, work, side)
   const { rowsExpected, rowsFound, differ } = await compareRanges(engine, {
     columns: columns.map(({ name }) => name),
     key: layout.primaryKey,
-    expected: await historySide(
-      project,
-      engine,
-      work,
-      columns.map(({ column, carried }) => asText(column, carried)),
-    ),
-    found: copiedSide(copied, context),
+    expected: await history((rows) => queriedSide(rows, values)),
+    found: copiedSide(copied, 'csv', context),
     together: true,
+    lines: mayBeLines(carried)
+      ? {
+          expected: await history((rows) => queriedLines(rows, values, carried)),
+          found: copiedSide(copied, 'lines', context),
+        }
+      : null,
   })
   const nothing = { missing: 0, extra: 0, different: 0, columns: {}, keys: new TerminalOnly([]) }
   const counts = { rowsExpected, rowsFound, rangesDiffer: differ.length }
@@ -132,13 +137,13 @@ async function historySide(
   project: Project,
   engine: Engine,
   work: TableToVerify,
-  values: readonly string[],
+  side: (rows: string) => Side,
 ): Promise<Side> {
   const { prepare, selects } = await historyOf(project, work)
   return {
     pass: async (take) => {
       for (const statement of prepare) await engine.run(statement)
-      for (const rows of selects) await queriedSide(rows, values).pass(take)
+      for (const rows of selects) await side(rows).pass(take)
     },
   }
 }

@@ -39,12 +39,12 @@ export async function readStar<T>(site: Site, work: (star: StarReading) => Promi
         ]),
       )
     },
-    copy: async (table, sink) => {
+    copy: async (table, sink, format) => {
       const names = allColumns(layoutOf(table)).map(({ name }) => quoteIdentifier(name))
       const from = quoteQualified(schema, table.name)
       await connection.copyOut(
         `read "${table.name}"`,
-        `copy (select ${names.join(', ')} from ${from}) to stdout (format csv)`,
+        `copy (select ${names.join(', ')} from ${from}) to stdout (format ${format === 'lines' ? 'text' : 'csv'})`,
         sink,
       )
     },

@@ -122,8 +122,8 @@ export interface StarReading {
     star: readonly StarTable[],
     entry: LedgerEntry,
   ): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>>
-  /** All rows of a table as CSV in any order: record id, the table's columns, those of Tote. */
-  copy(table: StarTable, sink: CopySink): Promise<void>
+  /** All rows of a table in any order, as CSV or as lines of PostgreSQL's text format: record id, the table's columns, those of Tote. */
+  copy(table: StarTable, sink: CopySink, format: 'csv' | 'lines'): Promise<void>
   /** Sends what ought to be there, and compares. */
   compare(remade: RemadeTable, namedKeys: number, context: Context): Promise<RowsDiffer>
 }

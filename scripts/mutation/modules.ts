@@ -36,7 +36,10 @@ export const MODULES: Readonly<Record<string, Guarded>> = {
   'postgres/carried': { promises: 'P8', tests: ['postgres/carried', 'vectors/copy-types'] },
   'postgres/failure': { promises: 'P10', tests: ['postgres/failure'] },
   'postgres/identifiers': { promises: 'P10', tests: ['postgres/identifiers'] },
-  'postgres/snapshot': { promises: 'P1 P2', tests: ['postgres/snapshot'] },
+  'postgres/snapshot': {
+    promises: 'P1 P2',
+    tests: ['postgres/snapshot', 'sources/identity-postgres'],
+  },
   'project/points': { promises: 'P7', tests: ['project/points'] },
   'secrets/secret': { promises: 'P10', tests: ['secrets/secret'] },
   'sources/identity-postgres': { promises: 'P2', tests: ['sources/identity-postgres'] },

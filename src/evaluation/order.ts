@@ -64,6 +64,6 @@ export async function isStreamed(engine: Engine, query: string): Promise<boolean
   const [row] = await engine.rows(`explain (format json) ${query}`)
   const [plan] = JSON.parse(String(row?.['explain_value'])) as PlanNode[]
   for (let node = plan; node !== undefined; node = node.children[0])
-    if (!STREAMS.includes(node.name.trim())) return false
+    if (!STREAMS.includes(node.name)) return false
   return true
 }

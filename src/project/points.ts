@@ -28,21 +28,21 @@ export function pointsAfter(
   sources: readonly string[],
   marks: readonly BatchMark[],
 ): Point[] {
-  const ordered = marks.toSorted(
-    (a, b) =>
-      (a.instant < b.instant ? -1 : a.instant > b.instant ? 1 : 0) ||
-      sources.indexOf(a.source) - sources.indexOf(b.source) ||
-      a.batch - b.batch,
+  // No two batches of a source have one instant.
+  const ordered = marks.toSorted((a, b) =>
+    a.instant === b.instant
+      ? sources.indexOf(a.source) - sources.indexOf(b.source)
+      : a.instant < b.instant
+        ? -1
+        : 1,
   )
   const current: Record<string, number> = { ...done }
-  let instant: Instant = ''
   const points: Point[] = []
   for (const mark of ordered) {
     if (mark.batch <= (current[mark.source] ?? 0)) continue
     current[mark.source] = mark.batch
-    if (mark.instant > instant) instant = mark.instant
     if (sources.every((source) => current[source] !== undefined))
-      points.push({ batches: { ...current }, instant })
+      points.push({ batches: { ...current }, instant: mark.instant })
   }
   return points
 }

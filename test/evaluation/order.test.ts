@@ -68,7 +68,12 @@ test('rows are in order where each key is greater than the one before', async ()
 test('a plan tells whether rows pass as they lie', async () => {
   await engine.run('create table big as select n as id, n % 7 as part from range(1000) r(n)')
   await engine.run(`create table part as select n as id, 'name' as name from range(7) r(n)`)
+  const file = join(folder, 'streamed.parquet')
+  await engine.run(`copy big to '${file}' (format parquet)`)
   const streamed = [
+    `select id from read_parquet('${file}')`,
+    'select * from (values (1), (2)) t(a)',
+    'select b.id from big b join part p on p.id = b.part where b.id + p.id > 5',
     'select * from big',
     'select id + 1 as id from big where part > 2',
     'select b.id, p.name from big b left join part p on p.id = b.part',

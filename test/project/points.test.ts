@@ -79,6 +79,21 @@ test('P4, P6: stopping after any point and going on from it passes the same poin
   )
 })
 
+test('P7: batches of one instant are passed in the order of the sources, however they come', () => {
+  const marks = marksOf([[1, 2], [1, 2], [3]])
+  for (const given of [marks, marks.toReversed()])
+    expect(
+      pointsAfter({ shop: 1, seeds: 1, bank: 0 }, SOURCES, given).map(({ batches, instant }) => [
+        batches,
+        instant,
+      ]),
+    ).toEqual([
+      [{ shop: 2, seeds: 1, bank: 0 }, at(3)],
+      [{ shop: 2, seeds: 2, bank: 0 }, at(3)],
+      [{ shop: 2, seeds: 2, bank: 1 }, at(3)],
+    ])
+})
+
 test('no point before every source has a batch, and none when nothing is new', () => {
   expect(pointsAfter(null, SOURCES, marksOf([[1], [], [1]]))).toEqual([])
   expect(

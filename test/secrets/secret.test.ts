@@ -46,11 +46,15 @@ test('P10: a password given as a parameter is not printed', () => {
 test('what is not a URL is hidden whole', () => {
   expect(String(new Secret('host=h password=S3CR3T'))).toBe('***')
   expect(String(new Secret('S3CR3T'))).toBe('***')
+  expect(String(new Secret('my postgres://S3CR3T:S3CR3T@h/db'))).toBe('***')
 })
 
 test('all but the password stays readable', () => {
   expect(inspect(new Secret('postgres://user:pw@host:5432/db?sslmode=require'))).toBe(
     'postgres://user:***@host:5432/db?sslmode=require',
+  )
+  expect(JSON.stringify([new Secret('postgres://user:pw@host:5432/db')])).toBe(
+    '["postgres://user:***@host:5432/db"]',
   )
   expect(inspect(new Secret('postgres://user@host:5432/db'))).toBe('postgres://user@host:5432/db')
   expect(inspect(new Secret('postgres:///db?host=/run/postgresql'))).toBe(
@@ -68,6 +72,7 @@ test('P10: a line of a file is shown without the passwords of its URLs, quotes a
   expect(redactText("url: env('X', 'postgres://h:5432/db')")).toBe(
     "url: env('X', 'postgres://h:5432/db')",
   )
+  expect(redactText('postgres://u:p@h/d')).toBe('postgres://u:***@h/d')
   expect(redactText('a\nb postgres://u:p@h/d\nc')).toBe('a\nb postgres://u:***@h/d\nc')
 })
 
@@ -75,6 +80,7 @@ test.each([
   ['postgres://user:pa%23ss@host:5432/db?sslmode=require', undefined],
   ['postgresql:///db?host=/run/postgresql', undefined],
   ['mysql://host/db', 'is not a URL of the form'],
+  ['my-postgres://host/db', 'is not a URL of the form'],
   ['host=h dbname=d', 'is not a URL of the form'],
   ['postgres://user:pa/ss@host/db', 'is not a valid URL'],
   ['postgres://user:1/ss@host/db', 'is not a valid URL'],

@@ -14,6 +14,8 @@ export interface Sizes {
   readonly days: number
   /** Rows of the larger table. */
   readonly rows: number
+  /** Its keys lie in no order; of first loads and growth. */
+  readonly unordered?: boolean
 }
 
 export interface Measured {

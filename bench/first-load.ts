@@ -56,7 +56,10 @@ interface Round {
 }
 
 /** The fact's source table and those of its dimensions. */
-export async function createSource(place: Place, rows: number): Promise<BenchDatabase> {
+export async function createSource(
+  place: Place,
+  { rows, unordered }: Pick<Sizes, 'rows' | 'unordered'>,
+): Promise<BenchDatabase> {
   const source = await place.createDatabase()
   const dimensions = Object.entries(REFERENCES).map(
     ([column, rows]) =>
@@ -64,7 +67,10 @@ export async function createSource(place: Place, rows: number): Promise<BenchDat
        alter table of_${column} add primary key (${column})`,
   )
   const grant = `grant select on all tables in schema public to ${place.reader}; analyze`
-  await execute(source.ownerUrl, [...createOrders(rows), ...dimensions, grant].join(';\n'))
+  await execute(
+    source.ownerUrl,
+    [...createOrders(rows, unordered), ...dimensions, grant].join(';\n'),
+  )
   return source
 }
 
@@ -74,7 +80,7 @@ export async function measureFirstLoad(place: Place, sizes: Sizes): Promise<Meas
     console.error('first load: not measured, because this machine has no psql')
     return { figures: [], compared: [] }
   }
-  const source = await createSource(place, sizes.rows)
+  const source = await createSource(place, sizes)
   const rounds: Round[] = []
   const compared: Comparison[] = []
   for (let round = 0; round < sizes.rounds; round++) {
@@ -89,7 +95,11 @@ export async function measureFirstLoad(place: Place, sizes: Sizes): Promise<Meas
     compared.push(...(await compareRows(urls, [tables])))
     await rm(installation.folder, { recursive: true })
   }
-  return { figures: figuresOf(rounds, `${sizes.rows.toLocaleString('en')} rows`), compared }
+  return { figures: figuresOf(rounds, sayRows(sizes)), compared }
+}
+
+export function sayRows({ rows, unordered }: Pick<Sizes, 'rows' | 'unordered'>): string {
+  return `${rows.toLocaleString('en')} rows${unordered === true ? ' in no order' : ''}`
 }
 
 async function measureRound(place: Place, installation: Installation): Promise<Round> {

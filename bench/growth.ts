@@ -4,7 +4,7 @@ import type { Measured, Sizes } from './benchmark.ts'
 import { inFreshProcess, type Answer } from './child.ts'
 import { compareRows, type Comparison } from './equal-rows.ts'
 import type { Figure } from './figures.ts'
-import { createSource, FACT, files } from './first-load.ts'
+import { createSource, FACT, files, sayRows } from './first-load.ts'
 import { installFiles } from './installation.ts'
 import { execute, type BenchDatabase, type Place } from './place.ts'
 import { COLUMNS } from './sales-orders.ts'
@@ -12,16 +12,16 @@ import { COLUMNS } from './sales-orders.ts'
 const TIMES = 10
 
 /** At `rows` and at a tenth of them, in pairs. */
-export async function measureGrowth(place: Place, { rows, rounds }: Sizes): Promise<Measured> {
-  const few = await createSource(place, Math.ceil(rows / TIMES))
-  const many = await createSource(place, rows)
+export async function measureGrowth(place: Place, sizes: Sizes): Promise<Measured> {
+  const few = await createSource(place, { ...sizes, rows: Math.ceil(sizes.rows / TIMES) })
+  const many = await createSource(place, sizes)
   const pairs: { readonly few: Loaded; readonly many: Loaded }[] = []
-  for (let round = 0; round < rounds; round++)
+  for (let round = 0; round < sizes.rounds; round++)
     pairs.push({ few: await loadFirst(place, few), many: await loadFirst(place, many) })
   return {
     figures: figuresOf(
       pairs.map((pair) => ({ few: pair.few.answer, many: pair.many.answer })),
-      rows,
+      sayRows(sizes),
     ),
     compared: pairs.flatMap((pair) => [...pair.few.compared, ...pair.many.compared]),
   }
@@ -49,13 +49,13 @@ async function loadFirst(place: Place, source: BenchDatabase): Promise<Loaded> {
 
 function figuresOf(
   pairs: readonly { readonly few: Answer; readonly many: Answer }[],
-  rows: number,
+  size: string,
 ): Figure[] {
   const beside = `a tenth of the rows`
   return [
     {
       name: 'growth',
-      what: `first load of ${rows.toLocaleString('en')} rows, ten times as many`,
+      what: `first load of ${size}, ten times as many`,
       unit: 's',
       samples: pairs.map(({ many }) => many.seconds),
       limit: { what: beside, samples: pairs.map(({ few }) => few.seconds), as: 'times' },

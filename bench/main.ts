@@ -28,6 +28,7 @@ const USAGE = `npm run bench -- [options]
   --install      also npm ci && npm run demo, in a checkout without node_modules
   --rounds N     of what takes seconds (3); --pairs N of what does not (20)
   --rows N       of the larger table (5000000)
+  --unordered    its keys lie in no order, in first loads and growth
   --scales N,…   of totesys (1,10,100)
   --markdown     the table as Markdown
   --no-history   keep no record
@@ -38,6 +39,7 @@ const OPTIONS = {
   rounds: { type: 'string', default: '3' },
   pairs: { type: 'string', default: '20' },
   rows: { type: 'string', default: '5000000' },
+  unordered: { type: 'boolean', default: false },
   scales: { type: 'string', default: '1,10,100' },
   markdown: { type: 'boolean', default: false },
   history: { type: 'boolean', default: true },
@@ -57,6 +59,7 @@ async function main(): Promise<number> {
     scales: values.scales.split(',').map(Number),
     days: 5,
     rows: Number(values.rows),
+    unordered: values.unordered,
   }
   const measures: Readonly<Record<string, (place: Place) => Promise<Measured>>> = {
     commands: async (place) => ({

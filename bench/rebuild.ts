@@ -18,7 +18,7 @@ export async function measureRebuild(place: Place, sizes: Sizes): Promise<Measur
   const compared: Comparison[] = []
   const rounds: { readonly first: Answer; readonly rebuilt: Answer }[] = []
   for (let round = 0; round < sizes.rounds; round++) {
-    const source = await createSource(place, sizes.rows)
+    const source = await createSource(place, sizes)
     const { folder: cwd, env, warehouseUrl } = await installFiles(place, source, files())
     const first = await inFreshProcess(env, { task: 'whole', cwd, options: {} })
     for (const rest of BATCHES) {

@@ -1,7 +1,8 @@
 /**
  * The star made anew from the lake, in a schema of its own beside the live one, compared with it, and then
  * put in its place; all in one transaction, so that a reader sees the old star or the new one, and
- * whatever stops the work leaves the old one and nothing else.
+ * whatever stops the work leaves the old one and nothing else. A table that the user has divided into partitions stays as it
+ * is made, and gets the rows of the one beside it that differ.
  *
  *   lock · read the ledger · build · compare · wait for a moment without readers · take away · move · give back ·
  *   ledger · commit
@@ -26,6 +27,7 @@ import type { StarTable } from '../star/star-table.ts'
 import { createLedgerTable, readLedger } from './apply.ts'
 import type { Site } from './session.ts'
 import { entryValues, refuseRows } from './ledger.ts'
+import { takeRows } from './remade.ts'
 import { beginLoading, lockPipeline, moreMemoryForComparing, patiently } from './session.ts'
 import type { RebuildOptions, Rebuilt, WholeStar } from './warehouse.ts'
 import { buildStar, recordAll, sayLoaded } from './whole.ts'
@@ -59,13 +61,25 @@ export async function rebuildStar(
   const star = all.filter(
     ({ name }) => ledger.last === null || !options.retired.has(name) || live.has(name),
   )
-  const standing = standingOf(schema, star, live)
+  const stays = (name: string): boolean => live.get(name)?.kind === 'p'
+  const standing = standingOf(
+    schema,
+    star.filter(({ name }) => !stays(name)),
+    live,
+  )
   const switches = options.into === null && !options.dryRun
   if (switches) {
     const known = ledger.last !== null || options.acceptLake
     await refuseStrangers(site, { star, live, whole, known })
     // What cannot be done is said before the work, not after it.
     await readAttached(connection, standing)
+    // A table that stays as it is made must be able to take the rows.
+    const kept = star.filter(({ name }) => stays(name))
+    if (kept.length > 0)
+      await site.survey(
+        kept.map((table) => ({ ...table, references: [] })),
+        'incomplete',
+      )
   }
   const made = await makeRoom(site, beside, { star, whole, into: options.into })
   const { rights, plans } = await beside.survey(star, 'all')
@@ -82,7 +96,7 @@ export async function rebuildStar(
   }
   if (options.into === null) {
     await patiently(connection, context, async () =>
-      putInPlace(site, { beside: beside.schema, standing, plans, made }),
+      putInPlace(site, { beside: beside.schema, standing, plans, made, stays }),
     )
     if (!ledger.exists) await createLedgerTable(site, await rightsIn(site))
     await forgetOthers(site, whole)
@@ -297,10 +311,15 @@ interface InPlace {
   readonly plans: readonly TablePlan[]
   /** The schema beside was made here, and goes. */
   readonly made: boolean
+  /** Of which tables only rows are changed. */
+  stays(name: string): boolean
 }
 
 /** No reader sees anything of this before the commit. */
-async function putInPlace(site: Site, { beside, standing, plans, made }: InPlace): Promise<void> {
+async function putInPlace(
+  site: Site,
+  { beside, standing, plans, made, stays }: InPlace,
+): Promise<void> {
   const { connection, schema } = site
   await lockStanding(connection, standing)
   const attached = await readAttached(connection, standing)
@@ -308,8 +327,13 @@ async function putInPlace(site: Site, { beside, standing, plans, made }: InPlace
   const { schemaExists } = await rightsIn(site)
   if (!schemaExists)
     await connection.query(`create schema "${schema}"`, `create schema ${quoteIdentifier(schema)}`)
-  for (const { layout } of plans) {
-    const { table, view } = layout
+  const layouts = plans.map((plan) => plan.layout)
+  await takeRows(
+    site,
+    beside,
+    layouts.filter(({ table }) => stays(table.name)),
+  )
+  for (const { table, view } of layouts.filter(({ table: { name } }) => !stays(name))) {
     const move = (what: string, name: string): string =>
       `alter ${what} ${quoteQualified(beside, name)} set schema ${quoteIdentifier(schema)}`
     await connection.query(`move "${table.name}"`, move('table', table.name))

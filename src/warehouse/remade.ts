@@ -9,7 +9,7 @@ import type { Context } from '../events.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import type { Catalogue } from '../star/catalogue.ts'
 import { dependents, isNeeded } from '../star/dependents.ts'
-import { layoutOf, type Layout } from '../star/layout.ts'
+import { allColumns, layoutOf, type Layout } from '../star/layout.ts'
 import type { Column } from '../types.ts'
 import { binaryColumn, copyRows } from './load.ts'
 import type { Site } from './session.ts'
@@ -249,4 +249,40 @@ function keptValues({ layout, values }: Remade, kept: Catalogue): string[] {
 
 function valueOf({ name, castTo }: CarriedColumn): string {
   return `s.${quoteIdentifier(name)}${castTo === null ? '' : `::${castTo}`}`
+}
+
+/**
+ * Makes the rows of live tables those of the ones beside them, which go. Rows that are the same are not touched. `layouts` are in the
+ * order in which they refer to each other.
+ */
+export async function takeRows(
+  { connection, schema }: Pick<Site, 'connection' | 'schema'>,
+  beside: string,
+  layouts: readonly Layout[],
+): Promise<void> {
+  const statements = layouts.map((layout) => {
+    const { name } = layout.table
+    const [live, fresh] = [quoteQualified(schema, name), quoteQualified(beside, name)]
+    const names = allColumns(layout).map((column) => quoteIdentifier(column.name))
+    const list = names.join(', ')
+    const all = (side: string): string => `row(${names.map((own) => `${side}.${own}`).join(', ')})`
+    const same = layout.primaryKey
+      .map((column) => `l.${quoteIdentifier(column)} = n.${quoteIdentifier(column)}`)
+      .join(' and ')
+    return {
+      name,
+      update: `update ${live} as l set (${list}) = ${all('n')} from ${fresh} as n where ${same} and not record_image_eq(${all('l')}, ${all('n')})`,
+      insert: `insert into ${live} (${list}) select ${list} from ${fresh} as n where not exists (select from ${live} as l where ${same})`,
+      delete: `delete from ${live} as l where not exists (select from ${fresh} as n where ${same})`,
+      // With it go its view, and keys of others beside it, which are made again on the live one.
+      drop: `drop table ${fresh} cascade`,
+    }
+  })
+  for (const { name, update, insert } of statements) {
+    await connection.query(`update what differs in "${name}"`, update)
+    await connection.query(`insert into "${name}"`, insert)
+  }
+  for (const one of statements.toReversed())
+    await connection.query(`delete what is too much from "${one.name}"`, one.delete)
+  for (const { name, drop } of statements) await connection.query(`drop "${name}" beside`, drop)
 }

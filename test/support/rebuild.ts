@@ -19,8 +19,8 @@ export async function wholeStar(
        (select string_agg(quote_ident(a.attname), ', ' order by a.attname)
         from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as list,
        (select string_agg(pg_get_constraintdef(k.oid), '; ' order by pg_get_constraintdef(k.oid))
-        from pg_constraint k where k.conrelid = c.oid and k.contype in ('p', 'f')) as keys
-     from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v')
+        from pg_constraint k where k.conrelid = c.oid and k.contype in ('p', 'f') and k.conparentid = 0) as keys
+     from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
        and c.relname not in (select jsonb_array_elements_text($1::jsonb))
      order by 1`,
     [JSON.stringify(without)],

@@ -20,7 +20,7 @@ import {
   type Standing,
 } from '../star/attached.ts'
 import { readCatalogue, type Catalogue, type FoundRelation } from '../star/catalogue.ts'
-import { allColumns, layoutOf, loadOrder, rebuildSchema, type Layout } from '../star/layout.ts'
+import { layoutOf, loadOrder, rebuildSchema, type Layout } from '../star/layout.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
@@ -28,6 +28,7 @@ import { createLedgerTable, readLedger } from './apply.ts'
 import type { Site } from './session.ts'
 import { entryValues, refuseRows } from './ledger.ts'
 import { takeRows } from './remade.ts'
+import { countSame } from './remade.ts'
 import { beginLoading, lockPipeline, moreMemoryForComparing, patiently } from './session.ts'
 import type { RebuildOptions, Rebuilt, WholeStar } from './warehouse.ts'
 import { buildStar, recordAll, sayLoaded } from './whole.ts'
@@ -89,7 +90,8 @@ export async function rebuildStar(
     { plans: plans.map((plan) => asLive(plan, live)), whole },
     context,
   )
-  const compared = await compareStar(site, { beside: beside.schema, plans, live }, context)
+  const { tables } = built
+  const compared = await compareStar(site, { beside: beside.schema, plans, live, tables }, context)
   if (options.dryRun) {
     await connection.query('roll back', 'rollback')
     return { status: 'compared', tables: built.tables, compared }
@@ -244,12 +246,13 @@ interface Comparing {
   readonly beside: string
   readonly plans: readonly TablePlan[]
   readonly live: Catalogue
+  readonly tables: Rebuilt['tables']
 }
 
 /** Counts, table by table, the rows of one key that are the same to the byte; the order of columns is nobody's business. */
 async function compareStar(
   { connection, schema }: Site,
-  { beside, plans, live }: Comparing,
+  { beside, plans, live, tables }: Comparing,
   { signal }: Context,
 ): Promise<readonly RebuiltTable[]> {
   const made = await readCatalogue(
@@ -264,10 +267,11 @@ async function compareStar(
     const { name, kind } = layout.table
     const [old, fresh] = [live.get(name), made.get(name)]
     const same = old !== undefined && fresh !== undefined && shapeOf(old) === shapeOf(fresh)
+    const rows = tables.find(({ table }) => table === name)?.rowsTotal ?? 0
     const [row] = await connection.query(
       `compare "${name}"`,
       same
-        ? compareRows(schema, beside, layout)
+        ? countSame({ schema, beside, layout, columns: old.columns, rows })
         : countBoth(schema, beside, layout, old !== undefined),
     )
     const count = (column: string): number => Number(row?.[column] ?? 0)
@@ -286,18 +290,6 @@ async function compareStar(
 function shapeOf({ columns, primaryKey, kind }: FoundRelation): string {
   const all = columns.map(({ name, type }) => JSON.stringify([name, type])).toSorted()
   return JSON.stringify([kind === 'p' ? 'r' : kind, all, primaryKey.toSorted()])
-}
-
-function compareRows(schema: string, beside: string, layout: Layout): string {
-  const names = allColumns(layout).map(({ name }) => quoteIdentifier(name))
-  const image = (side: string): string =>
-    `row(${names.map((name) => `${side}.${name}`).join(', ')})`
-  const key = layout.primaryKey.map(quoteIdentifier)
-  const [first = ''] = key
-  const { name } = layout.table
-  return `select count(l.${first}) as live, count(n.${first}) as rebuilt,
-  count(*) filter (where l.${first} is not null and n.${first} is not null and record_image_eq(${image('l')}, ${image('n')})) as equal
-from ${quoteQualified(schema, name)} as l full join ${quoteQualified(beside, name)} as n on ${key.map((column) => `l.${column} = n.${column}`).join(' and ')}`
 }
 
 function countBoth(schema: string, beside: string, { table }: Layout, there: boolean): string {

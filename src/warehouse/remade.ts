@@ -7,7 +7,7 @@ import { NUMBER_COLUMN, VERSION_COLUMNS } from '../star/versions.ts'
 import { BATCH_COLUMN, quoteName } from '../columns/sql.ts'
 import type { Context } from '../events.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
-import type { Catalogue } from '../star/catalogue.ts'
+import type { Catalogue, FoundColumn } from '../star/catalogue.ts'
 import { dependents, isNeeded } from '../star/dependents.ts'
 import { allColumns, layoutOf, type Layout } from '../star/layout.ts'
 import type { Column } from '../types.ts'
@@ -285,4 +285,71 @@ export async function takeRows(
   for (const one of statements.toReversed())
     await connection.query(`delete what is too much from "${one.name}"`, one.delete)
   for (const { name, drop } of statements) await connection.query(`drop "${name}" beside`, drop)
+}
+
+export interface RowsToCompare {
+  readonly schema: string
+  /** The other schema. */
+  readonly beside: string
+  readonly layout: Pick<Layout, 'table' | 'recordId' | 'primaryKey'>
+  readonly columns: readonly Pick<FoundColumn, 'name' | 'type'>[]
+  /** About how many there are. */
+  readonly rows: number
+}
+
+/**
+ * A `select` of how many rows a table has in one schema (`live`) and in the other (`rebuilt`), and how many are the same
+ * (`equal`). Parts of many rows are joined in the order of their record ids, side by side; one join of all would spill to the server's disk.
+ */
+export function countSame({ schema, beside, layout, columns, rows }: RowsToCompare): string {
+  const key = layout.primaryKey.map(quoteIdentifier)
+  const [first = ''] = key
+  const { name } = layout.table
+  const on = key.map((column) => `l.${column} = n.${column}`).join(' and ')
+  const both = `l.${first} is not null and n.${first} is not null`
+  const parts = partsOf(layout, rows).map((part) => {
+    const of = (side: string): string =>
+      `(select * from ${quoteQualified(side, name)} where ${part})`
+    return `select count(l.${first}) as live, count(n.${first}) as rebuilt,
+  count(*) filter (where ${both} and ${sameBytes(columns)}) as equal
+from ${of(schema)} as l full join ${of(beside)} as n on ${on}`
+  })
+  return `select sum(live) as live, sum(rebuilt) as rebuilt, sum(equal) as equal from (${parts.join(' union all ')}) as parts`
+}
+
+const PARTS = 8
+const MANY_ROWS = 10_000
+
+/** Conditions, of which each row meets one. Record ids begin with 1 and have no gap; but who knows what somebody added. */
+function partsOf({ recordId }: RowsToCompare['layout'], rows: number): readonly string[] {
+  if (recordId === null || rows < MANY_ROWS) return ['true']
+  const id = quoteIdentifier(recordId.name)
+  const end = (part: number): number => Math.round((rows * part) / PARTS)
+  return Array.from({ length: PARTS }, (_, part) =>
+    [
+      ...(part === 0 ? [] : [`${id} > ${end(part)}`]),
+      ...(part === PARTS - 1 ? [] : [`${id} <= ${end(part + 1)}`]),
+    ].join(' and '),
+  )
+}
+
+/** Types of which equal values have equal bytes; others, as 1.0 and 1.00, are compared as images of rows, which takes longer. */
+const PLAIN =
+  /^(smallint|integer|bigint|boolean|date|uuid|timestamp(\(\d\))? with(out)? time zone)$/
+const TEXT = /^(text|character varying(\(\d+\))?)$/
+
+function sameBytes(columns: RowsToCompare['columns']): string {
+  const isPlain = (type: string): boolean => PLAIN.test(type) || TEXT.test(type)
+  const plain = columns.filter(({ type }) => isPlain(type))
+  const others = columns.filter(({ type }) => !isPlain(type))
+  const image = (side: string): string =>
+    `row(${others.map(({ name }) => `${side}.${quoteIdentifier(name)}`).join(', ')})`
+  return [
+    ...plain.map(({ name, type }) => {
+      const collate = TEXT.test(type) ? ' collate "C"' : ''
+      const of = (side: string): string => `${side}.${quoteIdentifier(name)}${collate}`
+      return `${of('l')} is not distinct from ${of('n')}`
+    }),
+    ...(others.length === 0 ? [] : [`record_image_eq(${image('l')}, ${image('n')})`]),
+  ].join(' and ')
 }

@@ -126,6 +126,11 @@ export async function wholeRows(warehouse: Queryable): Promise<Contents> {
   )
 }
 
+/** Every cell of the star, history and instants included. */
+export async function everyCell(warehouse: Queryable): Promise<Contents> {
+  return readRows(warehouse, (table) => `select to_jsonb(t) as row from public.${table} t`)
+}
+
 /** `except`, both ways, with the first few rows of each: nothing when both hold the same. */
 export function differences(expected: Contents, found: Contents): string[] {
   return [...new Set([...expected.keys(), ...found.keys()])].flatMap((table) => {
@@ -148,11 +153,21 @@ function without(rows: readonly string[], others: readonly string[]): string[] {
   })
 }
 
-/** All tables in one statement: one instant, and one round trip. */
 async function readRows(database: Queryable, query: (table: string) => string): Promise<Contents> {
-  const parts = WAREHOUSE_TABLES.map(
-    (table) =>
-      `select '${table}' as name, json_agg(row_to_json(t)::text order by row_to_json(t)::text) as rows from (${query(table)}) t`,
+  return readContents(
+    database,
+    Object.fromEntries(WAREHOUSE_TABLES.map((table) => [table, query(table)])),
+  )
+}
+
+/** The rows of queries, by their names: all in one statement, which is one instant, and one round trip. */
+export async function readContents(
+  database: Queryable,
+  queries: Readonly<Record<string, string>>,
+): Promise<Contents> {
+  const parts = Object.entries(queries).map(
+    ([name, query]) =>
+      `select '${name}' as name, json_agg(row_to_json(t)::text order by row_to_json(t)::text) as rows from (${query}) t`,
   )
   const found = await database.query(parts.join(' union all '))
   return new Map(

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
-import { differences, lakeProblems, type Contents } from '../support/oracle.ts'
+import { differences, lakeProblems, readContents } from '../support/oracle.ts'
 import { ORACLE } from '../support/project-shop.ts'
 import type { Database, World } from './world.ts'
 
@@ -56,14 +56,25 @@ export async function wholeStar(warehouse: Database): Promise<string> {
     )
     return rows.map((row) => row['relname']).join(' ')
   }
-  const star = await readLists(warehouse, [
-    ...Object.entries(FACTS).map(([fact, { id }]) => [
-      fact,
-      `select ${versionOf(id)} || jsonb_build_object('id', ${id}) as row from ${fact} f`,
-    ]),
-    ...DIMENSIONS.map((name) => [name, `select to_jsonb(t) as row from ${name} t`]),
-  ])
+  const star = await readContents(warehouse, {
+    ...queriesOf(
+      FACTS,
+      ([fact, { id }]) =>
+        `select ${versionOf(id)} || jsonb_build_object('id', ${id}) as row from ${fact} f`,
+    ),
+    ...Object.fromEntries(
+      DIMENSIONS.map((name) => [name, `select to_jsonb(t) as row from ${name} t`]),
+    ),
+  })
   return `${batch} ${JSON.stringify([...star])}`
+}
+
+/** A query for each, by the same names. */
+function queriesOf<V>(
+  of: Readonly<Record<string, V>>,
+  query: (entry: readonly [name: string, value: V]) => string,
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(of).map((entry) => [entry[0], query(entry)]))
 }
 
 const OWN = "array['valid_from', 'valid_to', 'batch', 'is_deleted']"
@@ -73,56 +84,33 @@ function versionOf(id: string): string {
     (select l.batch from tote.ledger l where l.instant = f.valid_to), f.is_deleted::int])`
 }
 
-/** Queries of one column `row`, as lists of their rows' texts. */
-async function readLists(
-  database: Database,
-  queries: readonly (readonly string[])[],
-): Promise<Contents> {
-  const found = await database.query(
-    queries
-      .map(
-        ([name, query]) =>
-          `select '${name}' as name, coalesce(jsonb_agg(row::text order by row::text), '[]') as rows from (${query}) q`,
-      )
-      .join(' union all '),
-  )
-  return new Map(
-    found.map((row) => [row['name'] ?? '', JSON.parse(row['rows'] ?? '[]') as string[]]),
-  )
-}
-
 /** Everything that is not as it must be; `batch` is the one at which the warehouse must stand. */
 export async function problemsOf(world: World): Promise<string[]> {
   const { source, warehouse, lake } = world
-  const current = await readLists(
+  const current = await readContents(
     warehouse,
-    Object.keys(ORACLE).map((name) => {
+    queriesOf(ORACLE, ([name]) => {
       const fact = FACTS[name]
       return fact === undefined
-        ? [name, `select to_jsonb(t) - 'is_deleted' as row from ${name} t where not is_deleted`]
-        : [name, `select to_jsonb(t) - ${OWN} - '${fact.id}' as row from ${name}_current t`]
+        ? `select to_jsonb(t) - 'is_deleted' as row from ${name} t where not is_deleted`
+        : `select to_jsonb(t) - ${OWN} - '${fact.id}' as row from ${name}_current t`
     }),
   )
-  const expected = await readLists(
+  const expected = await readContents(
     source,
-    Object.entries(ORACLE).map(([name, query]) => [
-      name,
-      `select to_jsonb(t) as row from (${query}) t`,
-    ]),
+    queriesOf(ORACLE, ([, query]) => `select to_jsonb(t) as row from (${query}) t`),
   )
-  const versions = await readLists(
+  const versions = await readContents(
     warehouse,
-    Object.entries(FACTS).map(([fact, { id }]) => [
-      `${fact} versions`,
-      `select ${versionOf(id)} as row from ${fact} f`,
-    ]),
+    queriesOf(FACTS, ([fact, { id }]) => `select ${versionOf(id)} as row from ${fact} f`),
   )
-  const seen = await readLists(
+  const seen = await readContents(
     source,
-    Object.keys(FACTS).map((fact) => [
-      `${fact} versions`,
-      `select row || jsonb_build_object('', array[opened, closed, deleted::int]) as row from oracle.version where fact = '${fact}'`,
-    ]),
+    queriesOf(
+      FACTS,
+      ([fact]) =>
+        `select row || jsonb_build_object('', array[opened, closed, deleted::int]) as row from oracle.version where fact = '${fact}'`,
+    ),
   )
   return [
     ...differences(expected, current),

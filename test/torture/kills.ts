@@ -4,6 +4,7 @@
  * A world lives for some dozens of them. The seed repeats every choice; where threads race, an effect may be another.
  */
 import { openRandom, type Random } from '../attack/random.ts'
+import { openPulse } from '../support/pulse.ts'
 import { ERRORS } from '../../src/errors.ts'
 import { drawFault, FAULTS, openFault, sideOf, type Fault } from './faults.ts'
 import { batchOf, poison, problemsOf, seeBatch, wholeStar } from './judge.ts'
@@ -74,7 +75,7 @@ export async function torture(options: KillOptions): Promise<Killed> {
           const sure =
             options.eachOnce === true ? faults.find((fault) => !counts.has(fault)) : undefined
           const among = sure === undefined ? faults : [sure]
-          pulse.wasStopped()
+          const beganAt = performance.now()
           const told = await playStep(servers, world, { random, faults: among, effects, step })
           done.poisoned += told.poisoned
           if (told.point === undefined) done.missed += 1
@@ -89,7 +90,7 @@ export async function torture(options: KillOptions): Promise<Killed> {
           if (told.problems.length === 0) continue
           const where = `seed ${seed}, step ${step + 1}, ${settings.strategy}, ${format}: ${told.fault} ${describePoint(told.point)}, ${told.command}`
           const problems = told.problems.map((problem) => `${where}: ${problem}`)
-          const stopped = pulse.wasStopped()
+          const stopped = pulse.stoodStillSince(beganAt)
           if (stopped) unjudged += 1
           else done.problems.push(...problems)
           for (const problem of problems)
@@ -114,27 +115,6 @@ export async function torture(options: KillOptions): Promise<Killed> {
   }
   if (unjudged > 0) left.push(`judging ${unjudged} steps during which all stood still`)
   return { counts, left, ...done }
-}
-
-/** Silence is a fault here: a machine that sleeps, or whoever stops all of this for a while, makes one that nobody drew. */
-function openPulse(): { wasStopped(): boolean; end(): void } {
-  let [last, stopped] = [performance.now(), false]
-  const look = (): void => {
-    const now = performance.now()
-    if (now - last > 1500) stopped = true
-    last = now
-  }
-  const timer = setInterval(look, 100)
-  return {
-    /** Since it was last asked. */
-    wasStopped: () => {
-      look()
-      const was = stopped
-      stopped = false
-      return was
-    },
-    end: () => clearInterval(timer),
-  }
 }
 
 interface Step {

@@ -27,7 +27,7 @@ import { testServer, type TestDatabase } from './postgres.ts'
 import { openPulse } from './pulse.ts'
 
 export const every = process.env['TOTE_KILL'] === 'every'
-export const seed = Number(process.env['TOTE_KILL_SEED'] ?? Date.now() % 1000)
+const seed = Number(process.env['TOTE_KILL_SEED'] ?? Date.now() % 1000)
 /** Of the kills that leave what another one left, one in so many is run again nevertheless. */
 const AGAIN = 6
 

@@ -164,7 +164,8 @@ is refused by name, line and column, and goes on when it says what becomes of su
 An enum, a composite, a domain or a type of an extension is looked for in the warehouse under its name, schema
 included (\`public.mood\`), when the table is made. Where it is missing, the column gets the built-in type of the
 table above, with the same values. Tote creates no types: to keep the source's own, create them in the warehouse
-before the first run. A type that is created later changes nothing in tables that are there.
+before the first run. A type that is created later changes nothing in tables that are there. Labels that an enum of the source gets are added
+to the warehouse's, where the loading role owns it ([schema-changes.md](schema-changes.md)).
 
 The column \`types\` of a model's header overrides all this.
 

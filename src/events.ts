@@ -92,7 +92,7 @@ export interface VerifiedTable {
   readonly rowsExpected: number
   /** Rows that are there: the lake's, or the warehouse's. */
   readonly rowsFound: number
-  /** Of 1,024 ranges of keys, how many differ. */
+  /** Of at most 1,024 ranges of keys, how many differ. */
   readonly rangesDiffer: number
   /** Rows that ought to be there and are not, that are there and ought not to be, and that have other values. */
   readonly missing: number

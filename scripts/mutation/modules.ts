@@ -55,7 +55,10 @@ export const MODULES: Readonly<Record<string, Guarded>> = {
   'vectors/copy-encoders': { promises: 'P8', tests: ['vectors/copy-binary'] },
   'vectors/copy-types': { promises: 'P8', tests: ['vectors/copy-types'] },
   'verification/compare': { promises: 'P12', tests: ['verification/compare'] },
-  'verification/ranges': { promises: 'P12', tests: ['verification/compare'] },
+  'verification/ranges': {
+    promises: 'P11 P12',
+    tests: ['verification/compare', 'verification/ranges'],
+  },
   'wire/copy': { promises: 'P2 P4', tests: ['fuzz/copy-streams'] },
   'wire/messages': { promises: 'P2', tests: ['wire/messages'] },
 }

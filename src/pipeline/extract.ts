@@ -150,7 +150,7 @@ async function extractOnce(
       }
     }
     const instant = instantOf(snapshot)
-    refuseShrinking(from, compared, options.acceptShrink)
+    refuseShrinking(from, compared, options)
     const changedRows = compared.reduce((sum, one) => sum + one.changedRows, 0)
     const engine = await turns.withEngine(
       async (found) => found,
@@ -236,7 +236,7 @@ function hasOtherColumns({ columns, read: { entry } }: Compared): boolean {
 function refuseShrinking(
   from: ProjectSource,
   compared: readonly Compared[],
-  accepted: readonly string[],
+  { acceptShrink, again }: ExtractOptions,
 ): void {
   const limit = from.shrinkLimit
   if (limit === null) return
@@ -246,7 +246,7 @@ function refuseShrinking(
       return (
         before >= limit.fromRows &&
         lostRows(read, counts) > before * limit.share &&
-        !accepted.some((name) => namesTable(name, read.table.name, from))
+        !acceptShrink.some((name) => namesTable(name, read.table.name, from))
       )
     })
     .map(({ read, counts }) => ({
@@ -260,7 +260,8 @@ function refuseShrinking(
     {
       problems,
       why: 'a table that was emptied by mistake must not empty the warehouse',
-      fix: `tote run ${problems.map((problem) => `--accept-shrink ${problem.where}`).join(' ')}`,
+      // What was found by looking at all rows, a run may not see that looks at fewer.
+      fix: `tote run ${again === undefined ? '' : '--full-refresh '}${problems.map((problem) => `--accept-shrink ${problem.where}`).join(' ')}`,
     },
   )
 }

@@ -75,10 +75,15 @@ async function extractAndVerify(
   const { project, chosen, verified } = work
   const held = holdSource(from.source)
   const wanted = (table: string): boolean => chosen.has(table, from)
+  let before: Extracted | null = null
   try {
     for (let attempt = 1; ; attempt++) {
       const recounting = { ...options, recount: work.repair }
-      const taken = await extract(project, { ...from, source: held.source }, recounting, context)
+      const taken = after(
+        before,
+        await extract(project, { ...from, source: held.source }, recounting, context),
+      )
+      before = taken
       const found = await verifyTaken(project, held, { taken, wanted }, context)
       const differ = found.filter((table) => isDifferent(table.found))
       if (!work.repair || taken.manifest === null || differ.length === 0) {
@@ -94,9 +99,9 @@ async function extractAndVerify(
           context,
         )
         const toVerify = { taken: again, wanted: (table: string) => doubts.has(table) }
-        const after = await verifyTaken(project, held, { ...toVerify, before: differ }, context)
-        verified.push(...afterRepair(found.map(foundOf), after.map(foundOf)))
-        return { ...again, changed: true, tables: addCounts(taken.tables, again.tables) }
+        const seen = await verifyTaken(project, held, { ...toVerify, before: differ }, context)
+        verified.push(...afterRepair(found.map(foundOf), seen.map(foundOf)))
+        return after(taken, again)
       } catch (error) {
         const isLost = error instanceof ToteError && error.name === 'LakeConflict'
         if (isLost && attempt < ATTEMPTS) continue
@@ -107,6 +112,13 @@ async function extractAndVerify(
   } finally {
     await held.release()
   }
+}
+
+/** What two batches came to, one after the other. */
+function after(first: Extracted | null, second: Extracted): Extracted {
+  if (first === null) return second
+  const changed = first.changed || second.changed
+  return { ...second, changed, tables: addCounts(first.tables, second.tables) }
 }
 
 const foundOf = ({ found }: SourceTableVerified): VerifiedTable => found

@@ -207,7 +207,7 @@ describe('P2: strategies that read little', () => {
     expect(await findings({ repair: true })).toEqual([`${found}; repaired`])
     expect(await findings()).toEqual([])
   }
-  test('what a cursor missed is found, and read in full by the repair', async () => {
+  test('what a cursor missed is found, and made good by the repair', async () => {
     await other.source.query(
       "insert into sale values (8800150, now(), now() at time zone 'UTC', 1, 1, 1, 1, 'Qx7')",
     )
@@ -218,7 +218,25 @@ describe('P2: strategies that read little', () => {
     )
     await expectMended('shop.sale: 1 row too many, 1 row with other values (units)')
   })
-  test('what the pairs of xmin do not tell is found, and read in full by the repair', async () => {
+  test('what a cursor cannot see go is refused when it is most of a table, and the way out that is told leads out', async () => {
+    await other.source.query(
+      `insert into sale select 8900000 + n, now(), now() at time zone 'UTC', 1, 1, 1, 1, 'Qx7' from generate_series(1, 1500) n`,
+    )
+    await other.good()
+    await other.source.query('delete from sale where sale_id > 8900400')
+    expect(await findings()).toEqual(['shop.sale: 1,100 rows too many'])
+    const { error, summary } = await verify(opened, { repair: true }, context())
+    expect(error?.name).toBe('ShrinkRefused')
+    const fix = 'tote run --full-refresh --accept-shrink sale'
+    expect(error?.facts.fix).toBe(fix)
+    // What was found is told all the same.
+    expect(summary.verified?.some((table) => differingRows(table) === 1100)).toBe(true)
+    expect((await other.tote(...fix.split(' ').slice(1))).exit).toBe(0)
+    expect(await findings()).toEqual([])
+    await other.source.query('delete from sale where sale_id > 8900000')
+    await other.good({ fullRefresh: true })
+  })
+  test('what the pairs of xmin do not tell is found, and made good by the repair', async () => {
     await tamperLake(
       opened,
       opened.ingestion,

@@ -58,15 +58,20 @@ const ESCAPES = [
   ['\r', '\\r'],
 ] as const
 
+export interface LineValue {
+  readonly text: string
+  readonly carried: string
+  /** It is never NULL: if it is for all that, the line has a field too few, and is none that COPY prints. */
+  readonly notNull: boolean
+}
+
 /** A row as the line that COPY prints of it in the text format, its end left out. */
-export function toLine(
-  values: readonly { readonly text: string; readonly carried: string }[],
-): string {
-  const fields = values.map(({ text, carried }) => {
+export function toLine(values: readonly LineValue[]): string {
+  const fields = values.map(({ text, carried, notNull }) => {
     const escaped = PLAIN.test(carried)
       ? text
       : ESCAPES.reduce((all, [raw, written]) => `replace(${all}, '${raw}', '${written}')`, text)
-    return `coalesce(${escaped}, '\\N')`
+    return notNull ? escaped : `coalesce(${escaped}, '\\N')`
   })
   return `concat_ws('\t', ${fields.join(', ')})`
 }

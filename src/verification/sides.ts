@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { readCsv, readLines } from '../columns/csv.ts'
 import { openPieceWriter, type CsvRows } from '../columns/pieces.ts'
 import { isFloat } from '../columns/sql.ts'
-import { toLine, toText } from '../columns/text.ts'
+import { toLine, toText, type LineValue } from '../columns/text.ts'
 import type { Context } from '../events.ts'
 import type { RowSink } from '../sources/source.ts'
 import { columnNames } from './ranges.ts'
@@ -24,14 +24,9 @@ export function mayBeLines(carried: readonly string[]): boolean {
   return carried.length > 1 && !carried.some(isFloat)
 }
 
-/** Rows of a relation as lines; `values` are expressions over it as `r`, each what a column is carried as. */
-export function queriedLines(
-  rows: string,
-  values: readonly string[],
-  carried: readonly string[],
-): Side {
-  const fields = values.map((text, index) => ({ text, carried: carried[index] ?? 'VARCHAR' }))
-  return queriedSide(rows, [toLine(fields)])
+/** Rows of a relation as lines; the texts are expressions over it as `r`. */
+export function queriedLines(rows: string, values: readonly LineValue[]): Side {
+  return queriedSide(rows, [toLine(values)])
 }
 
 /** Rows of a relation; `values` are expressions over it as `r`. */

@@ -115,6 +115,7 @@ export async function verifySource(
       const entry = manifest.tables[table.name]
       if (entry === undefined) throw new RangeError(`no table "${table.name}" in the manifest`)
       const carried = new Map(entry.columns.map((column) => [column.name, column.carried]))
+      const notNull = new Set(entry.columns.flatMap((one) => (one.notNull ? [one.name] : [])))
       // Of a table without a key the whole rows are compared, and how often each is there.
       const columns = table.columns.map(({ name }) => name).filter((name) => name !== ROW_COLUMN)
       const types = columns.map((name) => carried.get(name) ?? 'VARCHAR')
@@ -148,7 +149,14 @@ export async function verifySource(
           table.inLines === true && mayBeLines(types)
             ? {
                 expected: copiedSide(copied, 'lines', context),
-                found: queriedLines(rows, values, types),
+                found: queriedLines(
+                  rows,
+                  columns.map((name, index) => ({
+                    text: values[index] ?? '',
+                    carried: types[index] ?? 'VARCHAR',
+                    notNull: notNull.has(name),
+                  })),
+                ),
               }
             : null,
       })

@@ -86,16 +86,18 @@ async function verifyTable(
   const columns = [
     ...(layout.recordId === null
       ? []
-      : [{ name: layout.recordId.name, column: NUMBER_COLUMN, carried: 'BIGINT' }]),
-    ...table.columns.map(({ name, carried }) => ({
+      : [{ name: layout.recordId.name, column: NUMBER_COLUMN, carried: 'BIGINT', notNull: true }]),
+    ...table.columns.map(({ name, carried, notNull }) => ({
       name,
       column: name,
       carried: carriedAs(carried, types.get(name)),
+      notNull,
     })),
-    ...layout.system.map(({ name }) => ({
+    ...layout.system.map(({ name, notNull }) => ({
       name,
       column: name,
       carried: SYSTEM[name] ?? 'VARCHAR',
+      notNull,
     })),
   ]
   const carried = columns.map((column) => column.carried)
@@ -105,7 +107,8 @@ async function verifyTable(
     carried,
     copy: async (sink: RowSink, format: 'csv' | 'lines') => reading.copy(table, sink, format),
   }
-  const values = columns.map((column) => asText(column.column, column.carried))
+  const fields = columns.map((one) => ({ ...one, text: asText(one.column, one.carried) }))
+  const values = fields.map(({ text }) => text)
   const history = async (side: (rows: string) => Side): Promise<Side> =>
     historySide(project, engine, work, side)
   const { rowsExpected, rowsFound, differ } = await compareRanges(engine, {
@@ -116,7 +119,7 @@ async function verifyTable(
     together: true,
     lines: mayBeLines(carried)
       ? {
-          expected: await history((rows) => queriedLines(rows, values, carried)),
+          expected: await history((rows) => queriedLines(rows, fields)),
           found: copiedSide(copied, 'lines', context),
         }
       : null,

@@ -89,7 +89,10 @@ const none: Side = {
 }
 
 /** What the server has now, as lines, beside what was read of it before, as the lake would hold it. */
-async function linesDiffer(held: Pieces): Promise<boolean> {
+async function linesDiffer(
+  held: Pieces,
+  notNull: ReadonlySet<string> = new Set(),
+): Promise<boolean> {
   const read = csvRelation(await held.files(), COLUMNS, held.longestRow)
   const values = COLUMNS.map(({ name, carried: as }) => toText(`r.${quoteName(name)}`, as))
   const copied = {
@@ -112,7 +115,14 @@ async function linesDiffer(held: Pieces): Promise<boolean> {
     found: seen,
     lines: {
       expected: copiedSide(copied, 'lines', testContext()),
-      found: queriedLines(read, values, carried),
+      found: queriedLines(
+        read,
+        COLUMNS.map((column, index) => ({
+          ...column,
+          text: values[index] ?? '',
+          notNull: notNull.has(column.name),
+        })),
+      ),
     },
   })
   return parted
@@ -157,6 +167,38 @@ test('P8, P12: the lines of equal rows are equal, whatever their values; of rows
     { numRuns: 60 },
   )
   expect(different).toBeGreaterThan(20)
+})
+
+test('P8: a NULL in a column that has none is a field too few, and no other value', async () => {
+  const notNull = new Set(COLUMNS.map(({ name }) => name))
+  const whole: Row = [
+    'a',
+    'b',
+    '0',
+    '\\x',
+    'infinity',
+    'infinity',
+    '2026-02-28',
+    '0.0001',
+    't',
+    '{}',
+  ]
+  const without = (column: number): Row => whole.map((cell, at) => (at === column ? null : cell))
+  await put([whole])
+  const held = await readNow()
+  expect(await linesDiffer(held, notNull)).toBe(false)
+  await held.discard()
+  for (const index of COLUMNS.keys()) {
+    await put([without(index)])
+    const lacking = await readNow()
+    for (const other of [whole, without(index), without((index + 1) % COLUMNS.length)]) {
+      await put([other])
+      expect(await linesDiffer(lacking, notNull)).toBe(true)
+    }
+    await put([whole.with(index, '')].filter(() => COLUMNS[index]?.type === 'text'))
+    expect(await linesDiffer(lacking, notNull)).toBe(true)
+    await lacking.discard()
+  }
 })
 
 test('where lines agree nothing is parted; a float, and a single column, are not compared as lines', async () => {

@@ -87,3 +87,26 @@ test.each([
     expect(await equal()).toEqual({ ...both, equal: '1' })
   },
 )
+
+test('P7, P8: text is compared by its bytes, whatever its collation takes for equal', async (ctx) => {
+  try {
+    await database.query(
+      "create collation public.blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)",
+    )
+  } catch {
+    ctx.skip('this server is built without ICU')
+  }
+  const layout = layoutOf(starTable({ name: 'word', kind: 'table', columns: columns(['id', 'integer', 'INTEGER']), key: ['id'] })) // prettier-ignore
+  for (const [schema, word] of [
+    ['live', 'A'],
+    ['fresh', 'a'],
+  ])
+    // prettier-ignore
+    await database.query(
+      `create table ${schema}.word (id integer primary key, v text collate public.blind); insert into ${schema}.word values (1, '${word}')`,
+    )
+  const compared = [{ name: 'id', type: 'integer' }, { name: 'v', type: 'text' }] // prettier-ignore
+  expect(await database.query(countSame({ ...NAMES, layout, columns: compared, rows: 1 }))).toEqual(
+    [{ live: '1', rebuilt: '1', equal: '0' }],
+  )
+})

@@ -201,6 +201,25 @@ test('P8: a NULL in a column that has none is a field too few, and no other valu
   }
 })
 
+test('P8: a line of several MB, and one that begins with a byte order mark, is itself and no other', async () => {
+  const rest = COLUMNS.slice(1).map(() => null)
+  const long = `${'tab\tand\\backslash\n'.repeat(160_000)}é`
+  for (const [own, other] of [
+    [long, `${long} `],
+    ['\uFEFFx', 'x'],
+    ['x', '\uFEFFx'],
+    ['\uFEFF', ''],
+  ] as const) {
+    // prettier-ignore
+    await put([[own, ...rest]])
+    const held = await readNow()
+    expect(await linesDiffer(held)).toBe(false)
+    await put([[other, ...rest]])
+    expect(await linesDiffer(held)).toBe(true)
+    await held.discard()
+  }
+})
+
 test('where lines agree nothing is parted; a float, and a single column, are not compared as lines', async () => {
   const line = (text: string): Side => ({
     pass: async (take) => take(`(select '${text}' as c0)`),

@@ -1,7 +1,12 @@
 /** Whether one snapshot sees all that another saw, against sets of committed transactions. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { pairsMeanTheSame, reusedIds, seesAtLeast } from '../../src/postgres/snapshot.ts'
+import {
+  pairsMeanTheSame,
+  reachesAtLeast,
+  reusedIds,
+  seesAtLeast,
+} from '../../src/postgres/snapshot.ts'
 
 /** Which of the transactions 0…9 had committed, ended or were still running when the snapshot was taken. */
 const IDS = 10
@@ -44,8 +49,11 @@ test('P2: 64-bit ids beyond what a number holds, and ids far apart', () => {
 })
 
 test('another spelling is refused', () => {
-  for (const text of ['', '1:2', '1:2:3;4', 'a:b:'])
-    expect(() => seesAtLeast(text, '1:2:')).toThrow(RangeError)
+  for (const text of ['', '1:2', '1:2:3;4', 'a:b:', 'x1:2:'])
+    expect(() => seesAtLeast(text, '1:2:')).toThrow(`not a snapshot: ${text}`)
+  for (const text of ['', '0/', 'x0/1', '0/1x', '123456789/1'])
+    expect(() => reachesAtLeast(text, '0/1')).toThrow(`not a position of the log: ${text}`)
+  expect(reachesAtLeast('16/B374D848', 'F/FFFFFFFF')).toBe(true)
 })
 
 test('P2: an id counts as given twice exactly when a later transaction may show the same 32 bits', () => {

@@ -19,7 +19,7 @@ export function openPulse(): Pulse {
     if (now - last > LONG) stillUntil = now
     last = now
   }
-  const timer = setInterval(look, 100)
+  const timer = setInterval(look, 100).unref()
   return {
     stoodStillSince: (moment) => {
       look()

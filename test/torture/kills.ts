@@ -235,7 +235,7 @@ const DECIDES: Readonly<Record<string, string>> = {
 
 /** Stages of a command that a fault can befall. */
 function stagesOf({ command }: Command, fault: Fault): [string, ...string[]] {
-  if (command === 'rebuild') return ['start']
+  if (command === 'rebuild') return ['load', 'load', 'start']
   if (command === 'extract') return ['extract']
   const side = sideOf(fault)
   if (command === 'verify')

@@ -233,9 +233,12 @@ const DECIDES: Readonly<Record<string, string>> = {
   verify: 'verify pg.* (commit|update|insert|delete)',
 }
 
+/** How many of them there are; one where nothing is said. */
+const DECISIONS: Readonly<Record<string, number>> = { extract: 6, transform: 6, load: 2 }
+
 /** Stages of a command that a fault can befall. */
 function stagesOf({ command }: Command, fault: Fault): [string, ...string[]] {
-  if (command === 'rebuild') return ['load', 'load', 'start']
+  if (command === 'rebuild') return ['load']
   if (command === 'extract') return ['extract']
   const side = sideOf(fault)
   if (command === 'verify')
@@ -262,10 +265,11 @@ function aimAt(
   if (command.command !== 'rebuild' && sideOf(fault) === undefined && random.chance(0.15))
     return { on: '…-base', skip: random.below(3), side }
   const stage = random.pick(stagesOf(command, fault))
-  const decides = DECIDES[command.command === 'rebuild' ? 'rebuild' : stage]
+  const place = command.command === 'rebuild' ? 'rebuild' : stage
+  const decides = DECIDES[place]
   if (decides !== undefined && random.chance(0.25))
-    return { on: decides, skip: random.below(decides.includes('manifests') ? 6 : 2), side }
-  const most = effects.get(`${command.command} ${stage}`) ?? 30
+    return { on: decides, skip: random.below(DECISIONS[place] ?? 1), side }
+  const most = effects.get(`${command.command} ${stage}`) ?? (stage in DECIDES ? 30 : 4)
   return { on: `^${stage} `, skip: random.below(most), side }
 }
 

@@ -90,7 +90,9 @@ export interface PieceOptions {
 }
 
 interface Block {
+  /** What is used of it. */
   readonly buffer: Buffer
+  readonly whole: Buffer
   readonly rows: number
   readonly longestRow: number
 }
@@ -116,7 +118,9 @@ export function openPieceWriter(
   const hash = createHash('sha256')
   const total = { rows: 0, bytes: 0 }
   let blocks: Block[] = []
-  let block = Buffer.allocUnsafe(0)
+  /** Blocks that have been written: new ones would keep the collector busy, which counts what they hold. */
+  const spare: Buffer[] = []
+  let block: Buffer = Buffer.allocUnsafe(0)
   let blockBytes = FIRST_BLOCK_BYTES
   let inBlock = { used: 0, rows: 0, longestRow: 0 }
   let heldBytes = 0
@@ -136,7 +140,8 @@ export function openPieceWriter(
     total.bytes += bytes.length
     if (bytes.length > block.length - inBlock.used) {
       seal()
-      block = Buffer.allocUnsafe(Math.max(blockBytes, bytes.length))
+      const free = bytes.length > BLOCK_BYTES ? undefined : spare.pop()
+      block = free ?? Buffer.allocUnsafe(Math.max(blockBytes, bytes.length))
       blockBytes = Math.min(2 * blockBytes, BLOCK_BYTES)
     }
     inBlock.used += bytes.copy(block, inBlock.used)
@@ -151,10 +156,10 @@ export function openPieceWriter(
   const seal = (): void => {
     if (inBlock.used === 0) return
     const buffer = block.subarray(0, inBlock.used)
-    block = block.subarray(inBlock.used)
     if (digest) hash.update(buffer)
-    blocks.push({ buffer, rows: inBlock.rows, longestRow: inBlock.longestRow })
+    blocks.push({ buffer, whole: block, rows: inBlock.rows, longestRow: inBlock.longestRow })
     heldBytes += buffer.length
+    block = Buffer.allocUnsafe(0)
     inBlock = { used: 0, rows: 0, longestRow: 0 }
   }
   const spill = async (): Promise<void> => {
@@ -167,6 +172,7 @@ export function openPieceWriter(
     } catch (error) {
       throw unwritable(folder, error)
     }
+    spare.push(...taken.flatMap(({ whole }) => (whole.length === BLOCK_BYTES ? [whole] : [])))
   }
   const append = async (taken: readonly Block[]): Promise<void> => {
     const buffers = taken.map(({ buffer }) => buffer)

@@ -48,6 +48,8 @@ export interface ExtractOptions {
   readonly acceptChange: readonly string[]
   /** Count the lake's rows, whatever its manifest says. */
   readonly recount?: boolean | undefined
+  /** Nothing is committed before it resolves; what it throws is thrown. */
+  readonly sound?: Promise<unknown> | undefined
   /** What is wrong in the lake is made good, and nothing else looked at. */
   readonly again?: Again | undefined
 }
@@ -177,6 +179,7 @@ async function extractOnce(
     const changed =
       parent === null ||
       compared.some((one) => one.changedRows > 0 || one.read.entry === null || hasOtherColumns(one))
+    await options.sound
     const manifest = await chain.commit(
       {
         chain: parent?.chain ?? randomUUID(),

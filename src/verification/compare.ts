@@ -21,8 +21,8 @@ export interface TwoSides {
   readonly columns: readonly string[]
   /** Those that tell rows apart; all of them where none do, and equal rows count. */
   readonly key: readonly string[]
-  /** Ranges of the key's first column. */
-  readonly spans?: KeySpans | undefined
+  /** Ranges of the key's first column; asked for only where these tell more than whether anything differs. */
+  readonly spans?: (() => Promise<KeySpans | undefined>) | undefined
   readonly expected: Side
   /** What the ranges of `expected` are known to hold, so that it is gone through only for those that differ. */
   readonly sums?: readonly RangeSum[] | undefined
@@ -86,7 +86,7 @@ async function compareSums(
   engine: Engine,
   sides: Omit<TwoSides, 'lines'>,
 ): Promise<RangesCompared> {
-  const shape = shapeOf(sides)
+  const shape = await shapeOf(sides)
   const sum = async (by: Engine, table: string, side: Side | null): Promise<number> => {
     await by.run(createSums(table))
     if (side === null) await by.run(insertSums(table, sides.sums ?? []))
@@ -124,7 +124,7 @@ async function compareRows(
   sides: TwoSides,
   ranges: readonly number[],
 ): Promise<Omit<Findings, 'rowsExpected' | 'rowsFound' | 'rangesDiffer'>> {
-  const shape = shapeOf(sides)
+  const shape = await shapeOf(sides)
   const gather = async (table: string, side: Side): Promise<void> => {
     await engine.run(createRows(table, shape))
     await side.pass(
@@ -198,7 +198,15 @@ export function describeKey(
   return `${cut} (${KINDS[kind] ?? kind})`
 }
 
-function shapeOf({ columns, key, spans }: Pick<TwoSides, 'columns' | 'key' | 'spans'>): Shape {
+async function shapeOf({
+  columns,
+  key,
+  spans,
+}: Pick<TwoSides, 'columns' | 'key' | 'spans'>): Promise<Shape> {
   const own = key.length === 0 ? columns : key
-  return { width: columns.length, key: own.map((name) => columns.indexOf(name)), spans }
+  return {
+    width: columns.length,
+    key: own.map((name) => columns.indexOf(name)),
+    spans: await spans?.(),
+  }
 }

@@ -80,7 +80,7 @@ export interface SourceToVerify {
 
 export interface SourceTableVerified {
   readonly found: VerifiedTable
-  /** What its ranges are of, where the source can be asked for some of them. */
+  /** What its ranges are of, where any differ and the source can be asked for some of them. */
   readonly spans: KeySpans | undefined
   readonly ranges: RangesCompared
 }
@@ -125,7 +125,7 @@ export async function verifySource(
         expectedRows: table.expectedRows,
         carried: types,
         copy: async (sink: RowSink, format: SourceReading['format'], some?: readonly number[]) => {
-          const asked = some === undefined ? null : rangesToAsk(spans, some)
+          const asked = some === undefined ? null : rangesToAsk(await spans(), some)
           if (asked === null) await copyAll(snapshot, table, sink, format)
           else await snapshot.copy(table, sink, { ranges: asked, format })
         },
@@ -135,8 +135,11 @@ export async function verifySource(
       )
       const rows = await rowsAsOf(project.ingestion, manifest, table.name, manifest.batch)
       const known = before.find(({ found }) => found.table === table.name)
-      const spans =
-        known === undefined ? await spansOf(engine, table, entry.columns, rows) : known.spans
+      let sampled: Promise<KeySpans | undefined> | undefined
+      const spans = async (): Promise<KeySpans | undefined> =>
+        known === undefined
+          ? (sampled ??= spansOf(engine, table, entry.columns, rows))
+          : known.spans
       const { findings, ranges } = await compareSides(engine, {
         columns,
         spans,
@@ -172,7 +175,8 @@ export async function verifySource(
         ms: context.now().getTime() - startedAt,
         ...found,
       })
-      verified.push({ found, spans, ranges })
+      const differs = ranges.differ.length > 0
+      verified.push({ found, spans: differs ? await spans() : undefined, ranges })
     }
   } finally {
     engine.close()

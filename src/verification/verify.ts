@@ -50,18 +50,19 @@ export async function verify(
   context: Context,
 ): Promise<RunResult> {
   const work: Verification = { project, repair, chosen: chooseTables(tables), verified: [] }
-  // Nothing is compared with a lake whose files are not what they were.
-  let sound = false
+  let sound: Promise<boolean> | undefined
   return run(project, { wait }, context, {
     command: 'verify',
     begin: async (counting) => {
-      await verifyLakeFiles(project, counting)
-      sound = true
+      sound = verifyLakeFiles(project, counting).then(() => true)
+      // Heard by whoever compares.
+      sound.catch(() => undefined)
     },
-    extract: async (_, from, options, counting) => extractAndVerify(work, from, options, counting),
+    extract: async (_, from, options, counting) =>
+      extractAndVerify(work, from, { ...options, sound }, counting),
     verify: async (counting, progress) => {
       progress.verified = work.verified
-      return sound && verifyRest(work, progress, counting)
+      return (await sound) === true && verifyRest(work, progress, counting)
     },
   })
 }
@@ -79,10 +80,14 @@ async function extractAndVerify(
   try {
     for (let attempt = 1; ; attempt++) {
       const recounting = { ...options, recount: work.repair }
-      const taken = after(
-        before,
-        await extract(project, { ...from, source: held.source }, recounting, context),
-      )
+      // Nothing is built on a lake whose files are not what they were, or compared with it; they are looked at meanwhile.
+      const [isSound, extracted] = await Promise.allSettled([
+        options.sound,
+        extract(project, { ...from, source: held.source }, recounting, context),
+      ])
+      if (isSound.status === 'rejected') throw isSound.reason
+      if (extracted.status === 'rejected') throw extracted.reason
+      const taken = after(before, extracted.value)
       before = taken
       const found = await verifyTaken(project, held, { taken, wanted }, context)
       const differ = found.filter((table) => isDifferent(table.found))

@@ -30,6 +30,7 @@ export interface Engine {
   useCores(cores: Cores): void
   /** Gives up on user-supplied SQL ever reaching outside `folders`: no other file, no network, no settings. */
   confine(folders: readonly string[]): Promise<void>
+  /** A statement that is under way is interrupted, unless it has yet to begin; what it needs is let go of when it has ended. */
   close(): void
 }
 
@@ -74,7 +75,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     mayGrow: options.memoryLimit === undefined,
     signal: options.signal,
     onFatal: () => undefined,
-    onClose: () => instance.closeSync(),
+    onClosed: () => instance.closeSync(),
   })
 }
 
@@ -111,13 +112,14 @@ export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHo
         onFatal: () => {
           if (home === opening) home = undefined
         },
-        onClose: () => leave(keeper.run(`detach ${database}`)),
+        onClosing: (closed) => leave(closed),
+        onClosed: () => leave(keeper.run(`detach ${database}`)),
       })
     },
     close: async () => {
       const closing = home
       home = undefined
-      await Promise.all(leaving)
+      while (leaving.size > 0) await Promise.all(leaving)
       const found = await closing?.catch(() => undefined)
       found?.keeper.closeSync()
       found?.instance.closeSync()
@@ -233,16 +235,37 @@ interface Connecting {
   /** The file of the lake that a statement has named last; views may read it in any later one. */
   readonly named?: { last: string | undefined }
   readonly onFatal: () => void
-  readonly onClose: () => void
+  /** Whoever must stay open meanwhile. */
+  readonly within?: <T>(work: () => Promise<T>) => Promise<T>
+  /** Closed while a statement is under way. */
+  readonly onClosing?: (closed: Promise<void>) => void
+  readonly onClosed: () => void
 }
 
 async function connectEngine(instance: DuckDBInstance, options: Connecting): Promise<Engine> {
   const { version, home, signal, database, mayGrow, cores, named = { last: undefined } } = options
+  const { within = async (work) => work() } = options
   const connection = await instance.connect()
   await connection.run(database === undefined ? PINNED : `${PINNED}; use ${database}`)
   const abort = (): void => connection.interrupt()
   signal?.addEventListener('abort', abort)
-  const attempt = async <T>(action: () => Promise<T>, sql = ''): Promise<T> => {
+  /** Statements under way: DuckDB does not survive that its connection is closed under one. */
+  let atWork = 0
+  let isClosed = false
+  let onIdle = (): void => undefined
+  const busy = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (isClosed) throw new EngineFailure('the engine was closed')
+    atWork += 1
+    try {
+      return await within(work)
+    } finally {
+      atWork -= 1
+      if (atWork === 0) onIdle()
+    }
+  }
+  const attempt = async <T>(action: () => Promise<T>, sql = ''): Promise<T> =>
+    busy(async () => tryOut(action, sql))
+  const tryOut = async <T>(action: () => Promise<T>, sql: string): Promise<T> => {
     named.last = fileNamed(sql) ?? named.last
     try {
       signal?.throwIfAborted()
@@ -254,7 +277,7 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
       // A statement has effect whole or not at all, so it may be tried again.
       const raised =
         mayGrow && message.startsWith('Out of Memory Error') && (await raiseMemory(connection))
-      if (raised) return await attempt(action, sql)
+      if (raised) return await tryOut(action, sql)
       if (/^(FATAL|INTERNAL) Error/.test(message)) options.onFatal()
       throw (
         diskFailure(message) ??
@@ -278,13 +301,22 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
     rows: async (sql) => inTurn(async () => readRows(connection, sql), sql),
     read: async (sql, limit) => inTurn(async () => readTable(connection, sql, limit), sql),
     chunks: (sql) => streamChunks(connection, sql, attempt),
-    beside: async () => connectEngine(instance, { ...options, named, onClose: () => undefined }),
+    beside: async () =>
+      connectEngine(instance, { ...options, named, within: busy, onClosed: () => undefined }),
     useCores: (wanted) => void (cores.wanted = wanted),
     confine: async (folders) => attempt(async () => confine(connection, folders)),
     close: () => {
-      signal?.removeEventListener('abort', abort)
-      connection.closeSync()
-      options.onClose()
+      if (isClosed) return
+      isClosed = true
+      const leave = (): void => {
+        signal?.removeEventListener('abort', abort)
+        connection.closeSync()
+        options.onClosed()
+      }
+      if (atWork === 0) return leave()
+      const closed = new Promise<void>((resolve) => (onIdle = () => resolve(leave())))
+      options.onClosing?.(closed)
+      connection.interrupt()
     },
   }
 }

@@ -1,7 +1,7 @@
 /** Some of a table's rows: what a cursor finds, or what is read again because the lake was found to hold it otherwise. */
 import { randomUUID } from 'node:crypto'
 import { openPieceWriter, type Pieces } from '../columns/pieces.ts'
-import { quoteName } from '../columns/sql.ts'
+import { inRanges } from '../sources/parts.ts'
 import type { KeyRange, SourceReading, SourceSnapshot, SourceTable } from '../sources/source.ts'
 
 /** What of a table is read again, in the snapshot of the batch that it was compared in. */
@@ -36,14 +36,5 @@ export function rowsInRanges(
   { rangedBy = '' }: Pick<SourceTable, 'rangedBy'>,
   ranges: readonly KeyRange[],
 ): string {
-  const name = quoteName(rangedBy)
-  const bound = (value: bigint): string => `'${value}'::bigint`
-  const within = ranges.map(({ least, below }) =>
-    [
-      `${name} is not null`,
-      ...(least === null ? [] : [`${name} >= ${bound(least)}`]),
-      ...(below === null ? [] : [`${name} < ${bound(below)}`]),
-    ].join(' and '),
-  )
-  return `select * from (${rows}) where ${within.join(' or ') || 'false'}`
+  return `select * from (${rows}) where ${inRanges(rangedBy, ranges)}`
 }

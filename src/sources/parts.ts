@@ -82,11 +82,11 @@ export function inPart(part: TablePart): string {
   return inRange(part.column, part)
 }
 
-/** The condition under which a whole number of that column lies in the range; an open one leaves NULL out, too. */
+/** The condition under which a whole number of that column lies in the range; an open one leaves NULL out, too. For PostgreSQL and for DuckDB. */
 function inRange(name: string, { least, below }: KeyRange): string {
   const column = quoteIdentifier(name)
   // As text: a minus sign after an operator would be part of it.
-  const bound = (value: bigint): string => `${quoteLiteral(String(value))}::pg_catalog.int8`
+  const bound = (value: bigint): string => `${quoteLiteral(String(value))}::bigint`
   const bounds = [
     ...(least === null ? [] : [`${column} >= ${bound(least)}`]),
     ...(below === null ? [] : [`${column} < ${bound(below)}`]),

@@ -50,11 +50,11 @@ export async function verify(
   context: Context,
 ): Promise<RunResult> {
   const work: Verification = { project, repair, chosen: chooseTables(tables), verified: [] }
-  let sound: Promise<boolean> | undefined
+  let sound: Promise<void> | undefined
   return run(project, { wait }, context, {
     command: 'verify',
     begin: async (counting) => {
-      sound = verifyLakeFiles(project, counting).then(() => true)
+      sound = verifyLakeFiles(project, counting)
       // Heard by whoever compares.
       sound.catch(() => undefined)
     },
@@ -62,7 +62,8 @@ export async function verify(
       extractAndVerify(work, from, { ...options, sound }, counting),
     verify: async (counting, progress) => {
       progress.verified = work.verified
-      return (await sound) === true && verifyRest(work, progress, counting)
+      await sound
+      return sound !== undefined && verifyRest(work, progress, counting)
     },
   })
 }

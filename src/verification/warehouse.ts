@@ -109,17 +109,17 @@ async function verifyTable(
   }
   const fields = columns.map((one) => ({ ...one, text: asText(one.column, one.carried) }))
   const values = fields.map(({ text }) => text)
-  const history = async (side: (rows: string) => Side): Promise<Side> =>
-    historySide(project, engine, work, side)
+  const history = await historyOf(project, work)
+  const expected = (side: (rows: string) => Side): Side => historySide(engine, history, side)
   const { rowsExpected, rowsFound, differ } = await compareRanges(engine, {
     columns: columns.map(({ name }) => name),
     key: layout.primaryKey,
-    expected: await history((rows) => queriedSide(rows, values)),
+    expected: expected((rows) => queriedSide(rows, values)),
     found: copiedSide(copied, 'csv', context),
     together: true,
     lines: mayBeLines(carried)
       ? {
-          expected: await history((rows) => queriedLines(rows, fields)),
+          expected: expected((rows) => queriedLines(rows, fields)),
           found: copiedSide(copied, 'lines', context),
         }
       : null,
@@ -136,13 +136,11 @@ async function verifyTable(
   return { ...counts, ...rows, keys: new TerminalOnly(named) }
 }
 
-async function historySide(
-  project: Project,
+function historySide(
   engine: Engine,
-  work: TableToVerify,
+  { prepare, selects }: Awaited<ReturnType<typeof historyOf>>,
   side: (rows: string) => Side,
-): Promise<Side> {
-  const { prepare, selects } = await historyOf(project, work)
+): Side {
   return {
     pass: async (take) => {
       for (const statement of prepare) await engine.run(statement)

@@ -63,13 +63,8 @@ export async function loadTables(
   for (const load of loads.filter(({ isNew }) => isNew)) await timed(load, fillTable(load, context))
   const merged = loads.filter(({ isNew }) => !isNew)
   const ahead = fetchAhead(merged)
-  try {
-    await createStages(connection, merged)
-    for (const load of merged) await timed(load, fillStage(load, context, ahead.get(load)))
-  } finally {
-    // Whoever closes the engine must not find it at work.
-    await Promise.allSettled(ahead.values())
-  }
+  await createStages(connection, merged)
+  for (const load of merged) await timed(load, fillStage(load, context, ahead.get(load)))
   // As few round trips as may be: all stages are made at once, and merged at once.
   const merges = merged.flatMap((load) => mergeStatements(load).map((one) => ({ ...one, load })))
   const answered = await connection.queryAll(merges)

@@ -241,3 +241,40 @@ test('statements have the cores that they are given, and those of the next engin
   next.close()
   await home.close()
 })
+
+const SLOW = 'select row_number() over (order by md5(i::varchar)) as n from range(200000) r(i)'
+
+test('closed while statements are under way, it lets go when they have ended, and takes no other', async () => {
+  for (let round = 0; round < 40; round++) {
+    const other = await openEngine({ tempFolder: join(folder, 'tmp') })
+    const beside = await other.beside()
+    const under = [
+      other.rows(SLOW),
+      beside.rows(SLOW),
+      other.chunks(SLOW)[Symbol.asyncIterator]().next(),
+    ]
+    for (let turn = 0; turn < round % 4; turn++)
+      await new Promise((resolve) => setImmediate(resolve))
+    beside.close()
+    other.close()
+    // DuckDB ends the process where its connection is closed under a statement.
+    await Promise.allSettled(under)
+    await expect(other.rows('select 1')).rejects.toThrow('closed')
+    await expect(beside.rows('select 1')).rejects.toThrow('closed')
+  }
+})
+
+test('a home that is closed waits for what is under way in its engines', async () => {
+  const home = openEngineHome({ tempFolder: join(folder, 'tmp') })
+  const other = await home.engine()
+  let ended = false
+  const under = other
+    .rows(SLOW)
+    .catch(() => undefined)
+    .finally(() => (ended = true))
+  await new Promise((resolve) => setImmediate(resolve))
+  other.close()
+  await home.close()
+  expect(ended).toBe(true)
+  await under
+})

@@ -2,7 +2,6 @@
  * `tote verify` while others write, load and kill: it never finds a difference that is none, and a repair that is
  * killed at any moment leaves what the next one makes good.
  */
-import { randomBytes } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +12,7 @@ import { openProject, type Project } from '../../src/project/project.ts'
 import { run } from '../../src/pipeline/run.ts'
 import { describeVerified, differingRows, nameOf } from '../../src/terminal/verified.ts'
 import { verify, type VerifyOptions } from '../../src/verification/verify.ts'
+import { contextHere } from '../support/here.ts'
 import { createProject, startCli, type TestProject } from '../support/project.ts'
 import { wholeStar } from '../support/rebuild.ts'
 import { tamperLake } from '../support/tamper-lake.ts'
@@ -31,16 +31,9 @@ afterAll(async () => {
   await shop.close()
 })
 
-const context = (): Parameters<typeof verify>[2] => ({
-  run: `here-${randomBytes(4).toString('hex')}`,
-  signal: new AbortController().signal,
-  now: () => new Date(),
-  emit: () => undefined,
-})
-
 /** What differs, or what went wrong. */
 async function verified(options: VerifyOptions = {}): Promise<string[]> {
-  const { error, summary } = await verify(project, options, context())
+  const { error, summary } = await verify(project, options, contextHere())
   const found = (summary.verified ?? []).filter((table) => differingRows(table) > 0)
   const told = found.map((table) => `${nameOf(table)}${table.repaired ? ' repaired' : ''}`)
   return error === undefined || error.name === 'DifferenceFound' ? told : [error.message]
@@ -93,7 +86,7 @@ test(
     const runs = (async () => {
       const errors: string[] = []
       while (!stop.signal.aborted) {
-        const { error } = await run(elsewhere, {}, context())
+        const { error } = await run(elsewhere, {}, contextHere())
         if (error !== undefined) errors.push(error.message)
       }
       return errors
@@ -197,7 +190,7 @@ describe('P2: strategies that read little', () => {
     await other.close()
   })
   const findings = async (options: VerifyOptions = {}): Promise<string[]> => {
-    const { summary } = await verify(opened, options, context())
+    const { summary } = await verify(opened, options, contextHere())
     return (summary.verified ?? [])
       .filter((table) => differingRows(table) > 0)
       .map((table) => `${nameOf(table)}: ${describeVerified(table)}`)
@@ -225,7 +218,7 @@ describe('P2: strategies that read little', () => {
     await other.good()
     await other.source.query('delete from sale where sale_id > 8900400')
     expect(await findings()).toEqual(['shop.sale: 1,100 rows too many'])
-    const { error, summary } = await verify(opened, { repair: true }, context())
+    const { error, summary } = await verify(opened, { repair: true }, contextHere())
     expect(error?.name).toBe('ShrinkRefused')
     const fix = 'tote run --full-refresh --accept-shrink sale'
     expect(error?.facts.fix).toBe(fix)

@@ -2,7 +2,6 @@
  * What `tote verify --repair` asks the source for: only the ranges of keys that differ, in the snapshot in which they
  * were found; and that source, lake and warehouse are equal afterwards, whatever was wrong, and all else as it was.
  */
-import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { rowsAsOf } from '../../src/lake/read.ts'
@@ -11,6 +10,7 @@ import { openProject, type Project } from '../../src/project/project.ts'
 import type { SourceReading, SourceSnapshot } from '../../src/sources/source.ts'
 import { differingRows, nameOf } from '../../src/terminal/verified.ts'
 import { verify, type VerifyOptions } from '../../src/verification/verify.ts'
+import { contextHere } from '../support/here.ts'
 import { createProject, type TestProject } from '../support/project.ts'
 import { rebuilt, wholeStar } from '../support/rebuild.ts'
 import { tamperLake } from '../support/tamper-lake.ts'
@@ -65,13 +65,6 @@ afterAll(async () => {
   await shop.close()
 })
 
-const context = (): Parameters<typeof verify>[2] => ({
-  run: `here-${randomBytes(4).toString('hex')}`,
-  signal: new AbortController().signal,
-  now: () => new Date(),
-  emit: () => undefined,
-})
-
 interface Sent {
   readonly table: string
   readonly how: 'all' | 'ranges' | 'other'
@@ -112,7 +105,7 @@ function watched(): Project {
 /** What differs, or what went wrong. */
 async function verified(options: VerifyOptions = {}): Promise<string[]> {
   sent = []
-  const { error, summary } = await verify(watched(), options, context())
+  const { error, summary } = await verify(watched(), options, contextHere())
   const found = (summary.verified ?? []).filter((table) => differingRows(table) > 0)
   const told = found.map((table) => `${nameOf(table)}${table.repaired ? ' repaired' : ''}`)
   return error === undefined || error.name === 'DifferenceFound' ? told : [error.message]
@@ -160,7 +153,7 @@ test('P2: pairs say what they said, so that the run after a repair reads nothing
   sent = []
   const [from] = watched().sources
   if (from === undefined) throw new Error('no source')
-  expect((await extract(watched(), from, ORDINARY, context())).changed).toBe(false)
+  expect((await extract(watched(), from, ORDINARY, contextHere())).changed).toBe(false)
   expect(rowsSent('all', 'large')).toBe(0)
   await shop.source.query(`update large set v = 'later' where id in (3, 5003, 9000)`)
   await shop.good()
@@ -179,7 +172,7 @@ test('P3: runs that commit between the comparison and the repair are not undone'
     )
     const [from] = project.sources
     if (from === undefined) throw new Error('no source')
-    await extract(project, from, ORDINARY, context())
+    await extract(project, from, ORDINARY, contextHere())
   }
   expect(await verified({ repair: true })).toEqual(['shop.large repaired'])
   expect(asked).toBe(5)

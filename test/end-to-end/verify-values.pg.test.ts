@@ -2,13 +2,13 @@
  * Values, and how `tote verify` tells them apart: random ones of every type never differ where nothing was
  * touched, and do where PostgreSQL itself says so; through each format of the ingestion zone.
  */
-import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { VerifiedTable } from '../../src/events.ts'
 import { openProject, type Project } from '../../src/project/project.ts'
 import { differingRows, nameOf } from '../../src/terminal/verified.ts'
 import { verify, type VerifyOptions } from '../../src/verification/verify.ts'
+import { contextHere } from '../support/here.ts'
 import { createProject, type TestProject } from '../support/project.ts'
 import { OWN_TYPES, TYPES } from '../support/random-values.ts'
 import { tamperLake } from '../support/tamper-lake.ts'
@@ -81,12 +81,7 @@ async function openTypes(format: string): Promise<Opened> {
 }
 
 async function verified(project: Project, options: VerifyOptions = {}): Promise<string[]> {
-  const { error, summary } = await verify(project, options, {
-    run: `here-${randomBytes(4).toString('hex')}`,
-    signal: new AbortController().signal,
-    now: () => new Date(),
-    emit: () => undefined,
-  })
+  const { error, summary } = await verify(project, options, contextHere())
   if (error !== undefined && error.name !== 'DifferenceFound') throw error
   const found = (summary.verified ?? []).filter((table) => differingRows(table) > 0)
   return found.map(describeFound)

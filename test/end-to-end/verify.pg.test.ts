@@ -2,7 +2,6 @@
  * `tote verify`: whatever source, lake and warehouse hold otherwise than they ought to is found, named by key
  * on a person's own terminal alone, and made good by --repair; nothing is said to differ that does not.
  */
-import { randomBytes } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -12,6 +11,7 @@ import type { RunResult } from '../../src/pipeline/run.ts'
 import { openProject, type Project } from '../../src/project/project.ts'
 import { differingRows, nameOf } from '../../src/terminal/verified.ts'
 import { verify, type VerifyOptions } from '../../src/verification/verify.ts'
+import { contextHere } from '../support/here.ts'
 import { createProject, type TestProject } from '../support/project.ts'
 import { rebuilt, wholeStar } from '../support/rebuild.ts'
 import { tamperLake } from '../support/tamper-lake.ts'
@@ -50,12 +50,7 @@ async function shopModels(): Promise<Readonly<Record<string, string>>> {
 }
 
 async function verified(options: VerifyOptions = {}): Promise<RunResult> {
-  return verify(project, options, {
-    run: `here-${randomBytes(4).toString('hex')}`,
-    signal: new AbortController().signal,
-    now: () => new Date(),
-    emit: () => undefined,
-  })
+  return verify(project, options, contextHere())
 }
 
 /** `fact_sale: 1 missing, 0 extra, 0 different ()` for every table that differs. */

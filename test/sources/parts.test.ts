@@ -75,10 +75,10 @@ test('P2: every key lies in exactly one part, whatever the span, and nearly all 
 test('a part is a condition on the key, open at both ends', () => {
   const parts = divideKeys({ column: 'a "b"', least: -3n, greatest: 9n }, 40, 10)
   expect(parts.map(inPart)).toEqual([
-    `"a ""b""" < '0'::pg_catalog.int8`,
-    `"a ""b""" >= '0'::pg_catalog.int8 and "a ""b""" < '4'::pg_catalog.int8`,
-    `"a ""b""" >= '4'::pg_catalog.int8 and "a ""b""" < '8'::pg_catalog.int8`,
-    `"a ""b""" >= '8'::pg_catalog.int8`,
+    `"a ""b""" < '0'::bigint`,
+    `"a ""b""" >= '0'::bigint and "a ""b""" < '4'::bigint`,
+    `"a ""b""" >= '4'::bigint and "a ""b""" < '8'::bigint`,
+    `"a ""b""" >= '8'::bigint`,
   ])
   expect(parts.map(({ id }) => id)).toEqual([
     'keys below 0',

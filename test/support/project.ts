@@ -18,6 +18,7 @@ import { pipeline } from '../../src/cli/pipeline.ts'
 import type { NewEvent } from '../../src/events.ts'
 import { openProject, type Project } from '../../src/project/project.ts'
 import { run, type RunOptions, type RunResult } from '../../src/pipeline/run.ts'
+import { contextHere } from './here.ts'
 import { openFiles, readStanding, type Standing } from './project-standing.ts'
 import { MODELS, SECRET, SHOP } from './project-shop.ts'
 import { testServer, type TestDatabase } from './postgres.ts'
@@ -128,12 +129,7 @@ export async function createProject(options: ProjectOptions = {}): Promise<TestP
   }
   const runHere: TestProject['run'] = async (runOptions = {}) => {
     const events: NewEvent[] = []
-    const context = {
-      run: `here-${randomBytes(4).toString('hex')}`,
-      signal: new AbortController().signal,
-      now: () => new Date(),
-      emit: (event: NewEvent) => void events.push(event),
-    }
+    const context = contextHere((event) => void events.push(event))
     return { ...(await opened(async (project) => run(project, runOptions, context))), events }
   }
   return {

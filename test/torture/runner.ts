@@ -141,9 +141,10 @@ async function runIn(
       child.off('exit', onExit)
       resolve(message as Omit<Ran, 'point'>)
     }
-    const onExit = (): void => {
+    const onExit = (code: number | null, signal: string | null): void => {
       child.off('message', onMessage)
-      resolve({ outcome: hung ? 'hung' : killed ? 'killed' : 'lost', effects: {} })
+      const lost = `lost (${signal ?? `exit code ${code}`})`
+      resolve({ outcome: hung ? 'hung' : killed ? 'killed' : lost, effects: {} })
     }
     child.once('message', onMessage)
     child.once('exit', onExit)

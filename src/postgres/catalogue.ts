@@ -97,8 +97,7 @@ export async function listRelations(connection: Connection): Promise<Relation[]>
  * objects of this one server. Elements of arrays that are not told apart by commas cannot be an array of text.
  */
 const TYPE_CHAINS = `chain as (
-       select distinct atttypid as of_type, atttypmod as of_typmod, atttypid as leaf, atttypmod as typmod, 0 as arrays
-         from pg_catalog.pg_attribute where attrelid = any ($1::oid[]) and attnum > 0 and not attisdropped
+       select g.type as of_type, g.typmod as of_typmod, g.type as leaf, g.typmod, 0 as arrays from given g
        union all
        select c.of_type, c.of_typmod, case t.typtype when 'd' then t.typbasetype else e.oid end,
            case t.typtype when 'd' then t.typtypmod else c.typmod end, c.arrays + (t.typtype <> 'd')::int
@@ -120,8 +119,7 @@ const TYPE_CHAINS = `chain as (
  * be renamed, so that values are others and no row has another `xmin`.
  */
 const TYPE_PARTS = `parts as (
-       select distinct atttypid as of_type, atttypid as part
-         from pg_catalog.pg_attribute where attrelid = any ($1::oid[]) and attnum > 0 and not attisdropped
+       select g.type as of_type, g.type as part from given g
        union
        select p.of_type, n.oid from parts p join pg_catalog.pg_type t on t.oid = p.part
          cross join lateral (
@@ -142,6 +140,45 @@ const TYPE_PARTS = `parts as (
                 from pg_catalog.pg_attribute f where f.attrelid = t.typrelid and f.attnum > 0 and not f.attisdropped)) end as told
          from parts p join pg_catalog.pg_type t on t.oid = p.part where t.typtype in ('e', 'c'))`
 
+/** A type as a column has it, and how it is told from others. */
+interface TypeFacts {
+  readonly builtin: string | undefined
+  readonly inside: readonly TypePart[] | undefined
+  /** What lies inside, as a part of a shape; null when nothing can change there. */
+  readonly shape: string | null
+}
+
+/** A type of the server's own that is made of no other. */
+const PLAIN: TypeFacts = { builtin: undefined, inside: undefined, shape: null }
+
+/** By type and modifier, `oid/typmod`; asked for those only that are made of others, or name objects of the server. */
+async function describeTypes(
+  connection: Connection,
+  types: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, TypeFacts>> {
+  if (types.size === 0) return new Map()
+  const pairs = [...types].map((pair) => pair.split('/'))
+  const rows = await connection.query(
+    'read the types of the columns',
+    `with recursive given as (
+       select o.type, o.typmod from unnest($1::oid[], $2::int4[]) as o(type, typmod)),
+     ${TYPE_CHAINS},
+     ${TYPE_PARTS}
+     select concat(g.type, '/', g.typmod) as pair, nullif(b.builtin, format_type(g.type, g.typmod)) as builtin,
+       i.shape, i.inside
+     from given g left join builtin b on b.of_type = g.type and b.of_typmod = g.typmod
+     left join (select of_type, string_agg(inside, ' ' order by part) as shape, jsonb_agg(told order by part)::text as inside
+       from inside group by of_type) i on i.of_type = g.type`,
+    [0, 1].map((index) => `{${pairs.map((pair) => pair[index]).join(',')}}`),
+  )
+  return new Map(
+    rows.map(({ pair, builtin, shape, inside }) => [
+      pair ?? '',
+      { builtin: builtin ?? undefined, inside: parseInside(inside), shape: shape ?? null },
+    ]),
+  )
+}
+
 /**
  * Columns and keys, by table oid. The key is the primary
  * key, else the replica identity, else the unique index with the fewest columns, the first columns of
@@ -154,9 +191,7 @@ export async function describeRelations(
   const rows = await connection.query(
     'read the columns of the tables',
     // From PostgreSQL 18 on, attnotnull may be a promise for new rows only.
-    `with recursive ${TYPE_CHAINS},
-     ${TYPE_PARTS},
-     chosen as (select unnest($1::oid[]) as oid),
+    `with chosen as (select unnest($1::oid[]) as oid),
      not_null as (
        select a.attrelid, a.attnum from pg_catalog.pg_attribute a
        where a.attrelid = any ($1::oid[]) and a.attnotnull and not exists (select from pg_catalog.pg_constraint c
@@ -170,22 +205,22 @@ export async function describeRelations(
        order by k.indrelid, k.indisprimary desc, k.indisreplident desc, k.indnkeyatts, k.columns)
      select t.oid::text as oid, a.attname, a.attnum::text, n.attnum is not null as attnotnull,
        format_type(a.atttypid, a.atttypmod) as type,
-       nullif(b.builtin, format_type(a.atttypid, a.atttypmod)) as builtin,
+       case when y.typtype <> 'b' or y.typelem <> 0 or y.typnamespace <> 'pg_catalog'::regnamespace or y.typname ~ '^(reg|aclitem)'
+         then concat(a.atttypid, '/', a.atttypmod) end as pair,
        col_description(a.attrelid, a.attnum) as comment,
        array_position(k.columns, a.attnum)::text as key_position,
        concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated,
-         a.attmissingval::text, case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
-         (select string_agg(i.inside, ' ' order by i.part) from inside i where i.of_type = a.atttypid)) as shape,
-       (select jsonb_agg(i.told order by i.part)::text from inside i where i.of_type = a.atttypid) as inside
+         a.attmissingval::text, case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end) as shape
      from chosen t left join pg_catalog.pg_attribute a on a.attrelid = t.oid
        and a.attrelid = any ($1::oid[]) and a.attnum > 0 and not a.attisdropped
+     left join pg_catalog.pg_type y on y.oid = a.atttypid
      left join not_null n on n.attrelid = a.attrelid and n.attnum = a.attnum
-     left join builtin b on b.of_type = a.atttypid and b.of_typmod = a.atttypmod
      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
      left join key k on k.indrelid = a.attrelid
      order by t.oid, a.attnum`,
     [`{${oids.join(',')}}`],
   )
+  const types = await describeTypes(connection, new Set(rows.flatMap(({ pair }) => pair ?? [])))
   const details = new Map<string, { oid: string; key: string[]; columns: RelationColumn[] }>()
   for (const row of rows) {
     const oid = row['oid'] ?? ''
@@ -194,15 +229,16 @@ export async function describeRelations(
     const name = row['attname'] ?? null
     // A table without columns.
     if (name === null) continue
+    const { builtin, inside, shape } = types.get(row['pair'] ?? '') ?? PLAIN
     detail.columns.push({
       name,
       type: row['type'] ?? '',
-      builtin: row['builtin'] ?? undefined,
-      inside: parseInside(row['inside']),
+      builtin,
+      inside,
       notNull: row['attnotnull'] === 't',
       attribute: Number(row['attnum']),
       comment: row['comment'] ?? undefined,
-      shape: row['shape'] ?? '',
+      shape: [row['shape'] ?? '', ...(shape === null ? [] : [shape])].join(' '),
     })
     // int2vector counts from 0; its slice, which leaves out INCLUDE columns, from 1.
     const position = row['key_position'] ?? null

@@ -8,7 +8,7 @@ import type { Client, ClientConfig, QueryConfig, Submittable } from 'pg'
 import { ToteError } from '../errors.ts'
 import { formatAddress, parseAddress, type Address } from './address.ts'
 import { translateFailure, type Peer, type Side } from './failure.ts'
-import { askOther, sessionOf, watchSilence, type Heard, type Silence } from './silence.ts'
+import { askOther, sessionOf, watchSilence, type Heard, type Silence } from '../wire/silence.ts'
 import { CallerFailure, copyIn, copyOut, type CopySink, type CopyOutOptions } from '../wire/copy.ts'
 import { cutMessages, openReadingSocket } from '../wire/messages.ts'
 

@@ -51,6 +51,8 @@ export function beginReading(
     ['synchronize_seqscans', 'off'],
     // Rows come in the order in which they lie, and no more of the server's cores are taken than connections.
     ['max_parallel_workers_per_gather', '0'],
+    // Of 60 tables' catalogue a stock server compiles for 1.5 s what it reads in 15 ms, and COPY is no faster for it.
+    ['jit', 'off'],
     ...((limits.version ?? 0) >= 170_000 ? ([['transaction_timeout', '0']] as const) : []),
   ]
   const pinned = settings.map(([name, value]) => `set local ${name} = ${quoteLiteral(value)}`)

@@ -18,6 +18,7 @@ import {
 } from '../postgres/catalogue.ts'
 import { connect, openReaders, type Connection } from '../postgres/connection.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
+import { keepConnection, type KeptConnection } from '../postgres/kept-connection.ts'
 import type { SessionLimits } from '../postgres/session.ts'
 import type { Secret } from '../secrets/secret.ts'
 import {
@@ -73,16 +74,18 @@ export interface PostgresSourceOptions extends SettingsOf {
 
 /** Opens nothing yet: the first snapshot connects. */
 export function openPostgresSource(options: PostgresSourceOptions): Source {
+  const kept = keepConnection()
   return {
     name: options.name,
-    snapshot: async (context) => takeSnapshot(options, context),
+    snapshot: async (context) => takeSnapshot(options, kept, context),
     follow: (snapshot, memory) => followDatabase(options.name, snapshot, memory),
-    close: async () => undefined,
+    close: async () => kept.close(),
   }
 }
 
 async function takeSnapshot(
   options: PostgresSourceOptions,
+  kept: KeptConnection,
   context: Context,
 ): Promise<SourceSnapshot> {
   const busy = new AbortController()
@@ -90,7 +93,7 @@ async function takeSnapshot(
   const { silenceMs } = options
   const target = { side: 'source', name: options.name, url, silenceMs } as const
   const signal = AbortSignal.any([context.signal, busy.signal])
-  const connection = await connect({ ...target, signal })
+  const connection = await kept.take({ ...target, signal })
   const { rateLimit } = options
   const bucket = typeof rateLimit === 'number' ? openBucket(rateLimit) : null
   let watch: WaitWatch | undefined

@@ -294,7 +294,7 @@ test('a session leaves nothing at the server: after a reading transaction every 
     expect(
       await connection.query(
         'look',
-        `select current_setting('timezone') as zone, current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_setting('transaction_read_only') as reading, current_setting('transaction_isolation') as isolation, current_setting('search_path') as path, now()::text ~ '[+]00$' as utc`,
+        `select current_setting('timezone') as zone, current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_setting('transaction_read_only') as reading, current_setting('transaction_isolation') as isolation, current_setting('search_path') as path, current_setting('jit') as jit, now()::text ~ '[+]00$' as utc`,
       ),
     ).toEqual([
       {
@@ -304,6 +304,7 @@ test('a session leaves nothing at the server: after a reading transaction every 
         reading: 'on',
         isolation: 'repeatable read',
         path: '""',
+        jit: 'off',
         utc: 't',
       },
     ])

@@ -15,7 +15,25 @@ export function contextOf(signal: AbortSignal = new AbortController().signal): C
   }
 }
 
+/** A source that is closed with each of its snapshots. */
 export function sourceOn(url: string, options: Partial<PostgresSourceOptions> = {}): Source {
+  const source = keptSourceOn(url, options)
+  const snapshot = async (context: Context): Promise<SourceSnapshot> => {
+    const { close, ...taken } = await source.snapshot(context).catch(async (error: unknown) => {
+      await source.close()
+      throw error
+    })
+    const closeBoth = async (): Promise<void> => {
+      await close()
+      await source.close()
+    }
+    return { ...taken, close: closeBoth }
+  }
+  return { ...source, snapshot }
+}
+
+/** A source that whoever opens it closes. */
+export function keptSourceOn(url: string, options: Partial<PostgresSourceOptions> = {}): Source {
   return openPostgresSource({
     name: 'shop',
     url: async () => url,

@@ -4,7 +4,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { SourceSnapshot, SourceTable } from '../../src/sources/source.ts'
 import { Secret } from '../../src/secrets/secret.ts'
 import { testServer, type TestDatabase } from '../support/postgres.ts'
-import { contextOf, pause, rowsOf, sourceOn, tableOf, withSnapshot } from './reading.ts'
+import {
+  contextOf,
+  keptSourceOn,
+  pause,
+  rowsOf,
+  sourceOn,
+  tableOf,
+  withSnapshot,
+} from './reading.ts'
 
 let database: TestDatabase
 /** The application: a second and a third session beside ours. */
@@ -125,6 +133,33 @@ test('P1: a table truncated while we wait for its lock is read empty, and every 
     ])
   } finally {
     await snapshot.close()
+  }
+})
+
+test('P1: a source that keeps its session sees in every snapshot what was committed since, tables made anew included', async () => {
+  const kept = keptSourceOn(database.url)
+  const names = new Set<unknown>()
+  const look = async (): Promise<string[]> =>
+    withSnapshot(kept, async (snapshot) => {
+      const [session] = await database.query(
+        `select pid::text from pg_stat_activity where datname = current_database() and application_name = 'tote'`,
+      )
+      names.add(session?.['pid'])
+      return rowsOf(snapshot, 'sale')
+    })
+  try {
+    expect(await look()).toEqual(['1,1\n'])
+    await writer.query('update sale set customer = null')
+    expect(await look()).toEqual(['1,\n'])
+    await writer.query(
+      `begin; alter table sale rename to sale_old; create table sale (id integer primary key, total text, more text); insert into sale values (9, 'new', 'x'); drop table sale_old; commit`,
+    )
+    expect(await look()).toEqual(['9,new,x\n'])
+    await writer.query('alter table sale drop column total')
+    expect(await look()).toEqual(['9,x\n'])
+    expect(names.size).toBe(1)
+  } finally {
+    await kept.close()
   }
 })
 

@@ -9,7 +9,7 @@ import { connect, type Connection, type TextRow } from '../postgres/connection.t
 import { listRelations, type Relation } from '../postgres/catalogue.ts'
 import { beginReading } from '../postgres/session.ts'
 import { listExtensionTables, readTableFacts } from '../postgres/table-facts.ts'
-import { chooseTables, isNamed } from '../sources/patterns.ts'
+import { chooseTables, exactNames, meaningOf } from '../sources/patterns.ts'
 import { openPostgresSource } from '../sources/source-postgres.ts'
 import type { SourceColumn, SourceSnapshot, SourceTable } from '../sources/source.ts'
 import type { Found, FoundColumn, FoundTable, LeftOut } from './found.ts'
@@ -95,8 +95,7 @@ function chooseAll(
     include.length === 0
       ? []
       : chooseTables(options.source, inSchemas, { include, exclude: [], defaultSchema })
-  const named = (relation: Relation): boolean =>
-    isNamed(relation, { include: options.tables, exclude: [], defaultSchema })
+  const named = meaningOf(exactNames(options.tables), { defaultSchema })
   const leftOut = chosen.flatMap((relation): LeftOut[] => {
     const why = reasonAgainst(relation, members.has(originOf(relation)), named(relation))
     return why === undefined ? [] : [{ origin: originOf(relation), why }]
@@ -212,8 +211,11 @@ function refusals(
 /** The snapshot's tables are those that were chosen, in the same order, perhaps by other names. */
 function pair(snapshot: SourceSnapshot, relations: readonly Relation[]): Carried['tables'] {
   const origins = Object.keys((snapshot.identity['tables'] ?? {}) as object)
+  const byOrigin = new Map(
+    relations.map((relation) => [`${relation.schema}.${relation.name}`, relation]),
+  )
   return snapshot.tables.map((table, index) => {
-    const relation = relations.find(({ schema, name }) => `${schema}.${name}` === origins[index])
+    const relation = byOrigin.get(origins[index] ?? '')
     if (relation === undefined || origins.length !== snapshot.tables.length)
       throw new ToteError('SourceBusy', 'The tables of the source changed while they were read.', {
         fix: 'run again when the migration is over',

@@ -180,6 +180,15 @@ async function describeTypes(
 }
 
 /**
+ * Whether a row of pg_attribute is of a column that holds no NULL: from PostgreSQL 18 on, `attnotnull` may be a
+ * promise for new rows only. Looked up by index, table by table: joined as one list, it was searched for every index.
+ */
+function isNeverNull(attribute: string): string {
+  return `(${attribute}.attnotnull and not exists (select from pg_catalog.pg_constraint o
+             where o.conrelid = ${attribute}.attrelid and o.contype = 'n' and not o.convalidated and o.conkey = array[${attribute}.attnum]))`
+}
+
+/**
  * Columns and keys, by table oid. The key is the primary
  * key, else the replica identity, else the unique index with the fewest columns, the first columns of
  * the table before others: whole, valid, over plain columns that are all NOT NULL. Else it is empty.
@@ -190,20 +199,16 @@ export async function describeRelations(
 ): Promise<Map<string, RelationDetail>> {
   const rows = await connection.query(
     'read the columns of the tables',
-    // From PostgreSQL 18 on, attnotnull may be a promise for new rows only.
     `with chosen as (select unnest($1::oid[]) as oid),
-     not_null as (
-       select a.attrelid, a.attnum from pg_catalog.pg_attribute a
-       where a.attrelid = any ($1::oid[]) and a.attnotnull and not exists (select from pg_catalog.pg_constraint c
-         where c.conrelid = a.attrelid and c.contype = 'n' and not c.convalidated and c.conkey = array[a.attnum])),
      key as (
        select distinct on (k.indrelid) k.indrelid, k.columns
        from (select i.*, (i.indkey::int2[])[0:i.indnkeyatts - 1] as columns from pg_catalog.pg_index i
              where i.indrelid = any ($1::oid[]) and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null) k
        where not exists (select from unnest(k.columns) as c(attnum)
-         where not exists (select from not_null n where n.attrelid = k.indrelid and n.attnum = c.attnum))
+         where not exists (select from pg_catalog.pg_attribute n
+           where n.attrelid = k.indrelid and n.attnum = c.attnum and ${isNeverNull('n')}))
        order by k.indrelid, k.indisprimary desc, k.indisreplident desc, k.indnkeyatts, k.columns)
-     select t.oid::text as oid, a.attname, a.attnum::text, n.attnum is not null as attnotnull,
+     select t.oid::text as oid, a.attname, a.attnum::text, ${isNeverNull('a')} as attnotnull,
        format_type(a.atttypid, a.atttypmod) as type,
        case when y.typtype <> 'b' or y.typelem <> 0 or y.typnamespace <> 'pg_catalog'::regnamespace or y.typname ~ '^(reg|aclitem)'
          then concat(a.atttypid, '/', a.atttypmod) end as pair,
@@ -214,7 +219,6 @@ export async function describeRelations(
      from chosen t left join pg_catalog.pg_attribute a on a.attrelid = t.oid
        and a.attrelid = any ($1::oid[]) and a.attnum > 0 and not a.attisdropped
      left join pg_catalog.pg_type y on y.oid = a.atttypid
-     left join not_null n on n.attrelid = a.attrelid and n.attnum = a.attnum
      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
      left join key k on k.indrelid = a.attrelid
      order by t.oid, a.attnum`,

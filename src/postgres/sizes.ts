@@ -74,23 +74,24 @@ export async function readPairFacts(
   oids: readonly string[],
 ): Promise<Map<string, PairFacts>> {
   const given = [`{${oids.join(',')}}`]
-  const leaves = await connection.query('read how the tables lie', LEAVES, given)
   const types = await connection.query('read what the columns are made of', TYPES, given)
-  const ofEach = (root: string | null | undefined, of: 'digest' | 'file'): Record<string, string> =>
-    Object.fromEntries(
-      leaves.filter((row) => row['root'] === root).map((row) => [row['leaf'] ?? '', row[of] ?? '']),
-    )
-  return new Map(
-    types.map((row) => [
-      row['root'] ?? '',
+  const facts = new Map(
+    types.map(({ root, digest, fault }) => [
+      root ?? '',
       {
-        leaves: ofEach(row['root'], 'digest'),
-        files: ofEach(row['root'], 'file'),
-        types: row['digest'] ?? '',
-        fault: row['fault'] ?? null,
+        leaves: {} as Record<string, string>,
+        files: {} as Record<string, string>,
+        types: digest ?? '',
+        fault: fault ?? null,
       },
     ]),
   )
+  for (const row of await connection.query('read how the tables lie', LEAVES, given)) {
+    const { leaves = {}, files = {} } = facts.get(row['root'] ?? '') ?? {}
+    leaves[row['leaf'] ?? ''] = row['digest'] ?? ''
+    files[row['leaf'] ?? ''] = row['file'] ?? ''
+  }
+  return facts
 }
 
 const LEAVES = `with recursive tree(root, oid) as (

@@ -1,5 +1,11 @@
 /** Which tables a project takes: include and exclude patterns over schema and table, `*` for any text. */
-import { isExact, meansTable, parseTableName, writeTableName } from '../config/table-name.ts'
+import {
+  isExact,
+  meansTable,
+  parseTableName,
+  writeTableName,
+  type TableName,
+} from '../config/table-name.ts'
 import { nearestName, ToteError, type Problem } from '../errors.ts'
 
 export interface TableChoice {
@@ -23,42 +29,73 @@ export function chooseTables<T extends Named>(
   tables: readonly T[],
   choice: TableChoice,
 ): T[] {
-  const problems: Problem[] = []
-  const matcher = (pattern: string, setting: string): ((table: Named) => boolean) => {
-    const matches = matcherOf(pattern, choice)
-    if (setting === 'include' && !tables.some(matches))
-      problems.push({
-        where: `sources.${source}.tables.${setting}`,
-        message: namesNothing(pattern, tables, choice),
-      })
-    return matches
-  }
-  const included = choice.include.map((pattern) => matcher(pattern, 'include'))
-  const excluded = choice.exclude.map((pattern) => matcher(pattern, 'exclude'))
+  const known = new Set(tables.map(identityOf))
+  const problems = choice.include
+    .filter((pattern) => {
+      const written = parseTableName(pattern)
+      if (written === undefined) return true
+      return isExact(written)
+        ? !known.has(identityOf(tableOf(written, choice)))
+        : !tables.some((table) => meansTable(written, table, choice.defaultSchema))
+    })
+    .map((pattern, index): Problem => ({
+      where: `sources.${source}.tables.include`,
+      message: namesNothing(pattern, index < HINTS ? tables : [], choice),
+    }))
   if (problems.length > 0) {
     throw new ToteError('SourceTableUnknown', `Source "${source}" has no such table.`, { problems })
   }
-  return tables.filter(
-    (table) =>
-      included.some((matches) => matches(table)) && !excluded.some((matches) => matches(table)),
-  )
+  const [isIncluded, isExcluded] = [
+    meaningOf(choice.include, choice),
+    meaningOf(choice.exclude, choice),
+  ]
+  return tables.filter((table) => isIncluded(table) && !isExcluded(table))
 }
 
-/** Whether some include pattern names this very table, without a star. */
-export function isNamed(table: Named, choice: TableChoice): boolean {
-  return choice.include.some((pattern) => {
+/** Of so many names that mean nothing, each is compared with every table's for the nearest. */
+const HINTS = 20
+
+type InSchema = Pick<TableChoice, 'defaultSchema'>
+
+/**
+ * Whether one of the patterns means a table. Names without a star are looked up, so that thousands of them cost
+ * no more than one.
+ */
+export function meaningOf(
+  patterns: readonly string[],
+  choice: InSchema,
+): (table: Named) => boolean {
+  const written = patterns.flatMap((pattern) => parseTableName(pattern) ?? [])
+  const exact = new Set(written.filter(isExact).map((one) => identityOf(tableOf(one, choice))))
+  const starred = written.filter((one) => !isExact(one))
+  return (table) =>
+    exact.has(identityOf(table)) ||
+    starred.some((one) => meansTable(one, table, choice.defaultSchema))
+}
+
+/** The names among these patterns that have no star: each means one table. */
+export function exactNames(patterns: readonly string[]): string[] {
+  return patterns.filter((pattern) => {
     const written = parseTableName(pattern)
-    return (
-      written !== undefined && isExact(written) && meansTable(written, table, choice.defaultSchema)
-    )
+    return written !== undefined && isExact(written)
   })
+}
+
+/** What an exact name means. */
+export function tableOf({ schema, name }: TableName, { defaultSchema }: InSchema): Named {
+  return { schema: schema?.text ?? defaultSchema, name: name.text }
+}
+
+/** The same for the same table alone: no name holds a zero byte. */
+export function identityOf({ schema, name }: Named): string {
+  return `${schema}\0${name}`
 }
 
 /** What is said of a name, or a pattern, that no table has. */
 export function namesNothing(
   written: string,
   tables: readonly Named[],
-  { defaultSchema }: Pick<TableChoice, 'defaultSchema'>,
+  { defaultSchema }: InSchema,
   such = 'that the role can see',
 ): string {
   const names = tables.map(({ schema, name }) => writeTableName(schema, name))
@@ -67,11 +104,6 @@ export function namesNothing(
   const nearest = nearestName(qualified, names)
   const hint = nearest === undefined ? '' : ` Did you mean ${quoteOnce(nearest)}?`
   return `${quoteOnce(written)} names no table ${such}.${hint}`
-}
-
-function matcherOf(pattern: string, choice: TableChoice): (table: Named) => boolean {
-  const written = parseTableName(pattern)
-  return (table) => written !== undefined && meansTable(written, table, choice.defaultSchema)
 }
 
 /** In quotes, unless it brings its own. */

@@ -5,12 +5,12 @@
 import { createHash, createHmac } from 'node:crypto'
 import type { Contract, Mask, Strategy, TableSettings } from '../config/project.ts'
 import { parseDuration } from '../config/duration.ts'
-import { isExact, meansTable, parseTableName } from '../config/table-name.ts'
+import { isExact, parseTableName } from '../config/table-name.ts'
 import type { Secret } from '../secrets/secret.ts'
 import { nearestName, ToteError, type Problem } from '../errors.ts'
 import type { Relation, RelationColumn, RelationDetail } from '../postgres/catalogue.ts'
 import { quoteIdentifier } from '../postgres/identifiers.ts'
-import { namesNothing } from './patterns.ts'
+import { identityOf, namesNothing, tableOf } from './patterns.ts'
 import type { SourceCursor } from './source.ts'
 
 export interface SettingsOf {
@@ -67,16 +67,16 @@ export function readingsOf(
   relations: readonly Relation[],
   details: ReadonlyMap<string, RelationDetail>,
 ): ReadonlyMap<string, Reading> {
-  const { defaultSchema } = options.tables
   const { strategy = 'compare' } = options
   const strangers: Problem[] = []
   const byTable = new Map<Relation, TableSettings>()
+  const byIdentity = new Map(relations.map((relation) => [identityOf(relation), relation]))
   for (const settings of options.table) {
     const written = parseTableName(settings.table)
-    const found = relations.find(
-      (relation) =>
-        written !== undefined && isExact(written) && meansTable(written, relation, defaultSchema),
-    )
+    const found =
+      written !== undefined && isExact(written)
+        ? byIdentity.get(identityOf(tableOf(written, options.tables)))
+        : undefined
     if (found !== undefined) byTable.set(found, settings)
     else
       strangers.push({

@@ -1,12 +1,12 @@
 /** Which relations of a database a source carries, and as what. */
 import { ROW_COLUMN } from '../columns/sql.ts'
-import { meansTable, parseTableName, writeTableName } from '../config/table-name.ts'
+import { writeTableName } from '../config/table-name.ts'
 import { ToteError, type Problem } from '../errors.ts'
 import { carriedType } from '../postgres/carried.ts'
 import type { Relation, RelationColumn, RelationDetail } from '../postgres/catalogue.ts'
 import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import { distinctNames } from './names.ts'
-import { chooseTables, isNamed, type TableChoice } from './patterns.ts'
+import { chooseTables, exactNames, meaningOf, type TableChoice } from './patterns.ts'
 import type { SourceColumn, SourceTable } from './source.ts'
 
 export interface RelationChoice {
@@ -40,8 +40,9 @@ export function takenRelations<T extends Pick<Relation, 'schema' | 'name' | 'kin
   { name, tables }: RelationChoice,
   relations: readonly T[],
 ): T[] {
+  const isNamed = meaningOf(exactNames(tables.include), tables)
   return chooseTables(name, relations, tables).filter(
-    (relation) => TABLE_KINDS.includes(relation.kind) || isNamed(relation, tables),
+    (relation) => TABLE_KINDS.includes(relation.kind) || isNamed(relation),
   )
 }
 
@@ -100,13 +101,14 @@ export function describeTables(
   )
   const names = distinctNames(bare)
   const problems: Problem[] = []
+  const children = unchosenChildren(options.tables, all, relations)
   const tables = relations.map((relation, index): PostgresTable => {
     const detail = details.get(relation.oid) ?? { oid: relation.oid, key: [], columns: [] }
     const columns = describeColumns(detail.columns)
     const name = names[index]
     const messages = [
       ...(name === undefined ? ['has the name of another table, but for case or dots'] : []),
-      ...relationProblems(relation, all, relations, options.tables),
+      ...relationProblems(relation, children.get(relation.oid) ?? []),
       ...columnProblems(detail.columns, columns),
     ]
     const where = writeTableName(relation.schema, relation.name)
@@ -150,27 +152,36 @@ function describeColumns(columns: readonly RelationColumn[]): PostgresColumn[] {
   }))
 }
 
-function relationProblems(
-  relation: Relation,
+function relationProblems({ populated }: Relation, children: readonly Relation[]): string[] {
+  if (!populated)
+    return ['is a materialized view that holds nothing yet; refresh it, or exclude it']
+  return children.map(
+    ({ schema, name }) =>
+      `has rows in the table ${writeTableName(schema, name)}, which inherits from it and is neither included nor excluded`,
+  )
+}
+
+/**
+ * By the oid of a parent, the tables that inherit from it and are neither chosen nor excluded. Each table is read for
+ * itself: whoever takes the parent must say what is to become of the children.
+ */
+function unchosenChildren(
+  choice: TableChoice,
   all: readonly Relation[],
   chosen: readonly Relation[],
-  choice: TableChoice,
-): string[] {
-  if (!relation.populated)
-    return ['is a materialized view that holds nothing yet; refresh it, or exclude it']
-  const excluded = choice.exclude.flatMap((pattern) => parseTableName(pattern) ?? [])
-  // Each table is read for itself: whoever takes the parent must say what is to become of the children.
-  return all
-    .filter(
-      (child) =>
-        child.parents.includes(relation.oid) &&
-        !chosen.includes(child) &&
-        !excluded.some((pattern) => meansTable(pattern, child, choice.defaultSchema)),
-    )
-    .map(
-      ({ schema, name }) =>
-        `has rows in the table ${writeTableName(schema, name)}, which inherits from it and is neither included nor excluded`,
-    )
+): ReadonlyMap<string, readonly Relation[]> {
+  const isChosen = new Set(chosen)
+  const isExcluded = meaningOf(choice.exclude, choice)
+  const children = new Map<string, Relation[]>()
+  for (const child of all) {
+    if (child.parents.length === 0 || isChosen.has(child) || isExcluded(child)) continue
+    for (const parent of child.parents) {
+      const own = children.get(parent) ?? []
+      own.push(child)
+      children.set(parent, own)
+    }
+  }
+  return children
 }
 
 function columnProblems(

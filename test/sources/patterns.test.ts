@@ -1,6 +1,9 @@
 /** Which tables patterns take, and what is said of a pattern that names none. */
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { chooseTables } from '../../src/sources/patterns.ts'
+import { isExact, meansTable, parseTableName } from '../../src/config/table-name.ts'
+import { ToteError } from '../../src/errors.ts'
+import { chooseTables, exactNames, meaningOf } from '../../src/sources/patterns.ts'
 
 const TABLES = [
   'public.address',
@@ -66,4 +69,48 @@ test('every pattern that names nothing is said at once, with the nearest name', 
       },
     }) as Error,
   )
+})
+
+const part = fc.constantFrom('a', 'b', 'A', '*', 'a*', '"a"', '"a*"', '"a.b"', 'a+b', 'public', '')
+const pattern = fc.oneof(
+  part,
+  fc.tuple(part, part).map((parts) => parts.join('.')),
+)
+const name = fc.constantFrom('a', 'b', 'A', 'ab', 'a*', 'a.b', 'a+b', 'public', 'a\nb')
+
+test('patterns that are looked up take what each of them alone means', () => {
+  fc.assert(
+    fc.property(
+      fc.array(pattern, { maxLength: 6 }),
+      fc.record({ schema: name, name }),
+      (patterns, table) => {
+        const alone = (of: readonly string[]): boolean =>
+          of.some((one) => {
+            const written = parseTableName(one)
+            return written !== undefined && meansTable(written, table, 'public')
+          })
+        expect(meaningOf(patterns, { defaultSchema: 'public' })(table)).toBe(alone(patterns))
+        const named = patterns.filter((one) => {
+          const written = parseTableName(one)
+          return written !== undefined && isExact(written)
+        })
+        expect(exactNames(patterns)).toEqual(named)
+      },
+    ),
+    { numRuns: 2000 },
+  )
+})
+
+test('of thousands of names that mean nothing each is said, and the first few with the nearest', () => {
+  const wrong = Array.from({ length: 3000 }, (_, index) => `adres${index}`)
+  const refused = ((): unknown => {
+    try {
+      return choose(wrong)
+    } catch (error) {
+      return error
+    }
+  })()
+  const problems = refused instanceof ToteError ? (refused.facts.problems ?? []) : []
+  expect(problems).toHaveLength(wrong.length)
+  expect(problems.filter(({ message }) => message.includes('Did you mean'))).toHaveLength(20)
 })

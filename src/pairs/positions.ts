@@ -117,9 +117,9 @@ export function sameIdentity(
 ): boolean {
   const before = parent?.source?.identity
   const identityOf = ({ tables, ...server }: SourceIdentity): string => {
-    const own = Object.entries(tables ?? {}).find(([name]) => name === origin)
     const asked = Object.entries(server).filter(([name]) => !but.includes(name))
-    return JSON.stringify([asked, own?.[1] ?? null])
+    const own = (tables as Readonly<Record<string, unknown>> | undefined)?.[origin]
+    return JSON.stringify([asked, own ?? null])
   }
   return before !== undefined && identityOf(before) === identityOf(snapshot.identity)
 }

@@ -53,23 +53,25 @@ export interface Progress {
   stages(): readonly StageProgress[]
 }
 
+/** Its sets only grow: copied for every table, thousands of tables would take seconds. */
+interface Gathered extends StageProgress {
+  readonly finished: Set<string>
+  readonly changed: Set<string>
+}
+
 /** Follows the given stages; a stage that begins without being announced is added. */
 export function createProgress(announced: readonly AnyStage[]): Progress {
-  const stages = new Map<AnyStage, StageProgress>(announced.map((stage) => [stage, waiting(stage)]))
-  const change = (
-    stage: AnyStage,
-    next: (before: StageProgress) => Partial<StageProgress>,
-  ): void => {
+  const stages = new Map<AnyStage, Gathered>(announced.map((stage) => [stage, waiting(stage)]))
+  const change = (stage: AnyStage, next: (before: Gathered) => Partial<Gathered>): void => {
     const before = stages.get(stage) ?? waiting(stage)
     stages.set(stage, { ...before, ...next(before) })
   }
   const finish = (stage: AnyStage, table: string, rows: number): void =>
-    change(stage, (before) => ({
-      active: without(before.active, table),
-      finished: new Set(before.finished).add(table),
-      changed: rows > 0 ? new Set(before.changed).add(table) : before.changed,
-      rows: before.rows + rows,
-    }))
+    change(stage, (before) => {
+      before.finished.add(table)
+      if (rows > 0) before.changed.add(table)
+      return { active: without(before.active, table), rows: before.rows + rows }
+    })
 
   return {
     stages: () => [...stages.values()],
@@ -154,7 +156,7 @@ function nounOf(stage: AnyStage): string {
   return stage === 'transform' ? 'model' : 'table'
 }
 
-function waiting(stage: AnyStage): StageProgress {
+function waiting(stage: AnyStage): Gathered {
   const nothing = {
     active: new Map(),
     finished: new Set<string>(),

@@ -103,11 +103,15 @@ export async function countKeyFaults(
   return { withoutKey: Number(row?.['missing']), doubled: Number(row?.['doubled']) }
 }
 
-/** How many rows of each kind a difference table holds. */
-export async function countChanges(engine: Engine, table: string): Promise<ChangeCounts> {
+/** How many rows of each kind a difference table holds; `make`, when given, makes it first. */
+export async function countChanges(
+  engine: Engine,
+  table: string,
+  make?: string,
+): Promise<ChangeCounts> {
   const kind = quoteName(KIND_COLUMN)
   const [row] = await engine.rows(
-    `select count(*) filter (where ${kind} = 'i') as inserted, count(*) filter (where ${kind} = 'u') as updated,` +
+    `${make === undefined ? '' : `${make};\n`}select count(*) filter (where ${kind} = 'i') as inserted, count(*) filter (where ${kind} = 'u') as updated,` +
       ` count(*) filter (where ${kind} = 'd') as deleted from ${quoteName(table)}`,
   )
   return {

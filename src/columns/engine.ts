@@ -163,6 +163,9 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
     allocator_background_threads: 'true',
     ...(options.threads === undefined ? {} : { threads: String(options.threads) }),
   })
+  const first = await instance.connect()
+  await first.run(PINNED)
+  first.closeSync()
   return { instance, version: `duckdb ${duckdb.version()}`, cores: openCores(options.threads) }
 }
 
@@ -246,7 +249,7 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
   const { version, home, signal, database, mayGrow, cores, named = { last: undefined } } = options
   const { within = async (work) => work() } = options
   const connection = await instance.connect()
-  await connection.run(database === undefined ? PINNED : `${PINNED}; use ${database}`)
+  if (database !== undefined) await connection.run(`use ${database}`)
   const abort = (): void => connection.interrupt()
   signal?.addEventListener('abort', abort)
   /** Statements under way: DuckDB does not survive that its connection is closed under one. */
@@ -323,7 +326,7 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
 
 // Files of the lake never change, so what their ends say need not be read again.
 const PINNED =
-  "set parquet_metadata_cache = true; set timezone = 'UTC'; set default_collation = 'binary'; set default_null_order = 'nulls_last'; set default_order = 'asc'"
+  "set global parquet_metadata_cache = true; set global timezone = 'UTC'; set global default_collation = 'binary'; set global default_null_order = 'nulls_last'; set global default_order = 'asc'"
 
 async function readRows(
   connection: DuckDBConnection,

@@ -83,6 +83,8 @@ export interface PieceOptions {
   readonly take?: ((group: PieceGroup) => Promise<void>) | undefined
   /** False when nobody will compare the rows with those of another time. */
   readonly digest?: boolean | undefined
+  /** About how many bytes will come, where that is known: they lie together then, and need not be put together. */
+  readonly expectedBytes?: number | undefined
   /** How large the first group is, when not as large as all others. */
   readonly firstGroupBytes?: number | undefined
   /** For tests: how large a group is. */
@@ -111,6 +113,7 @@ export function openPieceWriter(
   {
     take,
     digest = true,
+    expectedBytes = 0,
     groupBytes = GROUP_BYTES,
     firstGroupBytes = groupBytes,
   }: PieceOptions = {},
@@ -121,7 +124,7 @@ export function openPieceWriter(
   /** Blocks that have been written: new ones would keep the collector busy, which counts what they hold. */
   const spare: Buffer[] = []
   let block: Buffer = Buffer.allocUnsafe(0)
-  let blockBytes = FIRST_BLOCK_BYTES
+  let blockBytes = firstBlockBytes(expectedBytes)
   let inBlock = { used: 0, rows: 0, longestRow: 0 }
   let heldBytes = 0
   /** Null once there are too many, or some have been written to a file. */
@@ -260,8 +263,7 @@ export function openPieceWriter(
       seal()
       const held = blocks
       return {
-        held:
-          ends === null ? null : { bytes: Buffer.concat(held.map(({ buffer }) => buffer)), ends },
+        held: ends === null ? null : { bytes: asOne(held), ends },
         passed: total.rows,
         digest: hash.digest('hex'),
         rows: held.reduce((sum, { rows }) => sum + rows, group.rows),
@@ -277,6 +279,20 @@ export function openPieceWriter(
     },
     discard,
   }
+}
+
+/** A little more than is expected, for rows that are new. */
+function firstBlockBytes(expectedBytes: number): number {
+  return expectedBytes === 0 || expectedBytes > HELD_BYTES
+    ? FIRST_BLOCK_BYTES
+    : Math.ceil(expectedBytes * 1.02) + 4096
+}
+
+function asOne(blocks: readonly Block[]): Buffer {
+  const [first, ...more] = blocks
+  return first !== undefined && more.length === 0
+    ? first.buffer
+    : Buffer.concat(blocks.map(({ buffer }) => buffer))
 }
 
 /** Blocks side by side, none of the groups much larger than a piece. */

@@ -100,10 +100,10 @@ export async function evaluateModel(
     rows = first.rows ?? 'unsound key'
   } else if (driven === null) {
     await relations.need(model.reads)
-    const create = `create table ${quoteName(evaluated)} as ${modelQuery(model)}`
-    await makeRows(model, async () => engine.run(create))
+    const make = `create table ${quoteName(evaluated)} as ${modelQuery(model)}`
+    rows = await makeRows(model, async () => soundRows(engine, evaluated, model.key, make))
   } else {
-    await evaluateApart(engine, relations, model, driven, evaluated)
+    rows = await evaluateApart(engine, relations, model, driven, evaluated)
   }
   const among: Among | null =
     driven === null ? null : { relation: quoteName(`driving ${model.name}`), on: driven.key }
@@ -134,35 +134,35 @@ export async function evaluateModel(
   }
   const next = `from ${quoteName(evaluated)}`
   let had = before?.entry.rows ?? 0
+  let make: string | null = null
   if (isFirst) {
     if (prepared === null) {
       const all = withNulls(`select * ${next}`, columns)
-      await engine.run(insertTable({ into: changes, next: all, columns }))
+      make = insertTable({ into: changes, next: all, columns })
     }
   } else {
     let previous = await asOf(among)
     if (among !== null) {
       const held = quoteName(`before ${model.name}`)
-      await engine.run(`create table ${held} as ${previous}`)
+      const [counted] = await engine.rows(
+        `create table ${held} as ${previous};\nselect count(*) as n from ${held}`,
+      )
       previous = `from ${held}`
-      const [counted] = await engine.rows(`select count(*) as n from ${held}`)
       had = Number(counted?.['n'])
     }
-    await engine.run(
-      differenceTable({
-        into: changes,
-        previous,
-        next,
-        columns: liveColumns(columns),
-        gone: goneColumns(columns),
-        key: model.key,
-      }),
-    )
+    make = differenceTable({
+      into: changes,
+      previous,
+      next,
+      columns: liveColumns(columns),
+      gone: goneColumns(columns),
+      key: model.key,
+    })
   }
   const counts =
-    prepared === null
-      ? await countChanges(engine, changes)
-      : { inserted: rows, updated: 0, deleted: 0 }
+    make === null
+      ? { inserted: rows, updated: 0, deleted: 0 }
+      : await countChanges(engine, changes, make)
   const gained = counts.inserted - counts.deleted
   if (rows !== had + gained) {
     throw new ToteError(
@@ -212,7 +212,7 @@ async function evaluateApart(
   model: Model,
   { table }: Driven,
   into: string,
-): Promise<void> {
+): Promise<number | 'unsound key'> {
   const driving = quoteName(`driving ${model.name}`)
   const lookups = model.reads.filter((read) => !isTable(read, table))
   await relations.need(lookups)
@@ -232,10 +232,13 @@ async function evaluateApart(
     `use ${apart}`,
     `create table ${home}.main.${quoteName(into)} as ${modelQuery(model)}`,
   ]
+  const back = `use ${home}; detach database if exists ${apart}`
+  const make = [...statements, back].join(';\n')
   try {
-    await makeRows(model, async () => engine.run(statements.join(';\n')))
-  } finally {
-    await engine.run(`use ${home}; detach database if exists ${apart}`)
+    return await makeRows(model, async () => soundRows(engine, into, model.key, make))
+  } catch (error) {
+    await engine.run(back)
+    throw error
   }
 }
 
@@ -252,16 +255,17 @@ async function makeRows<T>(model: Model, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** How many rows there are, when every key is whole and there once. */
+/** How many rows there are, when every key is whole and there once; `make`, when given, makes them first. */
 async function soundRows(
   engine: Engine,
   relation: string,
   key: readonly string[],
+  make?: string,
 ): Promise<number | 'unsound key'> {
   const names = key.map(quoteName)
   const present = names.map((column) => `${column} is not null`).join(' and ')
   const [row] = await engine.rows(
-    `select count(*) as n, count(distinct case when ${present} then (${names.join(', ')}) end) as keys from ${quoteName(relation)}`,
+    `${make === undefined ? '' : `${make};\n`}select count(*) as n, count(distinct case when ${present} then (${names.join(', ')}) end) as keys from ${quoteName(relation)}`,
   )
   return row?.['n'] === row?.['keys'] ? Number(row?.['n']) : 'unsound key'
 }

@@ -13,7 +13,7 @@ import type { Source, SourcePart, SourceSnapshot, SourceTable } from '../sources
 import { cursorThatCounts, mayFollow, pairsThatCount, sameIdentity } from '../pairs/positions.ts'
 import type { Column } from '../types.ts'
 import { besideRows, type Landed, type Landing, type PartLanding } from './landing.ts'
-import { compareWithLast, type RowsApart } from '../kept/last-rows.ts'
+import { compareWithLast, lastBytes, type RowsApart } from '../kept/last-rows.ts'
 import type { Beside } from '../pairs/pairs.ts'
 import { landedPairs, pairReading, readAllPairs, readByPairs } from './read-pairs.ts'
 import type { PairsUpdate } from './read-pairs.ts'
@@ -299,6 +299,7 @@ async function landRest({ pieces, into }: Pick<PartRead, 'pieces' | 'into'>): Pr
 }
 
 interface ReadPartOptions {
+  readonly source: Source
   readonly landing: Landing | null
   readonly turns: EngineTurns
   readonly tempFolder: string
@@ -312,7 +313,7 @@ async function readPart(
     readonly progress: Progress
   },
 ): Promise<PartRead> {
-  const { part, landing, turns, tempFolder, progress } = options
+  const { source, part, landing, turns, tempFolder, progress } = options
   const into = landing?.open(part) ?? null
   if (landing !== null && into !== null && part !== undefined && landing.options.draft !== null) {
     const { draft } = landing.options
@@ -322,7 +323,8 @@ async function readPart(
       return { rows, digest: null, pieces: null, into }
     }
   }
-  const writer = openPieceWriter(tempFolder, randomUUID(), into?.gathering)
+  const expectedBytes = part === undefined ? lastBytes(source, table) : undefined
+  const writer = openPieceWriter(tempFolder, randomUUID(), { expectedBytes, ...into?.gathering })
   try {
     await snapshot.copy(
       table,

@@ -28,6 +28,11 @@ export interface RowsApart {
   readonly counts: ChangeCounts
 }
 
+/** How many bytes the table's rows had last, when they were kept. */
+export function lastBytes(source: Source, table: SourceTable): number | undefined {
+  return sources.get(source)?.get(table.name)?.bytes.length
+}
+
 /** Types whose values are equal only where their texts are: 0 and -0 of a float, or `1 mon` and `30 days`, are one key in two spellings. */
 const EXACT = /^(?:(?:TINY|SMALL|BIG|HUGE)?INT|INTEGER|BOOLEAN|DATE|UUID|VARCHAR|TIMESTAMP|DECIMAL)/
 
@@ -62,8 +67,8 @@ export async function compareWithLast(
   return { changes: await writer.finish(), counts }
 }
 
-/** Rows compared at once, as one run of bytes, where nothing changed. */
-const RUN = 64
+/** Rows compared at once, as one run of bytes, where nothing changed: as many as may be. */
+const RUNS = [64, 8, 1] as const
 /** So many rows that differ one after the other are perhaps no updates: more may have been put between them than one. */
 const LOST = 32
 
@@ -78,10 +83,11 @@ export function rowsApart(
   const apart = { before: [] as Buffer[], now: [] as Buffer[] }
   let [i, j, astray] = [0, 0, 0]
   while (i < before.ends.length && j < now.ends.length) {
-    if (sameRun(before, i, now, j, RUN)) {
-      ;[i, j, astray] = [i + RUN, j + RUN, 0]
-    } else if (sameRun(before, i, now, j, 1)) {
-      ;[i, j, astray] = [i + 1, j + 1, 0]
+    const run = RUNS.find((count) => sameRun(before, i, now, j, count))
+    if (run !== undefined) {
+      i += run
+      j += run
+      astray = 0
     } else if (sameRun(before, i, now, j + 1, 1)) {
       astray = 0
       apart.now.push(rowOf(now, j++))

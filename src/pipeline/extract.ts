@@ -8,9 +8,15 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { Engine } from '../columns/engine.ts'
-import { quoteName, ROW_COLUMN } from '../columns/sql.ts'
+import { ROW_COLUMN } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary } from '../events.ts'
+import {
+  FEW_ROWS,
+  openChangesWriter,
+  type ChangesWriter,
+  type TableChanges,
+} from '../extraction/changes.ts'
 import { openDraft } from '../extraction/draft.ts'
 import { mayLand, openLanding } from '../extraction/landing.ts'
 import type { Doubt } from '../extraction/read-some.ts'
@@ -30,11 +36,10 @@ import {
   type PairsEntry,
   type TableEntry,
 } from '../lake/manifest.ts'
-import { allWritten, writeRows } from '../lake/write.ts'
+import { allWritten } from '../lake/write.ts'
 import { TRIES, waitBeforeNext } from '../pace/back-off.ts'
 import { compareTable, NO_CHANGES, type Compared } from './compare.ts'
 import type { Instant } from '../types.ts'
-import type { Zone } from '../lake/zone.ts'
 import type { Column } from '../types.ts'
 import type { Project, ProjectSource } from '../project/project.ts'
 
@@ -67,9 +72,6 @@ export interface Extracted {
   readonly changed: boolean
   readonly tables: readonly SourceTableSummary[]
 }
-
-/** So many are written no faster with more than one core each. */
-const FEW_ROWS = 20_000
 
 /** One batch of one source, or nothing when nothing changed. */
 export async function extract(
@@ -116,6 +118,7 @@ async function extractOnce(
     nextInstant(parent?.instant ?? null, snapshot.instant)
   const turns = takeTurns(async () => project.engine(context.signal))
   const compared: Compared[] = []
+  let writer: ChangesWriter | undefined
   try {
     const snapshot = await readTables(
       source,
@@ -131,6 +134,7 @@ async function extractOnce(
         policy: project.settings.lake.baseAfter,
         land: async (seen) => {
           const into = { zone, chain: source.name, batch, instant: instantOf(seen), parent }
+          writer = openChangesWriter(turns, into, context)
           const draft = await openDraft(into, seen)
           return (table) =>
             mayLand(table) ? openLanding(table, { ...into, draft }, turns, context) : null
@@ -138,7 +142,10 @@ async function extractOnce(
         onRead: async (read) => {
           const relation = `changes_${compared.length}`
           const toCompare = { parent, read, relation, recount: options.recount === true }
-          compared.push(await compareTable(zone, turns, toCompare, context))
+          const one = await compareTable(zone, turns, toCompare, context)
+          compared.push(one)
+          const changes = changesOf(one)
+          if (changes !== null && !isShrunk(from, one, options)) writer?.begin(changes)
         },
       },
       context,
@@ -158,17 +165,16 @@ async function extractOnce(
       async (found) => found,
       changedRows > FEW_ROWS ? 'all' : 'one',
     )
-    const beside = await engine.beside()
     const place = { zone, chain: source.name, manifest: (parent?.number ?? 0) + 1, instant }
     const written = await allWritten(
-      compared.map(async (one, index) => {
-        const writer = index % 2 === 0 ? engine : beside
-        const work = { source: source.name, batch, instant, one }
-        const files = await writeChanges(zone, writer, work, context)
+      compared.map(async (one) => {
+        const changes = changesOf(one)
+        const file = changes === null ? undefined : await writer?.write(changes, engine)
+        const files = file === undefined ? one.files : [file]
         const pairs = await writePairs(engine, place, one)
         return [one.read.table.name, entryOf(one, files, pairs, snapshot.instant)] as const
       }),
-    ).finally(() => beside.close())
+    )
     const untouched = again === undefined ? [] : Object.entries(again.after.tables)
     const tables = tableEntries([...untouched, ...written])
     for (const name of snapshot.gone) {
@@ -211,6 +217,7 @@ async function extractOnce(
     )
     return { manifest: based, changed, tables: summaries }
   } finally {
+    await writer?.close()
     await Promise.all(compared.map(async ({ read }) => read.pairs?.discard()))
     await turns.close()
   }
@@ -236,22 +243,31 @@ function hasOtherColumns({ columns, read: { entry } }: Compared): boolean {
   return entry !== null && columns.map(said).join() !== entry.columns.map(said).join()
 }
 
+/** Whether a batch would delete more of the table than may go unasked. */
+function isShrunk(
+  from: ProjectSource,
+  { read, counts }: Compared,
+  { acceptShrink }: ExtractOptions,
+): boolean {
+  const limit = from.shrinkLimit
+  const before = read.entry?.rows ?? 0
+  return (
+    limit !== null &&
+    before >= limit.fromRows &&
+    lostRows(read, counts) > before * limit.share &&
+    !acceptShrink.some((name) => namesTable(name, read.table.name, from))
+  )
+}
+
 function refuseShrinking(
   from: ProjectSource,
   compared: readonly Compared[],
-  { acceptShrink, again }: ExtractOptions,
+  options: ExtractOptions,
 ): void {
   const limit = from.shrinkLimit
   if (limit === null) return
   const problems = compared
-    .filter(({ read, counts }) => {
-      const before = read.entry?.rows ?? 0
-      return (
-        before >= limit.fromRows &&
-        lostRows(read, counts) > before * limit.share &&
-        !acceptShrink.some((name) => namesTable(name, read.table.name, from))
-      )
-    })
+    .filter((one) => isShrunk(from, one, options))
     .map(({ read, counts }) => ({
       where: read.table.name,
       message: `${counts.deleted} of ${read.entry?.rows ?? 0} rows would be deleted`,
@@ -264,7 +280,7 @@ function refuseShrinking(
       problems,
       why: 'a table that was emptied by mistake must not empty the warehouse',
       // What was found by looking at all rows, a run may not see that looks at fewer.
-      fix: `tote run ${again === undefined ? '' : '--full-refresh '}${problems.map((problem) => `--accept-shrink ${problem.where}`).join(' ')}`,
+      fix: `tote run ${options.again === undefined ? '' : '--full-refresh '}${problems.map((problem) => `--accept-shrink ${problem.where}`).join(' ')}`,
     },
   )
 }
@@ -283,36 +299,17 @@ export function namesTable(
   return name === table || name === `${from.defaultSchema}.${table}`
 }
 
-async function writeChanges(
-  zone: Zone,
-  engine: Engine,
-  {
-    source,
-    batch,
-    instant,
-    one,
-  }: { source: string; batch: number; instant: string; one: Compared },
-  context: Context,
-): Promise<readonly DataFile[]> {
-  if (one.relation === null || one.changedRows === 0) return one.files
-  const table = one.read.table.name
-  const file = await writeRows(zone, engine, {
-    chain: source,
-    table,
-    relation: quoteName(one.relation),
-    columns: one.columns,
-    key: one.read.table.key,
-    batch,
-    instant,
-    base: false,
-    rows: one.changedRows,
-    deletes: one.counts.deleted,
-  })
-  // Few rows go with the engine.
-  if (one.changedRows > FEW_ROWS) await engine.run(`drop table ${quoteName(one.relation)}`)
-  const { key, rows, bytes } = file
-  context.emit({ type: 'file.written', chain: source, table, key, rows, bytes })
-  return [file]
+/** What is to be written of a table that was compared; null when nothing is. */
+function changesOf({
+  read,
+  relation,
+  columns,
+  counts,
+  changedRows,
+}: Compared): TableChanges | null {
+  if (relation === null || changedRows === 0) return null
+  const { name, key } = read.table
+  return { table: name, relation, columns, key, rows: changedRows, deletes: counts.deleted }
 }
 
 /** The pairs as the manifest is to name them: those of before, where nothing was read of them. */

@@ -5,8 +5,16 @@
  * leave a torn object under its final name when killed.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { access, link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import {
+  access,
+  link,
+  mkdir,
+  open,
+  readFile,
+  stat,
+  unlink,
+  type FileHandle,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ToteError } from '../errors.ts'
 import type { Store, StoredObject } from './store.ts'
@@ -59,11 +67,7 @@ export function openFolderStore(folder: string): Store {
         throw error
       }
       return attempt(path, async () => {
-        const [stored] = await Promise.all([
-          describe(path),
-          syncPath(path),
-          syncPath(dirname(path)),
-        ])
+        const [stored] = await Promise.all([describeDurably(path), syncPath(dirname(path))])
         sound.add(path)
         return stored
       })
@@ -98,14 +102,35 @@ async function difference(path: string, expected: StoredObject): Promise<string 
 const READ_BYTES = 1 << 20
 
 async function describe(path: string): Promise<StoredObject> {
+  const file = await open(path, 'r')
+  try {
+    return await describeOpen(file)
+  } finally {
+    await file.close()
+  }
+}
+
+/** The same while the file is made durable. */
+async function describeDurably(path: string): Promise<StoredObject> {
+  const file = await open(path, 'r')
+  try {
+    const [stored] = await Promise.all([describeOpen(file), file.sync()])
+    return stored
+  } finally {
+    await file.close()
+  }
+}
+
+async function describeOpen(file: FileHandle): Promise<StoredObject> {
   const hash = createHash('sha256')
-  const { size } = await stat(path)
+  const { size } = await file.stat()
   if (size <= READ_BYTES) {
-    const body = await readFile(path)
+    const body = await file.readFile()
     return { bytes: body.length, sha256: hash.update(body).digest('hex') }
   }
   let bytes = 0
-  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
+  const chunks = file.createReadStream({ highWaterMark: READ_BYTES, autoClose: false })
+  for await (const chunk of chunks) {
     hash.update(chunk as Buffer)
     bytes += (chunk as Buffer).length
   }

@@ -40,6 +40,11 @@ export const ERRORS = {
     retry: true,
     means: 'Another session waited for our locks, so the batch gave way.',
   },
+  LocksExhausted: {
+    exit: 3,
+    retry: false,
+    means: 'A source or the warehouse has no room for locks on so many tables.',
+  },
   SourceBehind: {
     exit: 3,
     retry: true,

@@ -43,6 +43,8 @@ const SETTINGS: Settings = {
   unix_socket_directories: '',
   shared_buffers: '64MB',
   max_connections: '40',
+  // A first load makes all tables in one transaction, with five locks or so for each: this is enough for some six thousand.
+  max_locks_per_transaction: '512',
   // Only the server's own life: statements and errors of users could carry values (P10).
   log_min_messages: 'log',
   log_error_verbosity: 'terse',

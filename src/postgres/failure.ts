@@ -24,6 +24,8 @@ interface ServerError {
   readonly table?: unknown
   readonly column?: unknown
   readonly constraint?: unknown
+  /** Read for the name of a setting, and never shown. */
+  readonly hint?: unknown
 }
 
 const NAMES = {
@@ -117,12 +119,35 @@ export function translateFailure(thrown: unknown, peer: Peer, doing: string): To
       },
     )
   }
+  // The message is in the server's language, the setting's name is not.
+  if (typeof error.hint === 'string' && error.hint.includes('max_locks_per_transaction')) {
+    return new ToteError(
+      'LocksExhausted',
+      `The ${who} at ${where} has no room left for the locks that it needs to ${doing} (SQLSTATE ${sqlstate}${about}).`,
+      { ...facts, ...LOCK_HINTS[peer.side] },
+    )
+  }
   const name = isTransient(sqlstate) ? names.unreachable : names.refused
   return new ToteError(
     name,
     `The ${who} at ${where} refused to ${doing}: ${serverReason(error, sqlstate)}${about}.`,
     facts,
   )
+}
+
+const RAISE =
+  'raise max_locks_per_transaction at the server (64 unless it was set; it takes a restart; docs/operations.md says how far)'
+
+/** All sessions of a server share one table of locks. */
+const LOCK_HINTS: Readonly<Record<Side, Pick<ErrorFacts, 'why' | 'fix'>>> = {
+  source: {
+    why: 'until it ends, a batch holds a lock on every table, partition and index that it reads, since all are read at one instant',
+    fix: `${RAISE}, or leave tables out (tables.exclude)`,
+  },
+  warehouse: {
+    why: 'a load is one transaction, and holds a lock on every table and index that it makes or changes',
+    fix: RAISE,
+  },
 }
 
 const ROOT =

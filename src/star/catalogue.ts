@@ -86,11 +86,14 @@ export async function readEmptyTables(
   names: readonly string[],
 ): Promise<ReadonlySet<string>> {
   if (names.length === 0) return new Set()
-  const flags = names.map(
-    (name, index) => `not exists (select from ${quoteQualified(schema, name)}) as e${index}`,
+  const flags = names.map((name) => `not exists (select from ${quoteQualified(schema, name)})`)
+  // A list of columns would end with the 1,664th.
+  const [row] = await connection.query(
+    'look for rows',
+    `select array_to_json(array[${flags.join(', ')}])::text as empty`,
   )
-  const [row] = await connection.query('look for rows', `select ${flags.join(', ')}`)
-  return new Set(names.filter((_, index) => row?.[`e${index}`] === 't'))
+  const empty = JSON.parse(row?.['empty'] ?? '[]') as boolean[]
+  return new Set(names.filter((_, index) => empty[index] === true))
 }
 
 /**
@@ -110,8 +113,24 @@ export async function readTypes(
   const known = new Set(found.map((row) => row['spelling'] ?? ''))
   const tried = spellings.filter((spelling) => known.has(spelling))
   const types = new Map<string, string | null>(spellings.map((spelling) => [spelling, null]))
-  if (tried.length === 0) return types
-  const columns = tried.map((spelling, index) => `c${index} ${spelling}`).join(', ')
+  for (let first = 0; first < tried.length; first += MOST_COLUMNS)
+    for (const [spelling, type] of await tryTypes(
+      connection,
+      tried.slice(first, first + MOST_COLUMNS),
+    ))
+      types.set(spelling, type)
+  return types
+}
+
+/** That a table may have. */
+const MOST_COLUMNS = 1600
+
+/** Types that are there, as `format_type` prints them, by their spellings. */
+async function tryTypes(
+  connection: Connection,
+  spellings: readonly string[],
+): Promise<readonly (readonly [string, string | null])[]> {
+  const columns = spellings.map((spelling, index) => `c${index} ${spelling}`).join(', ')
   await connection.query(
     'try the types of the models',
     `create temp table tote_types (${columns}) on commit drop`,
@@ -122,6 +141,5 @@ export async function readTypes(
      where attrelid = 'pg_temp.tote_types'::regclass and attnum > 0 order by attnum`,
   )
   await connection.query('drop the tried types', 'drop table pg_temp.tote_types')
-  tried.forEach((spelling, index) => types.set(spelling, rows[index]?.['type'] ?? null))
-  return types
+  return spellings.map((spelling, index) => [spelling, rows[index]?.['type'] ?? null] as const)
 }

@@ -51,6 +51,32 @@ test.each([
   },
 )
 
+test('a server without room for locks is told by the setting that its hint names, whatever its language', () => {
+  const full = {
+    message: 'Speicher aufgebraucht, SECRET',
+    hint: 'Eventuell müssen Sie »max_locks_per_transaction« erhöhen, SECRET.',
+  }
+  for (const side of ['source', 'warehouse'] as const) {
+    const error = translateFailure(server('53200', full), peer(side), 'read table "t"')
+    expect(error).toMatchObject({
+      name: 'LocksExhausted',
+      exit: 3,
+      retry: false,
+      facts: {
+        sqlstate: '53200',
+        fix: expect.stringContaining('raise max_locks_per_transaction'),
+      },
+    })
+    expect(error.message).toContain('to read table "t"')
+    expect(JSON.stringify(error.toJSON())).not.toContain('SECRET')
+    // Memory is another matter, and a later try may find some.
+    expect(translateFailure(server('53200'), peer(side), 'read')).toMatchObject({
+      name: side === 'source' ? 'SourceUnreachable' : 'WarehouseUnreachable',
+      retry: true,
+    })
+  }
+})
+
 test('P10: detail, context and hint never pass, nor the message where it may quote a value', () => {
   for (const code of ['22P02', '22003', '23505', '23514', 'P0001', '38000', '39000']) {
     const error = translateFailure(

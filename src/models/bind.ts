@@ -6,10 +6,9 @@
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
 import { keepsVersions, type Column } from '../types.ts'
-import { notDriven, readDriven } from './driven.ts'
+import { notDriven, readDriven, type ReadableName } from './driven.ts'
 import { headerFinding, invalid, meant, sqlFinding, type Finding } from './finding.ts'
 import {
-  byNameIn,
   orderable,
   orderModels,
   resolveTables,
@@ -17,6 +16,7 @@ import {
   type ReadableTable,
 } from './dependencies.ts'
 import { outputOrigins, type Origin, type TableLookup } from '../syntax/inheritance.ts'
+import { lookupOf, tablesOf } from './lookup.ts'
 import type { Model, ModelText, TableName } from './model.ts'
 import { readReferences } from '../syntax/references.ts'
 import { referenceFindings, shapeOf } from './shape.ts'
@@ -56,12 +56,18 @@ export async function bindModels(
   if (clashing.length > 0) throw invalid(clashing)
   const findings: Finding[] = []
   const parsed: ParsedModel[] = []
+  const [named, tableIn] = [lookupOf(texts), tablesOf(sources)]
+  const find = (schema: string | null, name: string): TableName | undefined => {
+    if (schema !== null) return tableIn(schema, name)
+    const text = named.find(name)
+    return text === undefined ? undefined : { schema: null, name: text.name }
+  }
   for (const text of texts) {
     const tree = await parseModel(text, engine, findings)
     if (tree === undefined) continue
     const { tables, refusals } = readReferences(tree)
     for (const { message, position } of refusals) findings.push(sqlFinding(text, position, message))
-    const reads = resolveTables(text, tables, { texts, sources, findings })
+    const reads = resolveTables(text, tables, { texts, sources, find, findings })
     if (reads !== undefined && refusals.length === 0) parsed.push({ ...text, tree, reads })
   }
   const ordered = findings.length === 0 ? orderModels(parsed) : orderable(parsed)
@@ -69,7 +75,7 @@ export async function bindModels(
   const models = await inScratch(engine, async () => {
     const unusable = await createTables(engine, ordered, sources)
     if (unusable.length > 0) throw invalid([...unusable, ...findings])
-    return bindOrdered(ordered, { engine, findings, undriven, sources })
+    return bindOrdered(ordered, { engine, findings, undriven, tableIn })
   })
   const byName = new Map(models.map((model) => [model.name, model]))
   const all = texts.map((text) => text.name)
@@ -122,18 +128,18 @@ async function parseModel(
 
 async function bindOrdered(
   ordered: readonly ParsedModel[],
-  work: Work & { sources: readonly ReadableTable[]; undriven: Finding[] },
+  work: Work & { tableIn: ReturnType<typeof tablesOf>; undriven: Finding[] },
 ): Promise<Model[]> {
-  const { engine, findings, undriven, sources } = work
-  const bound = new Map<string, Model>()
+  const { engine, findings, undriven, tableIn } = work
+  const bound = lookupOf<Model>()
+  const models: Model[] = []
+  const tableNamed = ({ schema, name }: TableName): ReadableName | undefined => {
+    if (schema !== null) return tableIn(schema, name)
+    const model = bound.find(name)
+    return model === undefined ? undefined : { ...model, schema: null }
+  }
   const lookup: TableLookup = (schema, name) => {
-    const table =
-      schema === null
-        ? byNameIn([...bound.values()], name)
-        : byNameIn(
-            sources.filter((source) => sameName(source.schema, schema)),
-            name,
-          )
+    const table = tableNamed({ schema, name })
     return table?.columns.map((column) => ({
       name: column.name,
       origin: schema === null ? column : { ...column, source: `${schema}.${name}#${column.id}` },
@@ -141,7 +147,8 @@ async function bindOrdered(
   }
   for (const model of ordered) {
     // What a broken model yields is not known: those that read it are judged when it is mended.
-    if (model.reads.some((read) => read.schema === null && !bound.has(read.name))) continue
+    if (model.reads.some((read) => read.schema === null && bound.find(read.name) === undefined))
+      continue
     const outputs = await describeSql(engine, model.sql)
     if ('message' in outputs) {
       findings.push(sqlFinding(model, outputs.position, complaintText(outputs, model, lookup)))
@@ -156,15 +163,16 @@ async function bindOrdered(
     const { driven, findings: reasons } = await readDriven({
       model,
       outputs,
-      sources,
-      models: [...bound.values()],
+      tableNamed,
       engine,
     })
     undriven.push(...reasons)
     const { tree, ...rest } = model
-    bound.set(model.name, { ...rest, columns, driven, syntax: fingerprint(tree) })
+    const one = { ...rest, columns, driven, syntax: fingerprint(tree) }
+    bound.add(one)
+    models.push(one)
   }
-  return [...bound.values()]
+  return models
 }
 
 /** Where the outputs come from, in order; nowhere known when our reading of the tree and DuckDB's differ in a name. */
@@ -259,11 +267,12 @@ async function createTables(
 ): Promise<Finding[]> {
   const findings: Finding[] = []
   const read = models.flatMap((model) => model.reads)
+  const isRead = new Set(read.map(({ schema, name }) => JSON.stringify([schema, name])))
   for (const schema of new Set(read.flatMap((table) => table.schema ?? []))) {
     await engine.run(`create schema if not exists ${quoteName(schema)}`)
   }
   for (const table of sources) {
-    if (!read.some((name) => name.schema === table.schema && name.name === table.name)) continue
+    if (!isRead.has(JSON.stringify([table.schema, table.name]))) continue
     try {
       await engine.run(
         `create table ${quoteName(table.schema)}.${quoteName(table.name)} (${columnList(table.columns)})`,
@@ -285,33 +294,29 @@ function columnList(columns: readonly Column[]): string {
 
 /** Models whose names DuckDB could not tell apart. */
 function sameNames(texts: readonly ModelText[]): Finding[] {
-  return texts.flatMap((text, index) => {
-    const other = texts.slice(0, index).find((earlier) => sameName(earlier.name, text.name))
-    return other === undefined
-      ? []
-      : [
-          {
-            where: text.path,
-            message: `has the name of ${other.path}; upper and lower case do not tell names apart`,
-          },
-        ]
+  const first = new Map<string, ModelText>()
+  return texts.flatMap((text) => {
+    const name = text.name.toLowerCase()
+    const other = first.get(name)
+    if (other === undefined) {
+      first.set(name, text)
+      return []
+    }
+    const message = `has the name of ${other.path}; upper and lower case do not tell names apart`
+    return [{ where: text.path, message }]
   })
 }
 
 /** Every fact gets a view of its current rows, whose name no model may have. */
 function viewNames(texts: readonly ModelText[]): Finding[] {
+  const facts = lookupOf(
+    texts.filter(keepsVersions).map(({ name, path }) => ({ name: `${name}_current`, path })),
+  )
   return texts.flatMap((text) => {
-    const fact = texts.find(
-      (other) => keepsVersions(other) && sameName(`${other.name}_current`, text.name),
-    )
-    return fact === undefined
-      ? []
-      : [
-          {
-            where: text.path,
-            message: `has the name of the view of the current rows of ${fact.path}`,
-          },
-        ]
+    const fact = facts.find(text.name)
+    if (fact === undefined) return []
+    const message = `has the name of the view of the current rows of ${fact.path}`
+    return [{ where: text.path, message }]
   })
 }
 

@@ -26,20 +26,19 @@ interface Reader {
 export function resolveTables(
   model: ModelText,
   mentions: readonly TableMention[],
-  {
-    texts,
-    sources,
-    findings,
-  }: { texts: readonly ModelText[]; sources: readonly ReadableTable[]; findings: Finding[] },
+  known: {
+    readonly texts: readonly ModelText[]
+    readonly sources: readonly ReadableTable[]
+    /** Among these, as DuckDB finds names. */
+    readonly find: (schema: string | null, name: string) => TableName | undefined
+    readonly findings: Finding[]
+  },
 ): TableName[] | undefined {
+  const { texts, sources, find, findings } = known
   const reads = new Map<string, TableName>()
   let complete = true
   for (const { schema, name, position } of mentions) {
-    const among: readonly TableName[] =
-      schema === null
-        ? texts.map((text) => ({ schema: null, name: text.name }))
-        : sources.filter((table) => sameName(table.schema, schema))
-    const found = byNameIn(among, name)
+    const found = find(schema, name)
     if (found === undefined) {
       complete = false
       findings.push(sqlFinding(model, position, unknownTable(schema, name, texts, sources)))
@@ -97,17 +96,14 @@ export function orderModels<M extends Reader>(models: readonly M[]): M[] {
 
 /** Without those that stand in a circle or read something broken: the circle is named once the rest is right. */
 export function orderable<M extends Reader>(parsed: readonly M[]): M[] {
-  const ordered: M[] = []
-  for (;;) {
-    const next = parsed.find(
-      (model) =>
-        !ordered.includes(model) &&
-        model.reads.every(
-          (read) => read.schema !== null || ordered.some((earlier) => earlier.name === read.name),
-        ),
-    )
-    if (next === undefined) return ordered
-    ordered.push(next)
+  const ordered = new Map<string, M>()
+  const isReady = ({ reads }: M): boolean =>
+    reads.every((read) => read.schema !== null || ordered.has(read.name))
+  for (let left = parsed; ;) {
+    const before = ordered.size
+    for (const model of left) if (isReady(model)) ordered.set(model.name, model)
+    if (ordered.size === before) return [...ordered.values()]
+    left = left.filter(({ name }) => !ordered.has(name))
   }
 }
 

@@ -9,18 +9,17 @@ import { outputOrigins, type TableLookup } from '../syntax/inheritance.ts'
 import type { TableMention } from '../syntax/references.ts'
 import { callsIn, readRowByRow } from '../syntax/row-by-row.ts'
 import { positionOf, text, type OutputColumn, type TreeNode } from '../syntax/syntax-tree.ts'
-import { byNameIn, sameName, type ReadableTable } from './dependencies.ts'
+import { sameName, type ReadableTable } from './dependencies.ts'
 import { headerFinding, meant, sqlFinding, type Finding } from './finding.ts'
 import type { Driven, Model, ModelText, TableName } from './model.ts'
 
-type ReadableName = TableName & Pick<ReadableTable, 'columns' | 'key'>
+export type ReadableName = TableName & Pick<ReadableTable, 'columns' | 'key'>
 
 export interface DrivenQuestion {
   readonly model: ModelText & Pick<Model, 'reads'> & { readonly tree: TreeNode }
   readonly outputs: readonly OutputColumn[]
-  /** The tables of sources and the models that are bound already. */
-  readonly sources: readonly ReadableTable[]
-  readonly models: readonly Model[]
+  /** Finds the tables of sources, and the models that are bound already. */
+  readonly tableNamed: (name: TableName) => ReadableName | undefined
   readonly engine: Engine
 }
 
@@ -28,7 +27,7 @@ export interface DrivenQuestion {
 export async function readDriven(
   question: DrivenQuestion,
 ): Promise<{ readonly driven: Driven | null; readonly findings: readonly Finding[] }> {
-  const { model, sources, models } = question
+  const { model, tableNamed } = question
   const { drivenBy } = model
   if (drivenBy === null) return { driven: null, findings: [] }
   const refuse = (
@@ -38,7 +37,7 @@ export async function readDriven(
     findings,
   })
   const written = nameOf(drivenBy)
-  const table = tableNamed(drivenBy, sources, models)
+  const table = tableNamed(drivenBy)
   if (table === undefined || !model.reads.some((read) => isTable(read, table))) {
     const message = `the select reads no table "${written}"${meant(written, model.reads.map(nameOf))}`
     return refuse([headerFinding(model, 'driven by', message)])
@@ -46,7 +45,7 @@ export async function readDriven(
   if (table.key.length === 0)
     return refuse([headerFinding(model, 'driven by', `"${written}" has no key`)])
   const isDriving = (mention: TableMention): boolean => {
-    const found = tableNamed(mention, sources, models)
+    const found = tableNamed(mention)
     return found !== undefined && isTable(found, table)
   }
   const { refusals, levels } = readRowByRow(model.tree, isDriving)
@@ -101,11 +100,11 @@ export function notDriven(findings: readonly Finding[]): ToteError {
 
 /** The driving table's column that each output plainly is, by the output's name. */
 function plainOutputs(
-  { model, outputs, sources, models }: DrivenQuestion,
+  { model, outputs, tableNamed }: DrivenQuestion,
   driving: ReadableName,
 ): ReadonlyMap<string, string> {
   const lookup: TableLookup = (schema, name) => {
-    const table = tableNamed({ schema, name }, sources, models)
+    const table = tableNamed({ schema, name })
     if (table === undefined) return undefined
     const drives = isTable(table, driving)
     return table.columns.map((column) => ({
@@ -133,21 +132,6 @@ async function aggregateNames(engine: Engine): Promise<ReadonlySet<string>> {
     "select distinct lower(function_name) as name from duckdb_functions() where function_type = 'aggregate'",
   )
   return new Set(rows.map(({ name }) => String(name)))
-}
-
-/** As resolveTables finds them. */
-function tableNamed(
-  { schema, name }: TableName,
-  sources: readonly ReadableTable[],
-  models: readonly Model[],
-): ReadableName | undefined {
-  if (schema !== null)
-    return byNameIn(
-      sources.filter((table) => sameName(table.schema, schema)),
-      name,
-    )
-  const model = byNameIn(models, name)
-  return model === undefined ? undefined : { ...model, schema: null }
 }
 
 function isTable(a: TableName, b: TableName): boolean {

@@ -24,7 +24,14 @@ import {
   extendView,
   foreignKeysOf,
 } from './ddl.ts'
-import { findDependents, putUp, readForeignKeys, takeDown, type Dependent } from './dependents.ts'
+import {
+  findDependents,
+  putUp,
+  readForeignKeys,
+  takeDown,
+  type Dependent,
+  type StarForeignKey,
+} from './dependents.ts'
 import { layoutOf } from './layout.ts'
 import { relationNames, unknownTypes, withTypesHere } from './shape.ts'
 import type { StarTable } from './star-table.ts'
@@ -135,9 +142,12 @@ export async function alterStar(
     ...relationNames(live),
   ])
   const names = star.map(({ name }) => name)
+  // Read once: what of them goes with a column meanwhile is there no more when it is to be dropped.
+  const keys = await readForeignKeys(connection, { schema, star: names })
+  const liveByName = new Map(live.map((table) => [table.name, table]))
   for (const table of star) {
     const found = catalogue.get(table.name)
-    const before = live.find(({ name }) => name === table.name)
+    const before = liveByName.get(table.name)
     if (before === undefined || found === undefined || !['r', 'p'].includes(found.kind)) continue
     const alteration = alterationOf({
       table: withTypesHere(table, { catalogue, types }),
@@ -146,12 +156,12 @@ export async function alterStar(
       types,
       refilled: refilled(table.name),
     })
-    const lost = await looseKeys(site, { table, star, names, rekey: alteration.rekey })
-    for (const key of lost) {
+    const own = keys.get(table.name) ?? []
+    for (const key of looseKeys(own, { table, star, rekey: alteration.rekey })) {
       freed.add(key.table)
       await connection.query(
         `drop a foreign key of "${key.table}"`,
-        `alter table ${quoteQualified(schema, key.table)} drop constraint ${quoteIdentifier(key.name)}`,
+        `alter table ${quoteQualified(schema, key.table)} drop constraint if exists ${quoteIdentifier(key.name)}`,
       )
     }
     const dependents = await takeDownFor(site, { alteration, before, catalogue, names })
@@ -213,12 +223,14 @@ export async function tryAlterations(
 }
 
 /** Foreign keys that the star no longer wants, and those that stand on a key that goes. */
-async function looseKeys(
-  { connection, schema }: StarSite,
-  of: { table: StarTable; star: readonly StarTable[]; names: readonly string[]; rekey: boolean },
-): Promise<readonly { readonly name: string; readonly table: string }[]> {
-  const { table, star, names, rekey } = of
-  const keys = await readForeignKeys(connection, { schema, table: table.name, star: names })
+function looseKeys(
+  keys: readonly StarForeignKey[],
+  {
+    table,
+    star,
+    rekey,
+  }: { readonly table: StarTable; readonly star: readonly StarTable[]; readonly rekey: boolean },
+): readonly StarForeignKey[] {
   const wanted = foreignKeysOf(table, star)
   return keys.filter((key) =>
     key.target === table.name && (rekey || table.kind !== 'dimension' || keepsVersions(table))

@@ -128,18 +128,16 @@ export async function readForeignKeys(
   connection: Connection,
   { schema, star }: Pick<Hanging, 'schema' | 'star'>,
 ): Promise<ReadonlyMap<string, readonly StarForeignKey[]>> {
-  const rows = await connection.query('read the foreign keys', FOREIGN_KEYS, [
-    schema,
-    JSON.stringify(star),
-  ])
+  const names = new Set(star)
   const keys = new Map<string, StarForeignKey[]>()
-  for (const row of rows) {
+  for (const row of await connection.query('read the foreign keys', FOREIGN_KEYS, [schema])) {
     const key = {
       name: row['name'] ?? '',
       table: row['table'] ?? '',
       column: row['column'] ?? '',
       target: row['target'] ?? '',
     }
+    if (!names.has(key.table) || !names.has(key.target)) continue
     for (const table of new Set([key.table, key.target])) {
       const own = keys.get(table) ?? []
       own.push(key)
@@ -150,14 +148,11 @@ export async function readForeignKeys(
 }
 
 const FOREIGN_KEYS = `
-with star as (
-  select c.oid, c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-  where n.nspname = $1 and c.relname in (select jsonb_array_elements_text($2::jsonb))
-)
 select k.conname as name, c.relname as "table", a.attname as "column", t.relname as target
-from pg_constraint as k join star as c on c.oid = k.conrelid join star as t on t.oid = k.confrelid
-join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-where k.contype = 'f' and k.conparentid = 0 and cardinality(k.conkey) = 1
+from pg_constraint as k join pg_class as c on c.oid = k.conrelid join pg_class as t on t.oid = k.confrelid
+join pg_namespace as n on n.oid = c.relnamespace and n.oid = t.relnamespace
+join pg_attribute as a on a.attrelid = c.oid and a.attnum = k.conkey[1]
+where k.contype = 'f' and k.conparentid = 0 and cardinality(k.conkey) = 1 and n.nspname = $1
 order by 1, 2`
 
 /** Puts them up again. Throws WarehouseDependents, naming the first that does not stand any more. */

@@ -113,3 +113,35 @@ async function lockLate(connection: Connection, tables: readonly Relation[]): Pr
 function signature({ tables }: LockedTables): string {
   return tables.map(({ oid, kind, partitions }) => `${oid}${kind}${partitions}`).join()
 }
+
+/** So few tables, none of them in partitions, leave room enough on any server. */
+const FEW_TABLES = 500
+
+/** Where a batch takes more than half of what the server keeps room for, the application may find none. */
+export async function lockWarnings(
+  connection: Connection,
+  tables: readonly Relation[],
+): Promise<string[]> {
+  if (tables.length <= FEW_TABLES && tables.every(({ kind }) => kind !== 'p')) return []
+  const [row] = await connection.query('count the locks of the batch', LOCKS, [
+    `{${tables.map(({ oid }) => oid).join(',')}}`,
+  ])
+  const [needed, room] = [Number(row?.['needed']), Number(row?.['room'])]
+  if (2 * needed <= room) return []
+  return [
+    `a batch holds ${needed} locks, and the server keeps room for ${room}, its other sessions' included: raise max_locks_per_transaction there, or leave tables out (docs/operations.md, "Many tables")`,
+  ]
+}
+
+/** One on each table, partition and index, until the transaction ends. */
+const LOCKS = `with recursive tree(oid) as (
+    select o from unnest($1::oid[]) as o
+    union
+    select i.inhrelid from tree t
+      join pg_catalog.pg_class p on p.oid = t.oid and p.relkind = 'p'
+      join pg_catalog.pg_inherits i on i.inhparent = t.oid
+  )
+  select (count(*) + sum((select count(*) from pg_catalog.pg_index i where i.indrelid = t.oid)))::text as needed,
+    (current_setting('max_locks_per_transaction')::bigint
+      * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint))::text as room
+  from tree t`

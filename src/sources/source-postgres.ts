@@ -29,7 +29,7 @@ import {
 } from '../postgres/sizes.ts'
 import { importSnapshot, pairsMeanTheSame, reusedIds } from '../postgres/snapshot.ts'
 import { watchWaiting, type WaitWatch } from '../postgres/waiting.ts'
-import { lockTables, type LockedTables } from './locks-postgres.ts'
+import { lockTables, lockWarnings, type LockedTables } from './locks-postgres.ts'
 import {
   atPlaces,
   comesAsItLies,
@@ -117,17 +117,12 @@ async function takeSnapshot(
           }),
       },
     )
-    const details = await describeRelations(
-      connection,
-      tables.map((table) => table.oid),
-    )
+    const oids = tables.map(({ oid }) => oid)
+    const details = await describeRelations(connection, oids)
     const readings = readingsOf(options, tables, details)
     const described = describeReadings(options, { tables, all, logBefore }, readings)
     await checkFilters(connection, described)
-    const sizes = await measureTables(
-      connection,
-      tables.map((table) => table.oid),
-    )
+    const sizes = await measureTables(connection, oids)
     const pairs = await findPairs(options, connection, {
       tables,
       described,
@@ -174,6 +169,7 @@ async function takeSnapshot(
       warnings: [
         ...(server.encoding === 'SQL_ASCII' ? [UNCHECKED] : []),
         ...(await cursorWarnings(connection, tables, described)),
+        ...(await lockWarnings(connection, tables)),
       ],
       tables: described.map((table, index) => ({
         ...table,

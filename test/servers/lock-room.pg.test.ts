@@ -6,7 +6,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startEmbedded, type EmbeddedServer } from '../../src/embedded/server.ts'
 import { connect } from '../../src/postgres/connection.ts'
-import { contextOf, sourceOn } from '../sources/reading.ts'
+import { contextOf, sourceOn, withSnapshot } from '../sources/reading.ts'
 
 const TABLES = 200
 
@@ -77,4 +77,24 @@ test('a warehouse without room for the locks of a load says so, too', async () =
   } finally {
     await connection.close()
   }
+})
+
+test('P11: a batch that takes more than half of the room for locks says so, partitions and indexes counted', async () => {
+  // Ten for each of twenty connections.
+  await other.query(
+    `select pg_advisory_unlock_all();
+     create table parts (day int primary key) partition by range (day);
+     ${Array.from({ length: 50 }, (_, day) => `create table parts_${day} partition of parts for values from (${day}) to (${day + 1});`).join('\n')}`,
+  )
+  const warningsOf = async (...include: string[]): Promise<readonly string[] | undefined> =>
+    withSnapshot(
+      sourceOn(url, { tables: { include, exclude: [], defaultSchema: 'public' } }),
+      async ({ warnings }) => warnings,
+    )
+  expect(await warningsOf('parts')).toEqual([
+    expect.stringMatching(/^a batch holds 102 locks, and the server keeps room for 200,/),
+  ])
+  await other.query('drop table parts_0, parts_1')
+  expect(await warningsOf('parts')).toEqual([])
+  expect(await warningsOf('t1')).toEqual([])
 })

@@ -8,6 +8,7 @@ import { OP_COLUMN, quoteName, quoteNames, quoteText, sortNames } from '../colum
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../postgres/identifiers.ts'
 import { keepsVersions, type Instant } from '../types.ts'
 import { STAGE_NUMBER, type Layout } from './layout.ts'
+import type { StarTable } from './star-table.ts'
 
 /** A model column on its way: what DuckDB holds, what is sent, what the warehouse keeps. */
 export interface CarriedColumn {
@@ -143,11 +144,16 @@ export function insertStaged(target: Target, stamp: BatchStamp): string {
 }
 
 /** Current and all rows, as `current` and `total`. */
-export function countRows(schema: string, { table }: Layout): string {
-  const dimension = 'count(*) filter (where not is_deleted)'
-  const latest = table.kind === 'dimension' ? dimension : 'count(*)'
-  const current = keepsVersions(table) ? 'count(*) filter (where valid_to is null)' : latest
-  return `select ${current} as current, count(*) as total from ${quoteQualified(schema, table.name)}`
+export function countRows(schema: string, { table }: Pick<Layout, 'table'>): string {
+  const current = isCurrent(table)
+  const filter = current === null ? '' : ` filter (where ${current})`
+  return `select count(*)${filter} as current, count(*) as total from ${quoteQualified(schema, table.name)}`
+}
+
+/** A condition that current rows of a table meet, whose name in the query may stand before it (`n.`); null where all do. */
+export function isCurrent(table: StarTable, side = ''): string | null {
+  if (keepsVersions(table)) return `${side}valid_to is null`
+  return table.kind === 'dimension' ? `not ${side}is_deleted` : null
 }
 
 function staged(columns: readonly CarriedColumn[]): string {

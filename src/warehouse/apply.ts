@@ -266,11 +266,13 @@ export function targetOf(
   return { schema, layout, columns, recordIdType, stage: `pg_temp.tote_stage_${index}` }
 }
 
+export type Loaded = Omit<StarChanges, 'rows'>
+
 /** Counts tables afresh (P12), in one round trip. Throws CountMismatch, and with it goes the whole batch. */
 export async function countTables(
   connection: Connection,
   schema: string,
-  changes: readonly Omit<StarChanges, 'rows'>[],
+  changes: readonly Loaded[],
 ): Promise<readonly WarehouseTableSummary[]> {
   const counted = await connection.queryAll(
     changes.map(({ table }) => ({
@@ -278,23 +280,30 @@ export async function countTables(
       text: countRows(schema, layoutOf(table)),
     })),
   )
-  return changes.map(({ table, upserts, deletes, rowsInLake }, index) => {
+  return changes.map((loaded, index) => {
     const [row] = counted[index]?.rows ?? []
-    const [current, total] = [Number(row?.['current']), Number(row?.['total'])]
-    if (current !== rowsInLake) {
-      throw new ToteError(
-        'CountMismatch',
-        `Table "${table.name}" would have ${current} current rows in the warehouse after this batch, and has ${rowsInLake} in the lake; nothing was loaded.`,
-        { where: table.name, details: { table: table.name, rowsInWarehouse: current, rowsInLake } },
-      )
-    }
-    return {
-      table: table.name,
-      kind: table.kind,
-      rowsLoaded: upserts,
-      rowsDeleted: deletes,
-      rowsCurrent: current,
-      rowsTotal: total,
-    }
+    return summaryOf(loaded, { current: Number(row?.['current']), total: Number(row?.['total']) })
   })
+}
+
+/** Throws CountMismatch unless the warehouse has as many current rows as the lake. */
+export function summaryOf(
+  { table, upserts, deletes, rowsInLake }: Loaded,
+  { current, total }: { readonly current: number; readonly total: number },
+): WarehouseTableSummary {
+  if (current !== rowsInLake) {
+    throw new ToteError(
+      'CountMismatch',
+      `Table "${table.name}" would have ${current} current rows in the warehouse after this batch, and has ${rowsInLake} in the lake; nothing was loaded.`,
+      { where: table.name, details: { table: table.name, rowsInWarehouse: current, rowsInLake } },
+    )
+  }
+  return {
+    table: table.name,
+    kind: table.kind,
+    rowsLoaded: upserts,
+    rowsDeleted: deletes,
+    rowsCurrent: current,
+    rowsTotal: total,
+  }
 }

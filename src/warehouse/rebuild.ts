@@ -21,16 +21,17 @@ import {
 } from '../star/attached.ts'
 import { readCatalogue, type Catalogue, type FoundRelation } from '../star/catalogue.ts'
 import { layoutOf, loadOrder, rebuildSchema, type Layout } from '../star/layout.ts'
+import { countRows } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
-import { createLedgerTable, readLedger } from './apply.ts'
+import { createLedgerTable, readLedger, summaryOf, type Loaded } from './apply.ts'
 import type { Site } from './session.ts'
 import { entryValues, refuseRows } from './ledger.ts'
 import { countSame, takeRows } from './remade.ts'
 import { beginLoading, lockPipeline, moreMemoryForComparing, patiently } from './session.ts'
 import type { RebuildOptions, Rebuilt, WholeStar } from './warehouse.ts'
-import { buildStar, recordAll, sayLoaded } from './whole.ts'
+import { fillStar, recordAll, sayLoaded } from './whole.ts'
 
 export async function rebuildStar(
   site: Site,
@@ -84,13 +85,14 @@ export async function rebuildStar(
   const made = await makeRoom(site, beside, { star, whole, into: options.into })
   const { rights, plans } = await beside.survey(star, 'all')
   requireRights(rights, needsOf(beside.schema, plans), connection.peer.address)
-  const built = await buildStar(
+  const { loaded, ms } = await fillStar(
     beside,
     { plans: plans.map((plan) => asLive(plan, live)), whole },
     context,
   )
-  const { tables } = built
-  const compared = await compareStar(site, { beside: beside.schema, plans, live, tables }, context)
+  const seen = await compareStar(site, { beside: beside.schema, plans, live, loaded }, context)
+  const compared = seen.map((one) => one.compared)
+  const built = { tables: seen.map((one) => one.summary), ms }
   if (options.dryRun) {
     await connection.query('roll back', 'rollback')
     return { status: 'compared', tables: built.tables, compared }
@@ -245,45 +247,55 @@ interface Comparing {
   readonly beside: string
   readonly plans: readonly TablePlan[]
   readonly live: Catalogue
-  readonly tables: Rebuilt['tables']
+  /** In the order of the plans. */
+  readonly loaded: readonly Loaded[]
 }
 
-/** Counts, table by table, the rows of one key that are the same to the byte; the order of columns is nobody's business. */
+interface Seen {
+  readonly compared: RebuiltTable
+  readonly summary: Rebuilt['tables'][number]
+}
+
+/** Counts, table by table, the rows of one key that are the same to the byte; the order of columns is nobody's business. Throws CountMismatch. */
 async function compareStar(
   { connection, schema }: Site,
-  { beside, plans, live, tables }: Comparing,
+  { beside, plans, live, loaded }: Comparing,
   { signal }: Context,
-): Promise<readonly RebuiltTable[]> {
+): Promise<readonly Seen[]> {
   const made = await readCatalogue(
     connection,
     beside,
     plans.map(({ layout }) => layout.table.name),
   )
   await connection.query('set aside memory', moreMemoryForComparing)
-  const compared: RebuiltTable[] = []
+  const seen: Seen[] = []
   for (const { layout } of plans) {
     signal.throwIfAborted()
     const { name, kind } = layout.table
     const [old, fresh] = [live.get(name), made.get(name)]
     const same = old !== undefined && fresh !== undefined && shapeOf(old) === shapeOf(fresh)
-    const rows = tables.find(({ table }) => table === name)?.rowsTotal ?? 0
+    const sent = loaded.find(({ table }) => table.name === name)
+    if (sent === undefined) throw new RangeError(`table "${name}" was not loaded`)
     const [row] = await connection.query(
       `compare "${name}"`,
       same
-        ? countSame({ schema, beside, layout, columns: old.columns, rows })
+        ? countSame({ schema, beside, layout, columns: old.columns, rows: sent.upserts })
         : countBoth(schema, beside, layout, old !== undefined),
     )
     const count = (column: string): number => Number(row?.[column] ?? 0)
-    compared.push({
-      table: name,
-      kind,
-      shape: old === undefined ? 'absent' : same ? 'same' : 'differs',
-      rowsLive: old === undefined ? null : count('live'),
-      rowsRebuilt: count('rebuilt'),
-      rowsEqual: count('equal'),
+    seen.push({
+      summary: summaryOf(sent, { current: count('current'), total: count('rebuilt') }),
+      compared: {
+        table: name,
+        kind,
+        shape: old === undefined ? 'absent' : same ? 'same' : 'differs',
+        rowsLive: old === undefined ? null : count('live'),
+        rowsRebuilt: count('rebuilt'),
+        rowsEqual: count('equal'),
+      },
     })
   }
-  return compared
+  return seen
 }
 
 function shapeOf({ columns, primaryKey, kind }: FoundRelation): string {
@@ -291,9 +303,11 @@ function shapeOf({ columns, primaryKey, kind }: FoundRelation): string {
   return JSON.stringify([kind === 'p' ? 'r' : kind, all, primaryKey.toSorted()])
 }
 
-function countBoth(schema: string, beside: string, { table }: Layout, there: boolean): string {
-  const count = (of: string): string => `(select count(*) from ${quoteQualified(of, table.name)})`
-  return `select ${there ? count(schema) : 'null'} as live, ${count(beside)} as rebuilt, 0 as equal`
+function countBoth(schema: string, beside: string, layout: Layout, there: boolean): string {
+  const live = there
+    ? `(select count(*) from ${quoteQualified(schema, layout.table.name)})`
+    : 'null'
+  return `select ${live} as live, total as rebuilt, current, 0 as equal from (${countRows(beside, layout)}) as beside`
 }
 
 interface InPlace {

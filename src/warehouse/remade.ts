@@ -13,7 +13,7 @@ import { allColumns, layoutOf, type Layout } from '../star/layout.ts'
 import type { Column } from '../types.ts'
 import { binaryColumn, copyRows } from './load.ts'
 import type { Site } from './session.ts'
-import { carriedColumn, type CarriedColumn } from '../star/merge.ts'
+import { carriedColumn, isCurrent, type CarriedColumn } from '../star/merge.ts'
 import type { RemadeTable, RowsDiffer } from './warehouse.ts'
 
 export interface Remade {
@@ -298,8 +298,8 @@ export interface RowsToCompare {
 }
 
 /**
- * A `select` of how many rows a table has in one schema (`live`) and in the other (`rebuilt`), and how many are the same
- * (`equal`). Parts of many rows are joined in the order of their record ids, side by side; one join of all would spill to the server's disk.
+ * A `select` of how many rows a table has in one schema (`live`) and in the other (`rebuilt`, of which `current` ones), and
+ * how many are the same (`equal`). Parts of many rows are joined in the order of their record ids, side by side; one join of all would spill to the server's disk.
  */
 export function countSame({ schema, beside, layout, columns, rows }: RowsToCompare): string {
   const key = layout.primaryKey.map(quoteIdentifier)
@@ -307,14 +307,16 @@ export function countSame({ schema, beside, layout, columns, rows }: RowsToCompa
   const { name } = layout.table
   const on = key.map((column) => `l.${column} = n.${column}`).join(' and ')
   const both = `l.${first} is not null and n.${first} is not null`
+  const current = isCurrent(layout.table, 'n.')
+  const filter = current === null ? '' : ` filter (where ${current})`
   const parts = partsOf(layout, rows).map((part) => {
     const of = (side: string): string =>
       `(select * from ${quoteQualified(side, name)} where ${part})`
-    return `select count(l.${first}) as live, count(n.${first}) as rebuilt,
+    return `select count(l.${first}) as live, count(n.${first}) as rebuilt, count(n.${first})${filter} as current,
   count(*) filter (where ${both} and ${sameBytes(columns)}) as equal
 from ${of(schema)} as l full join ${of(beside)} as n on ${on}`
   })
-  return `select sum(live) as live, sum(rebuilt) as rebuilt, sum(equal) as equal from (${parts.join(' union all ')}) as parts`
+  return `select sum(live) as live, sum(rebuilt) as rebuilt, sum(current) as current, sum(equal) as equal from (${parts.join(' union all ')}) as parts`
 }
 
 const PARTS = 8

@@ -21,6 +21,7 @@ import {
   readLedger,
   targetOf,
   type Applied,
+  type Loaded,
 } from './apply.ts'
 import type { Run } from '../star/alter-star.ts'
 import type { Site } from './session.ts'
@@ -58,7 +59,8 @@ export async function beginStar(
   if (!ledger.exists) await createLedgerTable(site, rights)
   if (!rights.schemaExists)
     await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
-  const built = await buildStar(site, { plans, whole }, context)
+  const { loaded, ms } = await fillStar(site, { plans, whole }, context)
+  const built = { tables: await countTables(connection, schema, loaded), ms }
   await grantReaders(connection, {
     schema,
     ledger: site.ledger.schema,
@@ -85,12 +87,18 @@ interface Built {
   readonly ms: readonly number[]
 }
 
-/** Makes the tables, fills them, gives them their keys and counts them. */
-export async function buildStar(
+/** What is in the tables by what was sent, and how long each took; nobody has counted them. */
+interface Filled {
+  readonly loaded: readonly Loaded[]
+  readonly ms: readonly number[]
+}
+
+/** Makes the tables, fills them and gives them their keys. */
+export async function fillStar(
   site: Site,
   { plans, whole }: { readonly plans: readonly TablePlan[]; readonly whole: WholeStar },
   context: Context,
-): Promise<Built> {
+): Promise<Filled> {
   const { connection, schema } = site
   const run = runIn(site, context)
   const star = plans.map(({ layout }) => layout.table)
@@ -113,7 +121,7 @@ export async function buildStar(
     const rowsInLake = remade?.rowsInLake ?? 0
     return { table, upserts: rows[index] ?? 0, deletes: 0, rowsInLake }
   })
-  return { tables: await countTables(connection, schema, loaded), ms }
+  return { loaded, ms }
 }
 
 interface TableToFill {

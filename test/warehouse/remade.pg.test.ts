@@ -26,8 +26,8 @@ test('P7: of many rows, parts of the record ids count what one join counts: miss
   )
   for (const schema of ['live', 'fresh'])
     await database.query(
-      `create table ${schema}.fact (id bigint primary key, n integer, word text, price numeric);
-       insert into ${schema}.fact select i, i, 'w' || i, i / 4.0 from generate_series(1, 20000) as i`,
+      `create table ${schema}.fact (id bigint primary key, n integer, word text, price numeric, valid_to timestamptz);
+       insert into ${schema}.fact select i, i, 'w' || i, i / 4.0, case when i % 3 = 0 then '2026-11-27Z'::timestamptz end from generate_series(1, 20000) as i`,
     )
   await database.query(
     `insert into live.fact values (-5, 1, 'a', 1), (0, 1, 'a', 1), (3000000000, 1, 'a', 1);
@@ -36,13 +36,14 @@ test('P7: of many rows, parts of the record ids count what one join counts: miss
      update live.fact set word = '' where id = 5000; update fresh.fact set word = null where id = 5000;
      update live.fact set price = price * 1.0 where id in (8, 17500)`,
   )
-  const types = [['id', 'bigint'], ['n', 'integer'], ['word', 'text'], ['price', 'numeric']] as const // prettier-ignore
+  const types = [['id', 'bigint'], ['n', 'integer'], ['word', 'text'], ['price', 'numeric'], ['valid_to', 'timestamp with time zone']] as const // prettier-ignore
   const compared = types.map(([name, type]) => ({ name, type }))
   const [alone] = await database.query(
     `select (select count(*) from live.fact)::text as live, (select count(*) from fresh.fact)::text as rebuilt,
+      (select count(*) from fresh.fact where valid_to is null)::text as current,
       (select count(*) from live.fact as l join fresh.fact as f using (id) where record_image_eq(l, f))::text as equal`,
   )
-  expect(alone).toEqual({ live: '20001', rebuilt: '19999', equal: '19992' })
+  expect(alone).toEqual({ live: '20001', rebuilt: '19999', current: '13333', equal: '19992' })
   for (const rows of [0, 19_999, 40_000]) {
     const text = countSame({ ...NAMES, layout, columns: compared, rows })
     expect(text.split('full join').length - 1).toBe(rows === 0 ? 1 : 8)
@@ -79,7 +80,7 @@ test.each([
     const compared = [{ name: 'id', type: 'integer' }, { name: 'v', type }] // prettier-ignore
     const equal = async (): Promise<unknown> =>
       (await database.query(countSame({ ...NAMES, layout, columns: compared, rows: 1 })))[0]
-    const both = { live: '1', rebuilt: '1' }
+    const both = { live: '1', rebuilt: '1', current: '1' }
     await put('live', live)
     await put('fresh', fresh)
     expect(await equal()).toEqual({ ...both, equal: '0' })
@@ -107,6 +108,6 @@ test('P7, P8: text is compared by its bytes, whatever its collation takes for eq
     )
   const compared = [{ name: 'id', type: 'integer' }, { name: 'v', type: 'text' }] // prettier-ignore
   expect(await database.query(countSame({ ...NAMES, layout, columns: compared, rows: 1 }))).toEqual(
-    [{ live: '1', rebuilt: '1', equal: '0' }],
+    [{ live: '1', rebuilt: '1', current: '1', equal: '0' }],
   )
 })

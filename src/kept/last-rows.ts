@@ -20,7 +20,13 @@ interface LastRows extends HeldRows {
   readonly digest: string
 }
 
-const sources = new WeakMap<Source, Map<string, LastRows>>()
+interface LastOfSource {
+  readonly tables: Map<string, LastRows>
+  /** Of all tables. */
+  bytes: number
+}
+
+const sources = new WeakMap<Source, LastOfSource>()
 
 /** Rows that differ, as CSV: operation, kind, and the columns of the table. */
 export interface RowsApart {
@@ -30,7 +36,7 @@ export interface RowsApart {
 
 /** How many bytes the table's rows had last, when they were kept. */
 export function lastBytes(source: Source, table: SourceTable): number | undefined {
-  return sources.get(source)?.get(table.name)?.bytes.length
+  return sources.get(source)?.tables.get(table.name)?.bytes.length
 }
 
 /** Types whose values are equal only where their texts are: 0 and -0 of a float, or `1 mon` and `30 days`, are one key in two spellings. */
@@ -50,13 +56,15 @@ export async function compareWithLast(
   if (table.keyGiven === true || table.key.includes(ROW_COLUMN)) return null
   const key = table.key.map((name) => table.columns.findIndex((column) => column.name === name))
   if (!key.every((index) => EXACT.test(table.columns[index]?.carried ?? ''))) return null
-  const last = sources.get(source) ?? new Map<string, LastRows>()
+  const last = sources.get(source) ?? { tables: new Map<string, LastRows>(), bytes: 0 }
   sources.set(source, last)
-  const before = last.get(table.name)
-  last.delete(table.name)
-  const others = [...last.values()].reduce((sum, { bytes }) => sum + bytes.length, 0)
+  const before = last.tables.get(table.name)
+  if (last.tables.delete(table.name)) last.bytes -= before?.bytes.length ?? 0
   const { digest, held, known } = read
-  if (others + held.bytes.length <= MOST_BYTES) last.set(table.name, { ...held, digest })
+  if (last.bytes + held.bytes.length <= MOST_BYTES) {
+    last.tables.set(table.name, { ...held, digest })
+    last.bytes += held.bytes.length
+  }
   if (before === undefined || before.digest !== known || digest === known) return null
   const apart = rowsApart(before, held)
   // Of many rows that are others DuckDB makes short work.

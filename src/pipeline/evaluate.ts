@@ -79,6 +79,11 @@ interface Passed extends ModelToEvaluate {
     | { readonly outcome: 'recorded'; readonly changed: boolean }
 }
 
+interface PassedModels {
+  /** By name. */
+  readonly passed: ReadonlyMap<string, Passed>
+}
+
 /** Evaluates every model whose inputs changed. Throws ModelFailed, or CheckFailed with every failing check. */
 export async function evaluatePoint(
   project: Pipeline,
@@ -122,7 +127,8 @@ async function evaluateModels(
   context: Context,
 ): Promise<EvaluatedPoint> {
   const { engines, models } = work
-  const passed: Passed[] = []
+  const passed = new Map<string, Passed>()
+  const places = new Map(models.map((model, index) => [model.name, index]))
   const said: NewEvent[][] = []
   // In the order of the models, whichever is done first.
   let told = 0
@@ -140,14 +146,18 @@ async function evaluateModels(
         engine,
         context,
       )
-      passed.push(one)
-      said[models.indexOf(model)] = event === null ? [] : [event]
+      passed.set(model.name, one)
+      said[places.get(model.name) ?? -1] = event === null ? [] : [event]
       tell()
       return one
     },
-    (model) => models.filter(({ name }) => readsModel(model, name)),
+    ({ reads }) =>
+      reads.flatMap(({ schema, name }) => {
+        const place = schema === null ? places.get(name) : undefined
+        return place === undefined ? [] : (models[place] ?? [])
+      }),
   )
-  await check(results, work, context)
+  await check(results, { ...work, passed }, context)
   const written = await allWritten(
     results.map(async (one, index) => {
       const engine = engines[index % engines.length] ?? work.engine
@@ -155,10 +165,6 @@ async function evaluateModels(
     }),
   )
   return { tables: tableEntries(written), models: results.map(summaryOf) }
-}
-
-function readsModel({ reads }: Model, name: string): boolean {
-  return reads.some((read) => read.schema === null && read.name === name)
 }
 
 /** A model whose rows are those of record. */
@@ -180,7 +186,7 @@ async function recordedModel(
 
 async function passModel(
   project: Pipeline,
-  work: PointInHand & { readonly passed: readonly Passed[] },
+  work: PointInHand & PassedModels,
   model: Model,
   engine: Engine,
   context: Context,
@@ -204,7 +210,8 @@ async function passModel(
     return { model, before, result: { outcome: 'skipped' }, event }
   }
   // What a model with an unsound key drives has no changes to go by; its checks will stop the point.
-  const driver = passed.find((other) => isDrivenBy(model, other.model))
+  const table = model.driven?.table
+  const driver = table?.schema === null ? passed.get(table.name) : undefined
   const chosen = driver?.result.outcome === 'unsound key' ? 'full' : way
   const startedAt = context.now().getTime()
   const result = await evaluateModel(project.processed, place, { model, before }, chosen)
@@ -226,10 +233,6 @@ function digestOfReads({ reads }: Model, { models, inputs }: PointToEvaluate): s
   return createHash('sha256').update(JSON.stringify(columns)).digest('hex')
 }
 
-function isDrivenBy({ driven }: Model, { name }: Model): boolean {
-  return driven !== null && driven.table.schema === null && driven.table.name === name
-}
-
 function summaryOf({ model, before, result }: Passed): ModelSummary {
   const way = 'way' in result ? result.way : 'skipped'
   const evaluated = result.outcome === 'evaluated' ? result : null
@@ -244,11 +247,11 @@ function summaryOf({ model, before, result }: Passed): ModelSummary {
 
 /** Runs the checks that rows may fail now, says which failed, and throws CheckFailed when one of severity error did. */
 async function check(
-  passed: readonly Passed[],
-  { engines, models, relations }: PointInHand,
+  results: readonly Passed[],
+  { engines, models, relations, passed }: PointInHand & PassedModels,
   context: Context,
 ): Promise<void> {
-  const checked = await sideBySide(passed, engines, async (one, engine) => {
+  const checked = await sideBySide(results, engines, async (one, engine) => {
     const { model: whole, before, result } = one
     const isRecorded = result.outcome === 'recorded'
     const model = isRecorded ? withoutDemands(whole, passed) : whole
@@ -270,8 +273,8 @@ async function check(
     const relationOf = quoteName
     return runChecks({ model, models, relationOf, engine, soundKey: !isUnsound, ...rows })
   })
-  const results: readonly CheckResult[] = checked.flat()
-  for (const { model, check: failed, rows, keys } of results.filter((result) => result.rows > 0)) {
+  const found: readonly CheckResult[] = checked.flat()
+  for (const { model, check: failed, rows, keys } of found.filter((result) => result.rows > 0)) {
     context.emit({
       type: 'check.failed',
       model,
@@ -281,7 +284,7 @@ async function check(
       keys: new TerminalOnly(keys),
     })
   }
-  const failure = checkFailure(results)
+  const failure = checkFailure(found)
   if (failure !== undefined) throw failure
 }
 
@@ -295,27 +298,26 @@ function changedRows(result: Passed['result']): 'all' | 'evaluated' | 'none' {
 }
 
 /** Of a model of record only what it refers to in models that are not: the rest held when it was recorded. */
-function withoutDemands(model: Model, passed: readonly Passed[]): Model {
-  const recorded = (name: string): boolean =>
-    passed.some(({ model: other, result }) => other.name === name && result.outcome === 'recorded')
+function withoutDemands(model: Model, passed: PassedModels['passed']): Model {
   return {
     ...model,
     checks: [],
     columns: model.columns.map((column) => ({ ...column, notNull: false })),
-    references: model.references.filter((reference) => !recorded(reference.model)),
+    references: model.references.filter(
+      (reference) => passed.get(reference.model)?.result.outcome !== 'recorded',
+    ),
   }
 }
 
-function refersToLost(model: Model, passed: readonly Passed[]): boolean {
-  return model.references.some(({ model: target }) =>
-    passed.some(
-      ({ model: other, result }) =>
-        other.name === target &&
-        (result.outcome === 'unsound key' ||
-          (result.outcome === 'recorded' && result.changed) ||
-          (result.outcome === 'evaluated' && result.counts.deleted > 0)),
-    ),
-  )
+function refersToLost(model: Model, passed: PassedModels['passed']): boolean {
+  return model.references.some(({ model: target }) => {
+    const result = passed.get(target)?.result
+    return (
+      result?.outcome === 'unsound key' ||
+      (result?.outcome === 'recorded' && result.changed) ||
+      (result?.outcome === 'evaluated' && result.counts.deleted > 0)
+    )
+  })
 }
 
 async function writeModel(

@@ -144,3 +144,16 @@ test('a key that must be counted over all rows is, and a table of other rows is 
   const others = many.map((text) => `9${text}`)
   expect(await read(source, others, 'd2', 'd1')).toBeNull()
 })
+
+test('P11: of all tables together 16 MB are kept, however often one is read again', async () => {
+  const source = newSource()
+  const wide = (n: number): string => `1,${'x'.repeat(3 << 20)}${n}\n`
+  const tables = Array.from({ length: 6 }, (_, n) => ({ ...TABLE, name: `t${n}` }))
+  const kept: boolean[] = []
+  for (const table of tables)
+    for (let n = 0; n < 4; n++) {
+      const apart = await read(source, [wide(n)], `d${n}`, `d${n - 1}`, table)
+      if (n === 3) kept.push(apart !== null)
+    }
+  expect(kept).toEqual([true, true, true, true, true, false])
+})

@@ -31,7 +31,7 @@ const BEYOND_END = /attempted to read \d+ bytes/
 const UNDECODABLE =
   /^Invalid Input Error: (?:File '[^']*' too small|No magic bytes|Failed to read file|Malformed JSON in file|CSV Error on Line)/
 /** The same where it may not name the file. */
-const WITHOUT_PATH = /^(?:Invalid Error: |IO Error: (?:Input is not a GZIP|Failed to decode gzip))/
+const WITHOUT_PATH = /^(?:Invalid Error: |IO Error: [^"\n]*\bgzip\b)/i
 
 /**
  * A file of the lake whose bytes its manifest vouches for, since that is looked at first, and which is no file of its

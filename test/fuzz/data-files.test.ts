@@ -124,3 +124,27 @@ describe.each(['parquet', 'csv', 'json'] as const)('%s', (format) => {
     expect(refused).toBeGreaterThan(10)
   })
 })
+
+test.each(['csv', 'json'] as const)(
+  'P8: whatever bit of the gzip header of %s is another, there are rows or LakeCorrupt',
+  async (format) => {
+    const lake = await buildLake(engine, parent, format)
+    const files = await filesAsOf(reopen(lake.folder), lake.newest, 't', lake.newest.batch)
+    const [base] = files.bulk
+    if (base === undefined) throw new Error('no base')
+    const whole = await readFile(join(lake.folder, base.key))
+    const failed = new Map<string, number>()
+    for (let bit = 0; bit < 80; bit++) {
+      const body = Buffer.from(whole)
+      body.writeUInt8(body.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
+      const key = base.key.replace(/[0-9a-f]{12}(?=\D*$)/, bit.toString(16).padStart(12, '0'))
+      const { store } = reopen(lake.folder)
+      const stored = await store.writeFile(key, async (path) => writeFile(path, body))
+      const bulk = [{ ...base, ...stored, key }]
+      const found = await outcome(async () => count(lake.folder, { ...files, bulk }))
+      if (typeof found === 'string') failed.set(found, (failed.get(found) ?? 0) + 1)
+    }
+    expect([...failed.keys()]).toEqual(['LakeCorrupt'])
+    expect(failed.get('LakeCorrupt')).toBeGreaterThan(20)
+  },
+)

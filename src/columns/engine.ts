@@ -3,10 +3,10 @@
  * every machine (UTC, binary collation, nulls last). Imported only when rows must be looked at:
  * loading it costs more than an empty run.
  */
-import { availableParallelism, totalmem } from 'node:os'
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import { ToteError } from '../errors.ts'
 import { corruptFile, diskFailure, fileNamed, memoryFailure } from './engine-failure.ts'
+import { memoryOf, openLimits, type Cores, type Limits } from './limits.ts'
 import { quoteName } from './sql.ts'
 
 export type EngineValue = string | number | bigint | boolean | null
@@ -28,14 +28,13 @@ export interface Engine {
   beside(): Promise<Engine>
   /** How many cores each statement has, of this engine and all that share its instance, until it is said again; all to begin with. */
   useCores(cores: Cores): void
+  /** Does work that sorts many rows, for which the process needs more memory than DuckDB counts. */
+  sorting<T>(work: () => Promise<T>): Promise<T>
   /** Gives up on user-supplied SQL ever reaching outside `folders`: no other file, no network, no settings. */
   confine(folders: readonly string[]): Promise<void>
   /** A statement that is under way is interrupted, unless it has yet to begin; what it needs is let go of when it has ended. */
   close(): void
 }
-
-/** Of few rows `one` is a third cheaper: DuckDB's other threads spin while they wait. Engines side by side have one each. */
-export type Cores = 'one' | 'all'
 
 export interface EngineTable {
   readonly columns: readonly { readonly name: string; readonly type: string }[]
@@ -67,12 +66,11 @@ export interface EngineHome {
 
 /** Opens an engine that shares nothing. Throws DependencyMissing when DuckDB's package has no build for this machine. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { instance, version, cores } = await openInstance(options)
+  const { instance, version, limits } = await openInstance(options)
   return connectEngine(instance, {
     version,
-    cores,
+    limits,
     home: null,
-    mayGrow: options.memoryLimit === undefined,
     signal: options.signal,
     onFatal: () => undefined,
     onClosed: () => instance.closeSync(),
@@ -96,16 +94,15 @@ export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHo
       const opening = (home ??= openHome(options))
       // An installation that is mended meanwhile must not stay broken for us.
       opening.catch(() => (home = home === opening ? undefined : home))
-      const { instance, keeper, version, cores } = await opening
+      const { instance, keeper, version, limits } = await opening
       opened += 1
       const database = quoteName(`_tote_engine_${opened}`)
       await keeper.run(`attach ':memory:' as ${database}`)
-      cores.wanted = 'all'
+      limits.cores = 'all'
       return connectEngine(instance, {
         version,
-        cores,
+        limits,
         home: instance,
-        mayGrow: options.memoryLimit === undefined,
         signal,
         database,
         // After such an error every query fails; the next engine finds a new home.
@@ -130,7 +127,7 @@ export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHo
 interface Instance {
   readonly instance: DuckDBInstance
   readonly version: string
-  readonly cores: SharedCores
+  readonly limits: Limits
 }
 
 async function openHome(
@@ -154,7 +151,7 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
   const instance = await duckdb.DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
-    memory_limit: options.memoryLimit ?? defaultMemory(options.threads),
+    memory_limit: memoryOf(options),
     temp_directory: options.tempFolder,
     preserve_insertion_order: 'false',
     // The system keeps what has been read of files; a second copy would fill all of our memory.
@@ -165,59 +162,9 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
   })
   const first = await instance.connect()
   await first.run(PINNED)
+  const limits = await openLimits(first, options)
   first.closeSync()
-  return { instance, version: `duckdb ${duckdb.version()}`, cores: openCores(options.threads) }
-}
-
-/** How many cores the engines of an instance have been told to use; changed with the next statement, as it costs some milliseconds. */
-interface SharedCores {
-  wanted: Cores
-  apply(connection: DuckDBConnection): Promise<void>
-}
-
-function openCores(threads: number | undefined): SharedCores {
-  let used: Cores = 'all'
-  const all = threads === undefined ? 'reset threads' : `set threads = ${threads}`
-  return {
-    wanted: 'all',
-    async apply(connection) {
-      if (this.wanted === used) return
-      used = this.wanted
-      await connection.run(used === 'one' ? 'set threads = 1' : all)
-    },
-  }
-}
-
-/** Every thread holds buffers of its own, of which the process needs half as much again besides. */
-function defaultMemory(threads = availableParallelism()): string {
-  return `${Math.max(300, 150 * threads)}MB`
-}
-
-const MOST_MEMORY_MB = 4096
-
-/**
- * What is sorted or joined spills to disk, but a table of a thousand columns has a buffer for each: the
- * limit is doubled, up to half of the machine's memory. False when it cannot be.
- */
-async function raiseMemory(connection: DuckDBConnection): Promise<boolean> {
-  try {
-    const reader = await connection.runAndReadAll("select current_setting('memory_limit') as text")
-    const limitMb = megabytes(String(reader.getRows()[0]?.[0]))
-    const most = Math.min(MOST_MEMORY_MB, Math.floor(totalmem() / 2 / 1_000_000))
-    if (!(limitMb < most)) return false
-    await connection.run(`set memory_limit = '${Math.min(2 * limitMb, most)}MB'`)
-    return true
-  } catch {
-    // A confined engine keeps what it has.
-    return false
-  }
-}
-
-/** Of `286.1 MiB`, as DuckDB says its limit. */
-function megabytes(text: string): number {
-  const [, number, unit] = /^([\d.]+) (Ki|Mi|Gi|Ti)B$/.exec(text) ?? []
-  const power = ['Ki', 'Mi', 'Gi', 'Ti'].indexOf(unit ?? '') + 1
-  return power === 0 ? Number.NaN : (Number(number) * 1024 ** power) / 1_000_000
+  return { instance, version: `duckdb ${duckdb.version()}`, limits }
 }
 
 /** The package would drop U+FEFF from the beginning of every text that it hands to JavaScript. */
@@ -228,10 +175,8 @@ async function keepByteOrderMarks(): Promise<void> {
 
 interface Connecting {
   readonly version: string
-  readonly cores: SharedCores
+  readonly limits: Limits
   readonly home: object | null
-  /** Whether the memory limit is ours to raise. */
-  readonly mayGrow: boolean
   readonly signal?: AbortSignal | undefined
   /** The attached database to work in; the instance's own when not given. */
   readonly database?: string
@@ -246,7 +191,7 @@ interface Connecting {
 }
 
 async function connectEngine(instance: DuckDBInstance, options: Connecting): Promise<Engine> {
-  const { version, home, signal, database, mayGrow, cores, named = { last: undefined } } = options
+  const { version, home, signal, database, limits, named = { last: undefined } } = options
   const { within = async (work) => work() } = options
   const connection = await instance.connect()
   if (database !== undefined) await connection.run(`use ${database}`)
@@ -272,15 +217,14 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
     named.last = fileNamed(sql) ?? named.last
     try {
       signal?.throwIfAborted()
-      await cores.apply(connection)
+      await limits.apply(connection)
       return await action()
     } catch (error) {
       signal?.throwIfAborted()
       const message = error instanceof Error ? error.message : String(error)
       // A statement has effect whole or not at all, so it may be tried again.
-      const raised =
-        mayGrow && message.startsWith('Out of Memory Error') && (await raiseMemory(connection))
-      if (raised) return await tryOut(action, sql)
+      const isShort = message.startsWith('Out of Memory Error')
+      if (isShort && (await limits.giveMore(connection))) return await tryOut(action, sql)
       if (/^(FATAL|INTERNAL) Error/.test(message)) options.onFatal()
       throw (
         diskFailure(message) ??
@@ -306,7 +250,15 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
     chunks: (sql) => streamChunks(connection, sql, attempt),
     beside: async () =>
       connectEngine(instance, { ...options, named, within: busy, onClosed: () => undefined }),
-    useCores: (wanted) => void (cores.wanted = wanted),
+    useCores: (wanted) => void (limits.cores = wanted),
+    sorting: async (work) => {
+      limits.sorting += 1
+      try {
+        return await work()
+      } finally {
+        limits.sorting -= 1
+      }
+    },
     confine: async (folders) => attempt(async () => confine(connection, folders)),
     close: () => {
       if (isClosed) return

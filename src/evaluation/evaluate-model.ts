@@ -89,7 +89,7 @@ export async function evaluateModel(
   const isFirst = before === null || !hasFiles(before.entry)
   const driven = way === 'driven' && !isFirst ? model.driven : null
   let prepared: string | null = null
-  let rows: number | 'unsound key' | undefined
+  let rows: number | 'unsound key'
   if (isFirst && processed.format === 'parquet') {
     await relations.need(model.reads)
     const of = { query: withNulls(modelQuery(model), columns), columns, key: model.key, batch }
@@ -127,7 +127,6 @@ export async function evaluateModel(
       return `create view ${quoteName(model.name)} as ${rows}from ${quoteName(evaluated)}`
     })
   }
-  rows ??= await soundRows(engine, evaluated, model.key)
   if (rows === 'unsound key') {
     define(true)
     return { outcome: 'unsound key', way, evaluated }
@@ -255,17 +254,17 @@ async function makeRows<T>(model: Model, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** How many rows there are, when every key is whole and there once; `make`, when given, makes them first. */
+/** How many rows there are once they are made, when every key is whole and there once. */
 async function soundRows(
   engine: Engine,
   relation: string,
   key: readonly string[],
-  make?: string,
+  make: string,
 ): Promise<number | 'unsound key'> {
   const names = key.map(quoteName)
   const present = names.map((column) => `${column} is not null`).join(' and ')
   const [row] = await engine.rows(
-    `${make === undefined ? '' : `${make};\n`}select count(*) as n, count(distinct case when ${present} then (${names.join(', ')}) end) as keys from ${quoteName(relation)}`,
+    `${make};\nselect count(*) as n, count(distinct case when ${present} then (${names.join(', ')}) end) as keys from ${quoteName(relation)}`,
   )
   return row?.['n'] === row?.['keys'] ? Number(row?.['n']) : 'unsound key'
 }

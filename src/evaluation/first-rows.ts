@@ -15,7 +15,6 @@ import { KIND_COLUMN } from '../columns/difference.ts'
 import type { Engine } from '../columns/engine.ts'
 import { readFiles, writeFile } from '../columns/files.ts'
 import { countOrder, isStreamed } from './order.ts'
-import { sorting } from './sorting.ts'
 import { OP_COLUMN, quoteName, quoteNames } from '../columns/sql.ts'
 import type { Column } from '../types.ts'
 
@@ -55,13 +54,13 @@ export async function writeFirstRows(
   let path = newPath()
   const write = async (from: string): Promise<void> =>
     engine.run(writeFile('parquet', { relation: from, ...into, keepsOrder, path }))
-  await (keepsOrder ? write(relation) : sorting(engine, async () => write(relation)))
+  await (keepsOrder ? write(relation) : engine.sorting(async () => write(relation)))
   let seen = await countOrder(engine, readBack(path), key)
   if (keepsOrder && seen.misplaced > 0) {
     const unsorted = path
     path = newPath()
     const sorted = writeFile('parquet', { relation: readBack(unsorted), ...into, path })
-    await sorting(engine, async () => engine.run(sorted))
+    await engine.sorting(async () => engine.run(sorted))
     await unlink(unsorted)
     seen = await countOrder(engine, readBack(path), key)
   }

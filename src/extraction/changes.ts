@@ -63,8 +63,10 @@ export function openChangesWriter(
     write: async (changes, engine) => {
       const begun = written.get(changes.table)
       if (begun !== undefined) return begun
-      const writer = written.size % 2 === 0 ? engine : (beside ??= engine.beside())
-      return keep(changes, writeChanges(place, await writer, changes, context))
+      // Chosen at once: many are asked for in one breath.
+      const writer = written.size % 2 === 0 ? Promise.resolve(engine) : (beside ??= engine.beside())
+      const writing = writer.then(async (one) => writeChanges(place, one, changes, context))
+      return keep(changes, writing)
     },
     close: async () => {
       await Promise.allSettled(written.values())

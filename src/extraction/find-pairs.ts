@@ -7,7 +7,7 @@ import {
   type PieceGroup,
   type Pieces,
   type PieceWriter,
-} from '../columns/pieces.ts'
+} from '../storage/pieces.ts'
 import { quoteName, quoteNames } from '../columns/sql.ts'
 import type { BasePolicy } from '../lake/base.ts'
 import { liveColumns } from '../lake/column-ids.ts'

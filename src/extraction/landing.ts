@@ -7,7 +7,7 @@
 import { csvRelation } from '../columns/csv.ts'
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { placeFailure } from '../columns/engine-failure.ts'
-import { FIRST_GROUP_BYTES, type PieceGroup, type PieceOptions } from '../columns/pieces.ts'
+import { FIRST_GROUP_BYTES, type PieceGroup, type PieceOptions } from '../storage/pieces.ts'
 import { OP_COLUMN, quoteName, ROW_COLUMN } from '../columns/sql.ts'
 import type { Context } from '../events.ts'
 import { recordCarried } from '../lake/carried.ts'

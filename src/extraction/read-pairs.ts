@@ -5,7 +5,7 @@
  */
 import { csvRelation } from '../columns/csv.ts'
 import type { Engine } from '../columns/engine.ts'
-import type { Pieces } from '../columns/pieces.ts'
+import type { Pieces } from '../storage/pieces.ts'
 import { quoteName } from '../columns/sql.ts'
 import type { DataFile, PairsEntry } from '../lake/manifest.ts'
 import { pagesOfBlock, type SeenBlocks } from '../pairs/pair-blocks.ts'

@@ -1,6 +1,6 @@
 /** Some of a table's rows: what a cursor finds, or what is read again because the lake was found to hold it otherwise. */
 import { randomUUID } from 'node:crypto'
-import { openPieceWriter, type Pieces } from '../columns/pieces.ts'
+import { openPieceWriter, type Pieces } from '../storage/pieces.ts'
 import { inRanges } from '../sources/parts.ts'
 import type { KeyRange, SourceReading, SourceSnapshot, SourceTable } from '../sources/source.ts'
 

@@ -4,7 +4,7 @@
  * of tables; the snapshot ends with the last row (P11).
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { joinGroups, openPieceWriter, type PieceGroup, type Pieces } from '../columns/pieces.ts'
+import { joinGroups, openPieceWriter, type PieceGroup, type Pieces } from '../storage/pieces.ts'
 import type { Context } from '../events.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import type { BasePolicy } from '../lake/base.ts'

@@ -16,7 +16,7 @@ import {
   rowsWithKey,
   rowsWithPair,
 } from '../pairs/pairs.ts'
-import { openPieceWriter, type Pieces } from '../columns/pieces.ts'
+import { openPieceWriter, type Pieces } from '../storage/pieces.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import { changesIn } from '../lake/read.ts'

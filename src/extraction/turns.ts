@@ -1,5 +1,6 @@
 /** Who works when: one engine for whoever needs it, and a line of what was read and waits to be worked on. */
-import type { Cores, Engine } from '../columns/engine.ts'
+import type { Engine } from '../columns/engine.ts'
+import type { Cores } from '../columns/limits.ts'
 
 /** One engine, opened with the first who needs it, one at a time, in the order in which they ask. */
 export interface EngineTurns {

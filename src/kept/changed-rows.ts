@@ -2,7 +2,7 @@
  * What two readings of a table make of each row that they do not share, by its bytes: the source prints a
  * value in one way, so whoever finds the same key with other bytes finds another row. Pure.
  */
-import type { CsvRows } from '../columns/pieces.ts'
+import type { CsvRows } from '../storage/pieces.ts'
 import type { ChangeCounts } from '../types.ts'
 
 export interface ChangedRows {

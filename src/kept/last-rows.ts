@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { ROW_COLUMN } from '../columns/sql.ts'
-import { openPieceWriter, type HeldRows, type PieceGroup } from '../columns/pieces.ts'
+import { openPieceWriter, type HeldRows, type PieceGroup } from '../storage/pieces.ts'
 import type { Source, SourceTable } from '../sources/source.ts'
 import type { ChangeCounts } from '../types.ts'
 import { changedRows } from './changed-rows.ts'

@@ -54,6 +54,8 @@ export function keepConnection(keptMs = KEPT_MS): KeptConnection {
       const session = found !== undefined && stands ? found : await open(target, signal)
       const abort = (): void => session.end.abort(signal?.reason)
       signal?.addEventListener('abort', abort, { once: true })
+      // It may have come while the session was looked for.
+      if (signal?.aborted === true) abort()
       const { lent, isWhole } = lend(session.connection)
       let closing: Promise<void> | undefined
       const giveBack = async (): Promise<void> => {

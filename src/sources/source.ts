@@ -2,7 +2,7 @@
  * The seam to operational data: what a batch sees, at one instant (P1). A source offers reads;
  * which of them a table needs, and what changed, the lake decides.
  */
-import type { CsvRows } from '../columns/pieces.ts'
+import type { CsvRows } from '../storage/pieces.ts'
 import type { Context } from '../events.ts'
 import type { Instant, Json, TypePart } from '../types.ts'
 

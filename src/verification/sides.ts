@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readCsv, readLines } from '../columns/csv.ts'
-import { openPieceWriter, type CsvRows } from '../columns/pieces.ts'
+import { openPieceWriter, type CsvRows } from '../storage/pieces.ts'
 import { isFloat } from '../columns/sql.ts'
 import { toLine, toText, type LineValue } from '../columns/text.ts'
 import type { Context } from '../events.ts'

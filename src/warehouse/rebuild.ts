@@ -269,12 +269,12 @@ async function compareStar(
   )
   await connection.query('set aside memory', moreMemoryForComparing)
   const seen: Seen[] = []
-  for (const { layout } of plans) {
+  for (const [index, { layout }] of plans.entries()) {
     signal.throwIfAborted()
     const { name, kind } = layout.table
     const [old, fresh] = [live.get(name), made.get(name)]
     const same = old !== undefined && fresh !== undefined && shapeOf(old) === shapeOf(fresh)
-    const sent = loaded.find(({ table }) => table.name === name)
+    const sent = loaded[index]
     if (sent === undefined) throw new RangeError(`table "${name}" was not loaded`)
     const [row] = await connection.query(
       `compare "${name}"`,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { csvRelation, uncarriedCounts } from '../../src/columns/csv.ts'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
-import { openPieceWriter } from '../../src/columns/pieces.ts'
+import { openPieceWriter } from '../../src/storage/pieces.ts'
 
 let folder: string
 let engine: Engine

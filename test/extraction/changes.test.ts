@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openEngineHome, type EngineHome } from '../../src/columns/engine.ts'
+import { openEngineHome, type Engine, type EngineHome } from '../../src/columns/engine.ts'
 import {
   FEW_ROWS,
   openChangesWriter,
@@ -65,9 +65,17 @@ test('few rows are written as soon as they are known, and once; more wait until 
   const many = [await differ('c', FEW_ROWS + 1), await differ('d', FEW_ROWS + 2)]
   for (const changes of [...few, ...many]) writer.begin(changes)
   await expect.poll(() => written.toSorted()).toEqual(['a', 'b'])
-  const files = await turns.withEngine(async (engine) =>
-    Promise.all([...few, ...many].map(async (changes) => writer.write(changes, engine))),
-  )
+  const onOurs: string[] = []
+  const files = await turns.withEngine(async (engine) => {
+    const rows = async (sql: string): ReturnType<Engine['rows']> => {
+      onOurs.push(...(/changes of (.)/.exec(sql)?.slice(1) ?? []))
+      return engine.rows(sql)
+    }
+    const watched = { ...engine, rows }
+    return Promise.all([...few, ...many].map(async (changes) => writer.write(changes, watched)))
+  })
+  // The other one was written beside it.
+  expect(onOurs).toEqual(['c'])
   expect(written.toSorted()).toEqual(['a', 'b', 'c', 'd'])
   expect(files).toMatchObject(
     [...few, ...many].map(({ rows }) => ({ rows, deletes: 1, batch: 2, least: ['1'] })),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { HeldRows } from '../../src/columns/pieces.ts'
+import type { HeldRows } from '../../src/storage/pieces.ts'
 import { compareWithLast, rowsApart } from '../../src/kept/last-rows.ts'
 import type { Source, SourceTable } from '../../src/sources/source.ts'
 

@@ -88,6 +88,13 @@ test('whoever has it can end it at once, and nobody who had it before can', asyn
   const third = await kept.take(target())
   expect(third.pid).not.toBe(second.pid)
   await third.close()
+  // Enough is said while it is still being looked for.
+  const meanwhile = new AbortController()
+  const taking = kept.take(target(meanwhile.signal))
+  meanwhile.abort(new Error('never mind'))
+  const fourth = await taking
+  await expect(fourth.query('look', 'select 1')).rejects.toThrow('never mind')
+  await fourth.close()
 })
 
 test('another is made where the server has ended it, where the URL is another, and where it is in use', async () => {

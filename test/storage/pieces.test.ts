@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openPieceWriter } from '../../src/columns/pieces.ts'
+import { openPieceWriter } from '../../src/storage/pieces.ts'
 
 let folder: string
 

@@ -135,12 +135,17 @@ export interface RunSummary {
     readonly warehouse: BatchMark | null
   }
   readonly warnings: number
+  /** Warnings that hold in every run until someone changes what they are about; not counted in `warnings`. */
+  readonly standing?: readonly string[]
   /** Of `tote verify`. */
   readonly verified?: readonly VerifiedTable[]
   /** Of `tote rebuild` that came to its end. */
   readonly rebuild?: RebuildSummary
   readonly error?: ErrorJson
 }
+
+/** `standing`: a warning that holds in every run until someone changes what it is about; `warn` is of this run. */
+export type NoteLevel = 'info' | 'warn' | 'standing'
 
 export type NewEvent =
   | {
@@ -204,7 +209,7 @@ export type NewEvent =
       readonly ms: number
     } & WarehouseTableSummary)
   | ({ readonly type: 'table.verified'; readonly ms: number } & VerifiedTable)
-  | { readonly type: 'note'; readonly level: 'info' | 'warn'; readonly text: string }
+  | { readonly type: 'note'; readonly level: NoteLevel; readonly text: string }
 
 export type RunEvent = NewEvent & { readonly v: 1; readonly run: string; readonly at: string }
 

@@ -99,6 +99,10 @@ export async function readTables(
   })
   try {
     const { doubts, fullRefresh } = options
+    for (const { text, standing } of snapshot.warnings ?? []) {
+      const level = standing && parent !== null ? 'standing' : 'warn'
+      context.emit({ type: 'note', level, text: `source "${source.name}": ${text}` })
+    }
     if (parent?.source !== undefined && doubts === undefined)
       mayFollow(source, snapshot, parent.source, options.acceptSource)
     const shapes = followShapes(snapshot.tables, parent, {

@@ -58,7 +58,7 @@ export async function check(
       await attempt(`source ${source.name}`, async () => {
         const snapshot = await source.snapshot(context)
         await snapshot.close()
-        for (const message of snapshot.warnings ?? [])
+        for (const { text: message } of snapshot.warnings ?? [])
           warnings.push({ where: `sources.${source.name}`, message })
         const shapes = followShapes(snapshot.tables, manifest, {
           source: source.name,

@@ -69,6 +69,7 @@ export interface Progress {
   toLoad: number | null
   verified?: readonly VerifiedTable[]
   warnings: number
+  readonly standing: Set<string>
   readonly errors: ToteError[]
 }
 
@@ -101,12 +102,20 @@ export async function run(
     warehouse: [],
     toLoad: null,
     warnings: 0,
+    standing: new Set(),
     errors: [],
   }
   const isDry = options.dryRun === true
+  const said = new Set<string>()
   const counting: Context = {
     ...context,
     emit: (event) => {
+      if (event.type === 'note' && event.level !== 'info') {
+        // A batch that is computed again finds the same again.
+        if (said.has(event.text)) return
+        said.add(event.text)
+      }
+      if (event.type === 'note' && event.level === 'standing') progress.standing.add(event.text)
       if (event.type === 'check.failed' && event.severity === 'warn') progress.warnings += 1
       if (event.type === 'note' && event.level === 'warn') progress.warnings += 1
       if (isDry && (event.type === 'file.written' || event.type === 'manifest.committed')) return
@@ -335,6 +344,7 @@ function summarize(
     warehouse,
     batches: { ingestion, processed, warehouse: inWarehouse },
     warnings,
+    ...(progress.standing.size === 0 ? {} : { standing: [...progress.standing] }),
     ...(progress.verified === undefined ? {} : { verified: progress.verified }),
     ...(error === undefined ? {} : { error: error.toJSON() }),
   }

@@ -169,8 +169,12 @@ async function takeSnapshot(
       warnings: [
         ...(server.encoding === 'SQL_ASCII' ? [UNCHECKED] : []),
         ...(await cursorWarnings(connection, tables, described)),
-        ...(await lockWarnings(connection, tables)),
-      ],
+      ]
+        .map((text) => ({ text, standing: true }))
+        // The application pays for it, and tables and partitions come by themselves.
+        .concat(
+          (await lockWarnings(connection, tables)).map((text) => ({ text, standing: false })),
+        ),
       tables: described.map((table, index) => ({
         ...table,
         origin: `${tables[index]?.schema}.${tables[index]?.name}`,

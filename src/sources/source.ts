@@ -175,6 +175,12 @@ export interface RowSink {
   ready(): Promise<void> | undefined
 }
 
+export interface SourceWarning {
+  readonly text: string
+  /** Nothing of it grows from batch to batch: the first run says it, and whoever looks. */
+  readonly standing: boolean
+}
+
 export interface SourceSnapshot {
   readonly identity: SourceIdentity
   /** The source's own name for what this snapshot sees, to tell an older one (PostgreSQL: `pg_current_snapshot`). */
@@ -189,8 +195,8 @@ export interface SourceSnapshot {
   /** The source's clock right after the snapshot was taken. */
   readonly instant: Instant
   readonly tables: readonly SourceTable[]
-  /** What may stop a later batch, for whoever checks the project. */
-  readonly warnings?: readonly string[]
+  /** What its user must know. */
+  readonly warnings?: readonly SourceWarning[]
   /**
    * The rows of a table, ordered by key if it has one; those of one of its parts in any order that stays
    * the same while no row changes. Returns their number as the source counted them.

@@ -232,7 +232,7 @@ const WAYS: Readonly<Record<Way, string>> = {
   skipped: 'skipped',
 }
 
-function footer(summary: RunSummary, { style, now }: SummaryOptions): string[] {
+function footer(summary: RunSummary, { style, now, tote }: SummaryOptions): string[] {
   const stages = summary.stages.map(
     ({ stage, ms, outcome }) =>
       `${stage} ${renderDuration(ms)}${outcome === 'failed' ? ` ${MARKS.failed}` : ''}`,
@@ -259,6 +259,9 @@ function footer(summary: RunSummary, { style, now }: SummaryOptions): string[] {
     summary.warnings === 0
       ? []
       : [`${style.yellow(MARKS.warning)} ${counted(summary.warnings, 'warning')}`]
+  const always = summary.standing?.length ?? 0
+  if (always > 0)
+    warnings.push(`${counted(always, 'warning')} as in every run, see ${tote} check --live`)
   return [
     ...(stages.length === 0 ? [] : [`  ${stages.join(' · ')}`]),
     ...(ways.length === 0 ? [] : [`  models: ${ways.join(', ')}`]),

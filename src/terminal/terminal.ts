@@ -60,7 +60,12 @@ export function openPlainTerminal({ output, style, stages, verbosity }: Terminal
 
 /** The warning that an event is, as text, or undefined. */
 export function warningOf(event: RunEvent, shownOn: 'terminal' | 'log'): string | undefined {
-  if (event.type === 'note' && event.level === 'warn') return printable(event.text)
+  if (event.type === 'note') {
+    // The log of a schedule of minutes would be full of what stands.
+    const isWarning =
+      event.level === 'warn' || (event.level === 'standing' && shownOn === 'terminal')
+    return isWarning ? printable(event.text) : undefined
+  }
   if (event.type !== 'check.failed') return undefined
   const found = `check ${printable(event.check)} on ${event.model} found ${counted(event.rows, 'row')}`
   const keys = event.keys.value
@@ -101,6 +106,7 @@ export function describeEvent(event: RunEvent, verbosity: number): string | unde
     case 'file.written':
       return verbosity < 2 ? undefined : `  ${event.key}: ${counted(event.rows, 'row')}`
     case 'note':
+      if (event.level === 'standing' && verbosity === 0) return undefined
       return printable(event.text)
     default:
       return undefined

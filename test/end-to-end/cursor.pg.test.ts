@@ -4,7 +4,10 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rowsAsOf } from '../../src/lake/read.ts'
-import type { SourceTableSummary } from '../../src/events.ts'
+import type { NewEvent, SourceTableSummary } from '../../src/events.ts'
+import { extract as extractSource } from '../../src/pipeline/extract.ts'
+import { run } from '../../src/pipeline/run.ts'
+import { contextHere } from '../support/here.ts'
 import { createProject, type TestProject } from '../support/project.ts'
 
 let project: TestProject
@@ -162,6 +165,58 @@ test('tote check --live says what a cursor misses, and what it costs without an 
     'table "event": rows whose cursor "seen" is NULL are seen only when the table is compared in full',
   ])
 }, 60_000)
+
+test('P12: what a cursor misses is a warning of the first run; later ones say it to a person, and beside their warnings', async () => {
+  const fresh = await createProject({ setup: SETUP, models: MODELS, source: settings('24h') })
+  const warned = [
+    'source "shop": table "counter": no index begins with the cursor "n", so that every run reads the whole table to find new rows',
+    'source "shop": table "event": rows whose cursor "seen" is NULL are seen only when the table is compared in full',
+  ]
+  try {
+    const first = await fresh.run()
+    expect(first.summary).toMatchObject({ outcome: 'succeeded', warnings: 2 })
+    expect(first.summary.standing).toBeUndefined()
+    expect(first.events.filter(({ type }) => type === 'note')).toEqual(
+      warned.map((text) => ({ type: 'note', level: 'warn', text })),
+    )
+    const second = await fresh.run()
+    expect(second.summary).toMatchObject({
+      outcome: 'nothing to do',
+      warnings: 0,
+      standing: warned,
+    })
+    // A schedule's log does not fill with it, and a person sees it.
+    const scheduled = await fresh.tote('run')
+    expect(scheduled.stderr).not.toContain('is NULL are seen only')
+    expect(scheduled.stdout).toContain('2 warnings as in every run, see tote check --live')
+    expect((await fresh.tote('run', '-v')).stderr).toContain(warned[1])
+    expect((await fresh.tote('run', '--quiet')).stderr).toBe('')
+    expect((await fresh.tote('run', '--log-format', 'json')).stderr).toContain('"level":"standing"')
+    expect((await fresh.onTerminal('run')).stderr).toContain(warned[1])
+    // A batch that must be computed again says it once.
+    const events: NewEvent[] = []
+    const { summary } = await fresh.opened(async (opened) =>
+      run(
+        opened,
+        {},
+        contextHere((event) => void events.push(event)),
+        {
+          command: 'run',
+          begin: async () => undefined,
+          extract: async (...given) => {
+            await extractSource(...given)
+            return extractSource(...given)
+          },
+          verify: async () => false,
+        },
+      ),
+    )
+    expect(summary.standing).toEqual(warned)
+    expect(events.filter(({ type }) => type === 'note')).toHaveLength(2)
+  } finally {
+    await fresh.close()
+  }
+}, 120_000)
 
 test('a cursor that cannot be one is a problem of the config', async () => {
   await project.configure({

@@ -89,7 +89,8 @@ test('P11: a batch that takes more than half of the room for locks says so, part
   const warningsOf = async (...include: string[]): Promise<readonly string[] | undefined> =>
     withSnapshot(
       sourceOn(url, { tables: { include, exclude: [], defaultSchema: 'public' } }),
-      async ({ warnings }) => warnings,
+      async ({ warnings }) =>
+        warnings?.map(({ text, standing }) => `${standing ? 'standing: ' : ''}${text}`),
     )
   expect(await warningsOf('parts')).toEqual([
     expect.stringMatching(/^a batch holds 102 locks, and the server keeps room for 200,/),

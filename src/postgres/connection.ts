@@ -27,9 +27,9 @@ export interface Statement {
   readonly text: string
 }
 
+/** When one of many was done, nobody hears: the server sends its answers together. */
 export interface Answered {
   readonly rows: readonly TextRow[]
-  readonly ms: number
 }
 
 export interface Connection {
@@ -136,10 +136,10 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       const query = new pg.Query(
         statements.map(({ text }) => text).join(';\n'),
       ) as unknown as ManyStatements
-      const answered: number[] = []
+      let answered = 0
       return attempt(
-        () => statements[answered.length]?.doing ?? '',
-        async () => answerAll(client, query, answered),
+        () => statements[answered]?.doing ?? '',
+        async () => answerAll(client, query, () => (answered += 1)),
       )
     },
     read: async (doing, text, limit) => attempt(doing, async () => readTable(client, text, limit)),
@@ -166,24 +166,20 @@ interface ManyStatements extends Submittable {
   handleCommandComplete(message: unknown, connection: unknown): void
 }
 
-/** Sends the query; `answered` gets the milliseconds of each statement as it ends. */
+/** Sends the query; `onAnswer` is called for each statement that succeeded. */
 async function answerAll(
   client: Client,
   query: ManyStatements,
-  answered: number[],
+  onAnswer: () => void,
 ): Promise<readonly Answered[]> {
-  let last = performance.now()
   const { handleCommandComplete } = query
   query.handleCommandComplete = (message, connection) => {
-    const now = performance.now()
-    answered.push(now - last)
-    last = now
+    onAnswer()
     handleCommandComplete.call(query, message, connection)
   }
   return new Promise((resolve, reject) => {
     query.callback = (error, results) => {
-      if (error === null)
-        resolve([results ?? []].flat().map(({ rows }, n) => ({ rows, ms: answered[n] ?? 0 })))
+      if (error === null) resolve([results ?? []].flat().map(({ rows }) => ({ rows })))
       else reject(error)
     }
     client.query(query)

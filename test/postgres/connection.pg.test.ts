@@ -53,7 +53,6 @@ test('several statements in one round trip: the rows of each, and a failure told
       ask('look', 'select n from t where n > 5'),
     ])
     expect(many.map(({ rows }) => rows)).toEqual([[], [], [{ n: '2' }], []])
-    for (const { ms } of many) expect(ms).toBeGreaterThanOrEqual(0)
     const { error } = await failure(
       connection.queryAll([
         ask('begin', 'begin'),

@@ -155,6 +155,30 @@ describe('a first load', () => {
     expect(context.events.filter(({ type }) => type === 'table.loaded')).toHaveLength(3)
   })
 
+  test('P12: the milliseconds of each table are its own, though all are merged in one round trip', async () => {
+    await warehouse.apply(await lake.batch(first), testContext())
+    // Dimensions come first, then tables, then facts.
+    await database.query(`
+      create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(0.3); return new; end $$;
+      create trigger dawdle before insert on stock for each statement execute function dawdle()`)
+    const context = testContext()
+    const changes = {
+      dim_staff: { upserts: [['3', `'Cy'`, 'null']] },
+      stock: { upserts: [[`'C3'`, '7']] },
+      fact_order: { upserts: [['10', '3', '1.00']], deletes: [['20']] },
+    }
+    await warehouse.apply(await lake.batch(changes), context)
+    const took = Object.fromEntries(
+      context.events.flatMap((event) =>
+        event.type === 'table.loaded' ? [[event.table, event.ms]] : [],
+      ),
+    )
+    expect(took['stock']).toBeGreaterThan(250)
+    expect(took['dim_staff']).toBeLessThan(200)
+    expect(took['fact_order']).toBeLessThan(200)
+    expect(took['fact_order']).toBeGreaterThan(0)
+  })
+
   test('P6: gives each table the columns, keys, view and comments that the design states', async () => {
     await warehouse.apply(await lake.batch(first), testContext())
     const shape = await database.query(`

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { quoteName } from '../columns/sql.ts'
 import type { Engine } from '../columns/engine.ts'
-import { TerminalOnly, type Context, type ModelSummary, type NewEvent } from '../events.ts'
+import type { Context, ModelSummary, NewEvent } from '../events.ts'
 import { goOnWith } from '../lake/carried.ts'
 import { liveColumns } from '../lake/column-ids.ts'
 import {
@@ -15,23 +15,12 @@ import {
 } from '../lake/manifest.ts'
 import { filesBetween } from '../lake/read.ts'
 import { allWritten, writeRows } from '../lake/write.ts'
-import {
-  checkFailure,
-  digestOfChecks,
-  hasUniqueColumns,
-  runChecks,
-  type CheckResult,
-} from '../models/checks.ts'
+import { digestOfChecks } from '../models/checks.ts'
 import { definitionOf, type Model } from '../models/model.ts'
 import type { Instant } from '../types.ts'
-import {
-  evaluateModel,
-  keepModel,
-  wayOf,
-  type EvaluatedModel,
-  type ModelToEvaluate,
-  type UnsoundModel,
-} from '../evaluation/evaluate-model.ts'
+import { checkModels } from '../evaluation/check-models.ts'
+import { evaluateModel, keepModel, wayOf } from '../evaluation/evaluate-model.ts'
+import type { PassedModel, PassedModels } from '../evaluation/passed-model.ts'
 import { openKeptRows, type KeptRows } from '../kept/current-rows.ts'
 import { sideBySide } from '../evaluation/side-by-side.ts'
 import type { Point } from '../project/points.ts'
@@ -70,20 +59,6 @@ interface PointInHand extends PointToEvaluate {
   readonly tempFolder: string
 }
 
-/** A model, and what became of it at this point. */
-interface Passed extends ModelToEvaluate {
-  readonly result:
-    | EvaluatedModel
-    | UnsoundModel
-    | { readonly outcome: 'skipped' }
-    | { readonly outcome: 'recorded'; readonly changed: boolean }
-}
-
-interface PassedModels {
-  /** By name. */
-  readonly passed: ReadonlyMap<string, Passed>
-}
-
 /** Evaluates every model whose inputs changed. Throws ModelFailed, or CheckFailed with every failing check. */
 export async function evaluatePoint(
   project: Pipeline,
@@ -93,7 +68,9 @@ export async function evaluatePoint(
   const { engine } = work
   const tempFolder = join(project.tempFolder, randomUUID())
   const rows = rowsOf(work)
-  const beside = rows > MANY_ROWS ? [] : [await engine.beside()]
+  const beside = await Promise.all(
+    Array.from({ length: atOnce(rows) - 1 }, async () => engine.beside()),
+  )
   engine.useCores(rows > FEW_ROWS ? 'all' : 'one')
   try {
     const kept = await openKeptRows(engine)
@@ -116,6 +93,12 @@ const MANY_ROWS = 500_000
 /** So many are no faster with more than one core each. */
 const FEW_ROWS = 100_000
 
+/** How many models are evaluated at once: of few rows so many that the cores have work while engines are told what to do next. */
+function atOnce(rows: number): number {
+  if (rows > MANY_ROWS) return 1
+  return rows > FEW_ROWS ? 2 : 4
+}
+
 function rowsOf({ inputs }: PointToEvaluate): number {
   const entries = [...inputs.values()].flatMap(({ tables }) => Object.values(tables))
   return entries.reduce((sum, { rows }) => sum + rows, 0)
@@ -127,7 +110,7 @@ async function evaluateModels(
   context: Context,
 ): Promise<EvaluatedPoint> {
   const { engines, models } = work
-  const passed = new Map<string, Passed>()
+  const passed = new Map<string, PassedModel>()
   const places = new Map(models.map((model, index) => [model.name, index]))
   const said: NewEvent[][] = []
   // In the order of the models, whichever is done first.
@@ -157,7 +140,7 @@ async function evaluateModels(
         return place === undefined ? [] : (models[place] ?? [])
       }),
   )
-  await check(results, { ...work, passed }, context)
+  await checkModels(results, { ...work, passed }, context)
   const written = await allWritten(
     results.map(async (one, index) => {
       const engine = engines[index % engines.length] ?? work.engine
@@ -173,7 +156,7 @@ async function recordedModel(
   { parent, batch, relations, kept }: PointInHand,
   { name }: Model,
   engine: Engine,
-): Promise<Passed['result']> {
+): Promise<PassedModel['result']> {
   if (parent === null) throw new RangeError(`no manifest holds model "${name}"`)
   const files = await filesBetween(project.processed, parent, name, parent.batch, batch)
   relations.define(name, files.length > 0, async () => {
@@ -186,11 +169,11 @@ async function recordedModel(
 
 async function passModel(
   project: Pipeline,
-  work: PointInHand & PassedModels,
+  work: PointInHand & { readonly passed: PassedModels },
   model: Model,
   engine: Engine,
   context: Context,
-): Promise<Passed & { readonly event: NewEvent | null }> {
+): Promise<PassedModel & { readonly event: NewEvent | null }> {
   const { parent, batch, passed, kept } = work
   const entry = parent?.tables[model.name]
   const before = parent === null || entry === undefined ? null : { manifest: parent, entry }
@@ -233,7 +216,7 @@ function digestOfReads({ reads }: Model, { models, inputs }: PointToEvaluate): s
   return createHash('sha256').update(JSON.stringify(columns)).digest('hex')
 }
 
-function summaryOf({ model, before, result }: Passed): ModelSummary {
+function summaryOf({ model, before, result }: PassedModel): ModelSummary {
   const way = 'way' in result ? result.way : 'skipped'
   const evaluated = result.outcome === 'evaluated' ? result : null
   return {
@@ -245,85 +228,10 @@ function summaryOf({ model, before, result }: Passed): ModelSummary {
   }
 }
 
-/** Runs the checks that rows may fail now, says which failed, and throws CheckFailed when one of severity error did. */
-async function check(
-  results: readonly Passed[],
-  { engines, models, relations, passed }: PointInHand & PassedModels,
-  context: Context,
-): Promise<void> {
-  const checked = await sideBySide(results, engines, async (one, engine) => {
-    const { model: whole, before, result } = one
-    const isRecorded = result.outcome === 'recorded'
-    const model = isRecorded ? withoutDemands(whole, passed) : whole
-    if (isRecorded && model.references.length === 0) return []
-    const isUnsound = result.outcome === 'unsound key'
-    // Rows that were there before passed these checks, unless a row that they refer to has gone.
-    const passedBefore = before?.entry.position['checks'] === digestOfChecks(model)
-    const only =
-      !isRecorded && passedBefore && !refersToLost(model, passed) ? changedRows(result) : 'all'
-    if (only === 'none') return []
-    const { need } = relations.on(engine)
-    await need(model.references.map(({ model: name }) => ({ schema: null, name })))
-    if ((only === 'all' || hasUniqueColumns(model)) && !isUnsound)
-      await need([{ schema: null, name: model.name }])
-    const rows =
-      'evaluated' in result && (only !== 'all' || isUnsound)
-        ? { rows: quoteName(result.evaluated) }
-        : {}
-    const relationOf = quoteName
-    return runChecks({ model, models, relationOf, engine, soundKey: !isUnsound, ...rows })
-  })
-  const found: readonly CheckResult[] = checked.flat()
-  for (const { model, check: failed, rows, keys } of found.filter((result) => result.rows > 0)) {
-    context.emit({
-      type: 'check.failed',
-      model,
-      check: failed.name,
-      severity: failed.severity,
-      rows,
-      keys: new TerminalOnly(keys),
-    })
-  }
-  const failure = checkFailure(found)
-  if (failure !== undefined) throw failure
-}
-
-/** Which rows of a model can be others than those that were checked before. */
-function changedRows(result: Passed['result']): 'all' | 'evaluated' | 'none' {
-  if (!('way' in result)) return 'none'
-  if (result.outcome === 'unsound key') return 'all'
-  const { inserted, updated, deleted } = result.counts
-  if (inserted + updated + deleted === 0) return 'none'
-  return result.way === 'driven' ? 'evaluated' : 'all'
-}
-
-/** Of a model of record only what it refers to in models that are not: the rest held when it was recorded. */
-function withoutDemands(model: Model, passed: PassedModels['passed']): Model {
-  return {
-    ...model,
-    checks: [],
-    columns: model.columns.map((column) => ({ ...column, notNull: false })),
-    references: model.references.filter(
-      (reference) => passed.get(reference.model)?.result.outcome !== 'recorded',
-    ),
-  }
-}
-
-function refersToLost(model: Model, passed: PassedModels['passed']): boolean {
-  return model.references.some(({ model: target }) => {
-    const result = passed.get(target)?.result
-    return (
-      result?.outcome === 'unsound key' ||
-      (result?.outcome === 'recorded' && result.changed) ||
-      (result?.outcome === 'evaluated' && result.counts.deleted > 0)
-    )
-  })
-}
-
 async function writeModel(
   project: Pipeline,
   work: PointToEvaluate,
-  { model, before, result }: Passed,
+  { model, before, result }: PassedModel,
   context: Context,
 ): Promise<TableEntry> {
   const { engine, batch, instant } = work

@@ -53,39 +53,22 @@ export async function loadTables(
   context: Context,
 ): Promise<ReadonlyMap<string, number>> {
   const took = new Map<string, number>()
-  const add = (load: TableLoad, ms: number): void =>
-    void took.set(load.changes.table.name, (took.get(load.changes.table.name) ?? 0) + ms)
-  const timed = async (load: TableLoad, work: Promise<void>): Promise<void> => {
+  const timed = async (load: TableLoad, work: Promise<unknown>): Promise<void> => {
     const started = performance.now()
     await work
-    add(load, performance.now() - started)
+    const { name } = load.changes.table
+    took.set(name, (took.get(name) ?? 0) + performance.now() - started)
   }
   for (const load of loads.filter(({ isNew }) => isNew)) await timed(load, fillTable(load, context))
   const merged = loads.filter(({ isNew }) => !isNew)
   const ahead = fetchAhead(merged)
   await createStages(connection, merged)
-  for (const load of merged) await timed(load, fillStage(load, context, ahead.get(load)))
-  // As few round trips as may be: all stages are made at once, and merged at once.
-  const merges = merged.map((load) => ({ load, statements: mergeStatements(load) }))
-  const answered = await connection.queryAll(
-    merges
-      .flatMap(({ statements }) => [CLOCK, ...statements])
-      .concat(merges.length > 0 ? CLOCK : []),
-  )
-  let at = 0
-  for (const { load, statements } of merges) {
-    const [began, ended] = [at, (at += statements.length + 1)].map((index) =>
-      Number(answered[index]?.rows[0]?.['ms']),
-    )
-    add(load, (ended ?? 0) - (began ?? 0))
+  // One after the other: while the server merges one table's rows, those of the next come out of the lake.
+  for (const load of merged) {
+    await timed(load, fillStage(load, context, ahead.get(load)))
+    await timed(load, connection.queryAll(mergeStatements(load)))
   }
   return took
-}
-
-/** Answers of many statements come together: only the server knows what each took. */
-const CLOCK: Statement = {
-  doing: 'read the clock',
-  text: 'select extract(epoch from clock_timestamp()) * 1000 as ms',
 }
 
 /** Values must be cast by the server, so that even a new table is filled from a stage. */

@@ -41,6 +41,8 @@ export const MODULES: Readonly<Record<string, Guarded>> = {
     tests: ['postgres/snapshot', 'sources/identity-postgres'],
   },
   'project/points': { promises: 'P7', tests: ['project/points'] },
+  'ranges/key-numbers': { promises: 'P2', tests: ['ranges/key-numbers'] },
+  'ranges/key-spans': { promises: 'P2 P11', tests: ['ranges/key-spans'] },
   'secrets/secret': { promises: 'P10', tests: ['secrets/secret'] },
   'sources/identity-postgres': { promises: 'P2', tests: ['sources/identity-postgres'] },
   'sources/masking': { promises: 'P10', tests: ['sources/masking'] },
@@ -56,7 +58,7 @@ export const MODULES: Readonly<Record<string, Guarded>> = {
   'vectors/copy-types': { promises: 'P8', tests: ['vectors/copy-types'] },
   'verification/compare': { promises: 'P12', tests: ['verification/compare'] },
   'verification/ranges': {
-    promises: 'P11 P12',
+    promises: 'P12',
     tests: ['verification/compare', 'verification/ranges'],
   },
   'wire/copy': { promises: 'P2 P4', tests: ['fuzz/copy-streams'] },

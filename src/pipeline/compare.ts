@@ -272,7 +272,8 @@ async function makeDifference(
       ? null
       : await rowsAsOf(zone, parent, table.name, parent.batch, columns, among)
   const ranges = read.doubt?.ranges ?? null
-  const previous = kept === null || ranges === null ? kept : rowsInRanges(kept, table, ranges)
+  const previous =
+    kept === null || ranges === null ? kept : rowsInRanges(kept, table, columns, ranges)
   const next =
     changes !== null
       ? rowsWithPair(`(${arrived})`, freshPairs(changes), table.key)

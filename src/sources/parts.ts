@@ -5,13 +5,9 @@
  * there a table that lies in the order of a whole number that its key begins with is divided by that.
  */
 import { quoteIdentifier, quoteLiteral } from '../postgres/identifiers.ts'
-import {
-  placeRow,
-  type KeyRange,
-  type SourcePart,
-  type SourceReading,
-  type SourceTable,
-} from './source.ts'
+import { numbersOf, WHOLE } from '../ranges/key-numbers.ts'
+import { inRange, inRanges, type KeyRange, type RangedBy } from '../ranges/key-range.ts'
+import { placeRow, type SourcePart, type SourceReading, type SourceTable } from './source.ts'
 import type { PostgresTable } from './tables-postgres.ts'
 
 /** 64 MB of a table. */
@@ -79,30 +75,11 @@ export function inPart(part: TablePart): string {
     const { from, to } = part
     return `ctid >= '(${from},0)'::pg_catalog.tid and ctid < '(${to},0)'::pg_catalog.tid`
   }
-  return inRange(part.column, part)
+  return inRange({ column: part.column, numbers: WHOLE }, part)
 }
-
-/** The condition under which a whole number of that column lies in the range; an open one leaves NULL out, too. For PostgreSQL and for DuckDB. */
-function inRange(name: string, { least, below }: KeyRange): string {
-  const column = quoteIdentifier(name)
-  // As text: a minus sign after an operator would be part of it.
-  const bound = (value: bigint): string => `${quoteLiteral(String(value))}::bigint`
-  const bounds = [
-    ...(least === null ? [] : [`${column} >= ${bound(least)}`]),
-    ...(below === null ? [] : [`${column} < ${bound(below)}`]),
-  ]
-  return bounds.length === 0 ? `${column} is not null` : bounds.join(' and ')
-}
-
-/** The condition under which it lies in one of them: one statement, so that without an index the table is read once. */
-export function inRanges(column: string, ranges: readonly KeyRange[]): string {
-  return `(${ranges.map((range) => inRange(column, range)).join(' or ') || 'false'})`
-}
-
-const WHOLE_NUMBERS = ['smallint', 'integer', 'bigint']
 
 /**
- * The column by ranges of which a table's rows can be asked for: the first of its key, if it is a whole number. A key that
+ * By what a table's rows can be asked for in ranges: the first column of its key, if its values stand for numbers. A key that
  * the config gives may be NULL somewhere; what is masked is another value than the table's own.
  */
 export function rangedBy(
@@ -112,12 +89,24 @@ export function rangedBy(
     readonly expressions: ReadonlyMap<string, string>
     readonly hashed: ReadonlySet<string>
   },
-): string | undefined {
+): RangedBy | undefined {
   const first = columns.find(({ name }) => name === key[0])
-  if (first === undefined || reading.keyGiven || !WHOLE_NUMBERS.includes(first.type))
-    return undefined
+  const numbers = first === undefined ? undefined : numbersOf(first.type)
+  if (first === undefined || numbers === undefined || reading.keyGiven) return undefined
   const own = first.source ?? ''
-  return reading.expressions.has(own) || reading.hashed.has(own) ? undefined : first.name
+  const isMasked = reading.expressions.has(own) || reading.hashed.has(own)
+  return isMasked ? undefined : { column: first.name, numbers }
+}
+
+/** The condition under which a row of the table lies in one of the ranges. */
+export function inOwnRanges(
+  { name, columns, rangedBy: by }: Pick<PostgresTable, 'name' | 'columns' | 'rangedBy'>,
+  ranges: readonly KeyRange[],
+): string {
+  const column = columns.find((one) => one.name === by?.column)?.source
+  if (by === undefined || typeof column !== 'string')
+    throw new RangeError(`table "${name}" has no ranges`)
+  return inRanges({ ...by, column }, ranges)
 }
 
 /** Whether the rows of a part come in the order in which they lie. */

@@ -36,8 +36,8 @@ import {
   divideKeys,
   dividePages,
   inLeaf,
+  inOwnRanges,
   inPart,
-  inRanges,
   rangedBy,
   selectedBeside,
   sinceValue,
@@ -316,9 +316,7 @@ function copyStatement(table: ReadTable, reading: SourceReading): string {
     ...(part === undefined ? [] : [inPart(part as TablePart)]),
     ...(places === undefined ? [] : [atPlaces(places)]),
     ...(leaf === undefined ? [] : [inLeaf(leaf)]),
-    ...(ranges === undefined
-      ? []
-      : [inRanges(ownColumns(table, [table.rangedBy ?? ''])[0] ?? '', ranges)]),
+    ...(ranges === undefined ? [] : [inOwnRanges(table, ranges)]),
   ]
   const inPlace =
     before.length > 0 || (part === undefined ? which.length > 0 : comesAsItLies(part as TablePart))

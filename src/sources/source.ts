@@ -4,6 +4,7 @@
  */
 import type { CsvRows } from '../storage/pieces.ts'
 import type { Context } from '../events.ts'
+import type { KeyRange, RangedBy } from '../ranges/key-range.ts'
 import type { Instant, Json, TypePart } from '../types.ts'
 
 export interface SourceColumn {
@@ -58,8 +59,8 @@ export interface SourceTable {
   readonly pairs?: SourcePairs | undefined
   /** Given where its changes are to be found by a cursor. */
   readonly cursor?: SourceCursor | undefined
-  /** The column, first of its key, by ranges of which rows can be asked for; not given where they cannot. */
-  readonly rangedBy?: string | undefined
+  /** The first column of its key, where rows can be asked for by ranges of it. */
+  readonly rangedBy?: RangedBy | undefined
   /** About how many rows it has, where the source knows without counting. */
   readonly expectedRows?: number | undefined
 }
@@ -104,13 +105,6 @@ export interface SourcePart {
   readonly id: string
 }
 
-/** A range of whole numbers; open where null. */
-export interface KeyRange {
-  readonly least: bigint | null
-  /** Not included. */
-  readonly below: bigint | null
-}
-
 /** What is read of a table, where not all of its rows. */
 export interface SourceReading {
   readonly part?: SourcePart | undefined
@@ -118,7 +112,7 @@ export interface SourceReading {
   readonly places?: readonly string[] | undefined
   /** Only rows whose cursor is not further than the look-back behind this value, which the lake's rows have told. */
   readonly since?: string | undefined
-  /** Only rows whose `rangedBy` lies in one of these ranges, in any order. */
+  /** Only rows that `rangedBy` has in one of these ranges, in any order. */
   readonly ranges?: readonly KeyRange[] | undefined
   /** Only rows that lie in this one of the tables that `pairs.leaves` names. */
   readonly leaf?: string | undefined

@@ -1,6 +1,7 @@
 /** Two sides of one table at one instant: by ranges, and where those differ row by row. */
 import type { Engine } from '../columns/engine.ts'
 import { TerminalOnly, type VerifiedTable } from '../events.ts'
+import type { KeySpans } from '../ranges/key-spans.ts'
 import {
   addRows,
   addSums,
@@ -10,7 +11,6 @@ import {
   differingRows,
   insertSums,
   totalSums,
-  type KeySpans,
   type RangeSum,
   type Shape,
 } from './ranges.ts'

@@ -10,49 +10,16 @@
  * second round makes one bit of any column change half of the bits that are summed. The sum is exact (128
  * bits over hashes of 64), so a range that differs by accident is taken for equal once in 2^64.
  */
-import type { KeyRange } from '../sources/source.ts'
+import { RANGES, spanOf, type KeySpans } from '../ranges/key-spans.ts'
 
-export const RANGES = 1024
-const RANGE_BITS = 10
+const RANGE_BITS = Math.log2(RANGES)
 
 /** Relations here have the columns c0, c1, … ; which of them are the key. */
 export interface Shape {
   readonly width: number
   readonly key: readonly number[]
-  /** Ranges of the key's first column, a whole number; of the key's hash when not given. */
+  /** Ranges of the key's first column; of the key's hash when not given. */
   readonly spans?: KeySpans | undefined
-}
-
-/** Ranges of 2^shift whole numbers each; the first and the last are open, whatever lies beyond. */
-export interface KeySpans {
-  readonly shift: number
-  /** What the first and the last number are when shifted. */
-  readonly first: bigint
-  readonly last: bigint
-}
-
-/** The finest ranges that lead from one number to another. */
-export function spansOver(least: bigint, greatest: bigint): KeySpans {
-  let shift = 0
-  while ((greatest >> BigInt(shift)) - (least >> BigInt(shift)) >= BigInt(RANGES)) shift += 1
-  return { shift, first: least >> BigInt(shift), last: greatest >> BigInt(shift) }
-}
-
-/** What these ranges hold, neighbours as one. `ranges` ascend. */
-export function boundsOf(
-  { shift, first, last }: KeySpans,
-  ranges: readonly number[],
-): readonly KeyRange[] {
-  const most = Number(last - first)
-  const begin = (range: number): bigint => (first + BigInt(range)) << BigInt(shift)
-  const bounds: { least: bigint | null; below: bigint | null; upTo: number }[] = []
-  for (const range of ranges) {
-    const below = range === most ? null : begin(range + 1)
-    const before = bounds.at(-1)
-    if (before?.upTo === range - 1) Object.assign(before, { below, upTo: range })
-    else bounds.push({ least: range === 0 ? null : begin(range), below, upTo: range })
-  }
-  return bounds.map(({ least, below }) => ({ least, below }))
 }
 
 /** Of one range: how many rows, and the sum of their hashes. */
@@ -152,13 +119,7 @@ export function differingRows(
 }
 
 function rangeOf({ key, spans }: Shape): string {
-  if (spans !== undefined) {
-    const { shift, first, last } = spans
-    // What is no such number, as only a damaged lake has it, is in the first.
-    const shifted = `try_cast(c${key[0] ?? 0} as bigint) >> ${shift}`
-    const number = (value: bigint): string => `'${value}'::bigint`
-    return `(greatest(least(${shifted}, ${number(last)}), ${number(first)}) - ${number(first)})::ubigint`
-  }
+  if (spans !== undefined) return spanOf(`c${key[0] ?? 0}`, spans)
   return `(hash(${key.length === 0 ? '0' : key.map((position) => `c${position}`).join(', ')}) >> ${64 - RANGE_BITS})`
 }
 

@@ -11,6 +11,7 @@ import type { Doubt } from '../extraction/read-some.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import type { Project } from '../project/project.ts'
+import { boundsOf, RANGES, spansOver, type KeySpans } from '../ranges/key-spans.ts'
 import type {
   RowSink,
   Source,
@@ -20,7 +21,6 @@ import type {
 } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import { compareSides, type RangesCompared } from './compare.ts'
-import { boundsOf, RANGES, spansOver, type KeySpans } from './ranges.ts'
 import { copiedSide, mayBeLines, queriedLines, queriedSide } from './sides.ts'
 
 /** A source whose snapshot stays open after the batch that asked for it. */
@@ -98,7 +98,7 @@ export function doubtOf({ spans, ranges }: SourceTableVerified): Doubt {
 }
 
 function rangesToAsk(spans: KeySpans | undefined, ranges: readonly number[]): Doubt['ranges'] {
-  return spans === undefined || ranges.length > MOST_RANGES ? null : boundsOf(spans, ranges)
+  return spans === undefined || ranges.length > MOST_RANGES ? null : { spans, chosen: ranges }
 }
 
 /** Each table of the source, by row. Emits `table.verified` for each. */
@@ -127,7 +127,7 @@ export async function verifySource(
         copy: async (sink: RowSink, format: SourceReading['format'], some?: readonly number[]) => {
           const asked = some === undefined ? null : rangesToAsk(await spans(), some)
           if (asked === null) await copyAll(snapshot, table, sink, format)
-          else await snapshot.copy(table, sink, { ranges: asked, format })
+          else await snapshot.copy(table, sink, { ranges: boundsOf(asked), format })
         },
       }
       const values = columns.map((name, index) =>
@@ -197,16 +197,18 @@ async function spansOf(
   columns: readonly Column[],
   rows: string,
 ): Promise<KeySpans | undefined> {
-  const key = columns.find(({ name }) => name === rangedBy)
-  if (key === undefined || !['SMALLINT', 'INTEGER', 'BIGINT'].includes(key.carried))
-    return undefined
+  const key = columns.find(({ name }) => name === rangedBy?.column)
+  if (rangedBy === undefined || key === undefined) return undefined
+  const { numbers } = rangedBy
+  const number = numbers.number(toText(quoteName(key.name), key.carried))
   const [row] = await engine.rows(
-    `select quantile_disc(k, 0.01)::bigint as least, quantile_disc(k, 0.99)::bigint as greatest` +
-      ` from (select ${quoteName(key.name)} as k from (${rows})) using sample reservoir(${SAMPLED_ROWS} rows)`,
+    `select quantile_disc(k, 0.01) as least, quantile_disc(k, 0.99) as greatest from` +
+      ` (select ${number} as k from (select * from (${rows}) using sample reservoir(${SAMPLED_ROWS} rows)))` +
+      ` where k between '${numbers.least}'::${numbers.type} and '${numbers.greatest}'::${numbers.type}`,
   )
   const [least, greatest] = [row?.['least'], row?.['greatest']]
   if (typeof least !== 'bigint' || typeof greatest !== 'bigint') return undefined
-  return spansOver(least, greatest)
+  return spansOver(numbers, least, greatest)
 }
 
 /** All parts of a table, by as many readers as the snapshot has. */

@@ -4,6 +4,8 @@
  */
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { quoteName } from '../../src/columns/sql.ts'
+import { toText } from '../../src/columns/text.ts'
 import { rowsAsOf } from '../../src/lake/read.ts'
 import { extract } from '../../src/pipeline/extract.ts'
 import { openProject, type Project } from '../../src/project/project.ts'
@@ -17,36 +19,87 @@ import { tamperLake } from '../support/tamper-lake.ts'
 
 const ROWS = 20_000
 
-/** Keys of every kind: with gaps, below zero and at both ends of eight bytes, of two columns, text, and none. */
-const TABLES: Readonly<Record<string, { readonly key: readonly string[]; readonly ddl: string }>> =
-  {
-    plain: { key: ['id'], ddl: 'id integer primary key, v text' },
-    wide: { key: ['id'], ddl: 'id bigint primary key, v text' },
-    pair: { key: ['id', 'part'], ddl: 'id smallint, part text, v text, primary key (id, part)' },
-    named: { key: ['id'], ddl: 'id text primary key, v text' },
-    loose: { key: [], ddl: 'id integer, v text' },
-  }
+interface Keyed {
+  readonly key: readonly string[]
+  readonly ddl: string
+  /** An expression for DuckDB and PostgreSQL: a key that no row has, made of a number; the number itself when not given. */
+  readonly madeUp?: (n: string | number) => string
+}
+
+const asUuid = (n: string | number): string =>
+  `('00000000-0000-4000-8000-00000000' || cast(${n} as varchar))::uuid`
+const asMoment = (n: string | number): string =>
+  `'2031-01-01 00:00:00+00'::timestamptz + ${n} * interval '1 second'`
+
+/** Keys of every kind: with gaps, below zero and at both ends of eight bytes, of two columns, without end and before Christ, text, and none. */
+const TABLES: Readonly<Record<string, Keyed>> = {
+  plain: { key: ['id'], ddl: 'id integer primary key, v text' },
+  wide: { key: ['id'], ddl: 'id bigint primary key, v text' },
+  pair: { key: ['id', 'part'], ddl: 'id smallint, part text, v text, primary key (id, part)' },
+  globally: { key: ['id'], ddl: 'id uuid primary key, v text', madeUp: asUuid },
+  moment: { key: ['id'], ddl: 'id timestamptz primary key, v text', madeUp: asMoment },
+  day: {
+    key: ['id', 'part'],
+    ddl: 'id date, part text, v text, primary key (id, part)',
+    madeUp: (n) => `'2031-01-01'::date + ${n}`,
+  },
+  amount: { key: ['id'], ddl: 'id numeric(12,3) primary key, v text' },
+  named: { key: ['id'], ddl: 'id text primary key, v text' },
+  loose: { key: [], ddl: 'id integer, v text' },
+}
 const KEYED = Object.entries(TABLES).filter(([, { key }]) => key.length > 0)
 const ORDINARY = { fullRefresh: false, acceptSource: false, acceptShrink: [], acceptChange: [] }
 const keyText = (key: readonly string[]): string => key.join(', ')
 
+/** Of each kind that a server can be asked for in ranges, `id` of the number n; and one that no row has. */
+const LARGE: Readonly<Record<string, { type: string; id: string; madeUp: string }>> = {
+  large: { type: 'integer', id: 'n', madeUp: String(ROWS + 3) },
+  large_unique: {
+    type: 'uuid',
+    id: 'md5(n::text)::uuid',
+    madeUp: "'ffffffff-0000-4000-8000-000000000000'::uuid",
+  },
+  large_moment: {
+    type: 'timestamptz',
+    id: "'2026-11-27 12:00:00+00'::timestamptz + n * interval '1 minute 1 microsecond'",
+    madeUp: "'infinity'::timestamptz",
+  },
+}
+
 const SETUP = `${Object.entries(TABLES)
   .map(([name, { ddl }]) => `create table ${name} (${ddl});`)
   .join('\n')}
-create table large (id integer primary key, v text);
-insert into large select n, 'v' || n from generate_series(1, ${ROWS}) n;
+${Object.entries(LARGE)
+  .map(
+    ([name, { type, id }]) =>
+      `create table ${name} (id ${type} primary key, v text);
+insert into ${name} select ${id}, 'v' || n from generate_series(1, ${ROWS}) n;`,
+  )
+  .join('\n')}
 insert into plain select n * 7 - 700, 'v' || n from generate_series(1, 300) n;
 insert into wide select n * 1000003, 'v' || n from generate_series(-150, 150) n;
 insert into wide values (-9223372036854775808, 'least'), (9223372036854775807, 'greatest');
 insert into pair select n / 3, 'part ' || n % 3, 'v' || n from generate_series(-150, 150) n;
+insert into globally select md5(n::text)::uuid, 'v' || n from generate_series(1, 100) n;
+insert into globally values ('00000000-0000-0000-0000-000000000000', 'least'), ('ffffffff-ffff-ffff-ffff-ffffffffffff', 'greatest');
+insert into moment select '2026-11-27 12:00:00.000001+00'::timestamptz + n * interval '61 minutes', 'v' || n from generate_series(1, 100) n;
+insert into moment values ('-infinity', 'least'), ('0044-03-15 12:00:00+00 BC', 'before'), ('infinity', 'greatest');
+insert into day select '1999-12-01'::date + n / 2, 'part ' || n % 2, 'v' || n from generate_series(1, 100) n;
+insert into day values ('-infinity', '', 'least'), ('0044-03-15 BC', '', 'before'), ('infinity', '', 'greatest');
+insert into amount select n * 1.125, 'v' || n from generate_series(-50, 50) n;
 insert into named select 'k' || n, 'v' || n from generate_series(1, 100) n;
+create table late (id timestamptz primary key, number integer, v text);
+create index on late (number);
+insert into late select '2026-11-27 12:00:00+00'::timestamptz + n * interval '1 hour', n, 'v' || n from generate_series(1, 2000) n;
 insert into loose select n % 50, 'v' || n % 50 from generate_series(1, 100) n;`
 
 const MODELS = Object.fromEntries(
-  [...KEYED, ['large', { key: ['id'] }] as const].map(([name, { key }]) => [
-    `fact_${name}`,
-    `-- kind: fact\n-- key: ${keyText(key)}\n-- record id: record_id\n-- nullable: v\nselect ${keyText(key)}, v from shop.${name}\n`,
-  ]),
+  [...KEYED, ...Object.keys(LARGE).map((name) => [name, { key: ['id'] }] as const)].map(
+    ([name, { key }]) => [
+      `fact_${name}`,
+      `-- kind: fact\n-- key: ${keyText(key)}\n-- record id: record_id\n-- nullable: v\nselect ${keyText(key)}, v from shop.${name}\n`,
+    ],
+  ),
 )
 
 let shop: TestProject
@@ -55,7 +108,10 @@ beforeAll(async () => {
   shop = await createProject({
     setup: SETUP,
     models: MODELS,
-    source: "table: { large: { strategy: 'xmin' } }",
+    source: `table: { ${Object.keys(LARGE)
+      .map((name) => `${name}: { strategy: 'xmin' }`)
+      .join(', ')},
+      late: { strategy: 'cursor', cursor: { column: 'number', lookBack: 1, reconcile: '24h' } } }`,
   })
   await shop.good()
   project = await openProject({ cwd: shop.folder })
@@ -116,38 +172,41 @@ const rowsSent = (how: Sent['how'], table?: string): number =>
     .filter((one) => one.how === how && (table === undefined || one.table === table))
     .reduce((sum, { rows }) => sum + rows, 0)
 
-const damageLarge = async (at: number): Promise<void> =>
+const damageLarge = async (at: number, table = 'large'): Promise<void> =>
   tamperLake(
     project,
     project.ingestion,
-    'large',
-    (rows) => `select 'd' as _tote_op, id, null::varchar as v from ${rows} where id = ${at}
-      union all select 'u', id, v || '.' from ${rows} where id = ${at + 5000}
-      union all select 'u', ${ROWS + at}, 'made up'`,
+    table,
+    (rows) => `select 'd' as _tote_op, id, null::varchar as v from ${rows} where v = 'v${at}'
+      union all select 'u', id, v || '.' from ${rows} where v = 'v${at + 5000}'
+      union all select 'u', ${LARGE[table]?.madeUp}, 'made up'`,
   )
 
-test('P11: a repair asks the source for the ranges that differ and for nothing else', async () => {
-  await damageLarge(3)
-  expect(await verified()).toEqual(['shop.large'])
-  // Once as whole lines, once to see in which ranges they differ, and these for their keys.
-  expect(rowsSent('all', 'large')).toBe(2 * ROWS)
-  expect(rowsSent('ranges')).toBeLessThan(ROWS / 20)
-  const looking = sent
-  expect(await verified({ repair: true })).toEqual(['shop.large repaired'])
-  expect(rowsSent('all', 'large')).toBe(2 * ROWS)
-  // Of the two ends and one in the middle, of 1,024; once more for the batch.
-  expect(rowsSent('ranges')).toBeLessThan(ROWS / 10)
-  expect(sent.filter(({ how }) => how === 'ranges')).toHaveLength(2)
-  // Nor for any other table than a verification without a repair does.
-  const others = (one: Sent): boolean => one.how !== 'ranges'
-  expect(sent.filter(others)).toEqual(looking.filter(others))
-  expect(await verified()).toEqual([])
-  expect(rowsSent('ranges')).toBe(0)
-  const [wrong] = await shop.warehouse.query(
-    `select count(*) as n from fact_large where id between 11 and 4999 and (valid_to is not null or batch <> 1)`,
-  )
-  expect(wrong?.['n']).toBe('0')
-})
+test.each(Object.keys(LARGE))(
+  'P11: a repair of "%s" asks the source for the ranges that differ and for nothing else',
+  async (table) => {
+    await damageLarge(3, table)
+    expect(await verified()).toEqual([`shop.${table}`])
+    // Once as whole lines, once to see in which ranges they differ, and these for their keys.
+    expect(rowsSent('all', table)).toBe(2 * ROWS)
+    expect(rowsSent('ranges')).toBeLessThan(ROWS / 20)
+    const looking = sent
+    expect(await verified({ repair: true })).toEqual([`shop.${table} repaired`])
+    expect(rowsSent('all', table)).toBe(2 * ROWS)
+    // Of the two ends and one in the middle, of 1,024; once more for the batch.
+    expect(rowsSent('ranges')).toBeLessThan(ROWS / 10)
+    expect(sent.filter(({ how }) => how === 'ranges')).toHaveLength(2)
+    // Nor for any other table than a verification without a repair does.
+    const others = (one: Sent): boolean => one.how !== 'ranges'
+    expect(sent.filter(others)).toEqual(looking.filter(others))
+    expect(await verified()).toEqual([])
+    expect(rowsSent('ranges')).toBe(0)
+    const [wrong] = await shop.warehouse.query(
+      `select count(*) as n from fact_${table} where v ~ '^v[0-9]+$' and v not in ('v3', 'v5003') and (valid_to is not null or batch <> 1)`,
+    )
+    expect(wrong?.['n']).toBe('0')
+  },
+)
 
 test('P2: pairs say what they said, so that the run after a repair reads nothing and later changes are found', async () => {
   sent = []
@@ -180,20 +239,59 @@ test('P3: runs that commit between the comparison and the repair are not undone'
   await expectAllEqual('large', ['id'])
 })
 
+test('P8, P11: a repair by ranges that brings a key which no file carries makes the column text, and ranges are of its values still', async () => {
+  await shop.source.query(
+    `insert into late values ('294276-12-31 23:59:59.999999+00', 1, 'last'), ('4714-11-24 00:00:00+00 BC', 1, 'first')`,
+  )
+  expect(await verified({ repair: true })).toEqual(['shop.late repaired'])
+  // Those of the two ends; by the cursor it is read whole, once as lines and once for its ranges.
+  expect(rowsSent('ranges', 'late')).toBeLessThan(200)
+  expect(await carriedBy('late', 'id')).toBe('VARCHAR')
+  expect(await verified()).toEqual([])
+  await tamperLake(
+    project,
+    project.ingestion,
+    'late',
+    (
+      rows,
+    ) => `select 'd' as _tote_op, id, null::integer as number, null::varchar as v from ${rows} where v in ('last', 'v1000')
+      union all select 'u', id, number, v || '.' from ${rows} where v in ('first', 'v1200')`,
+  )
+  expect(await verified({ repair: true })).toEqual(['shop.late repaired'])
+  expect(rowsSent('ranges', 'late')).toBeLessThan(200)
+  expect(await verified()).toEqual([])
+})
+
+async function carriedBy(table: string, column: string): Promise<string | undefined> {
+  const manifest = await project.ingestion.chain('shop').newest()
+  return manifest?.tables[table]?.columns.find(({ name }) => name === column)?.carried
+}
+
 /** By PostgreSQL and by the lake's own rows, in the same text. */
 async function expectAllEqual(table: string, key: readonly string[]): Promise<void> {
-  const text = `string_agg(concat_ws('|', ${[...key, "coalesce(v, '∅')"].join(', ')}), chr(10) order by ${key.map((name) => `${name}::text collate "C"`).join(', ')})`
-  const [source] = await shop.source.query(`select ${text} as t from ${table}`)
-  const [warehouse] = await shop.warehouse.query(`select ${text} as t from fact_${table}_current`)
+  const textOf = (names: readonly string[], order = ''): string =>
+    `string_agg(concat_ws('|', ${[...names, "coalesce(v, '∅')"].join(', ')}), chr(10) order by ${names.map((name) => `${name}${order}`).join(', ')})`
+  const text = textOf(
+    key.map((name) => `${name}::text`),
+    ' collate "C"',
+  )
+  const utc = "set timezone = 'UTC'"
+  const [source] = await shop.source.query(`${utc}; select ${text} as t from ${table}`)
+  const [warehouse] = await shop.warehouse.query(
+    `${utc}; select ${text} as t from fact_${table}_current`,
+  )
   expect(warehouse?.['t']).toBe(source?.['t'])
   const manifest = await project.ingestion.chain('shop').newest()
   if (manifest === null) throw new Error('no lake')
   const engine = await project.engine()
   try {
     const rows = await rowsAsOf(project.ingestion, manifest, table, manifest.batch)
-    const [lake] = await engine.rows(
-      `select ${text.replaceAll(' collate "C"', '').replaceAll('::text', '::varchar')} as t from (${rows})`,
-    )
+    const columns = manifest.tables[table]?.columns ?? []
+    const keys = key.map((name) => {
+      const carried = columns.find((column) => column.name === name)?.carried ?? ''
+      return toText(quoteName(name), carried)
+    })
+    const [lake] = await engine.rows(`select ${textOf(keys)} as t from (${rows})`)
     expect(lake?.['t']).toBe(source?.['t'])
   } finally {
     engine.close()
@@ -224,21 +322,26 @@ const world = fc.record({
 
 const among = (places: readonly number[]): string => `(${[-1, ...places].join(', ')})`
 
-function damagedRows(key: readonly string[], { lost, altered, extra }: Damage) {
+function damagedRows({ key, madeUp = String }: Keyed, { lost, altered, extra }: Damage) {
   return (rows: string): string => {
     const numbered = `(select *, row_number() over (order by ${keyText(key)}) - 1 as place from ${rows})`
-    const madeUp = extra.map(
-      (n) => `select 'u', ${key.map((_, i) => (i === 0 ? n : `'x'`)).join(', ')}, 'made up'`,
+    const added = extra.map(
+      (n) =>
+        `select 'u', ${key.map((_, i) => (i === 0 ? madeUp(n) : `'x'`)).join(', ')}, 'made up'`,
     )
     return [
       `select 'd' as _tote_op, ${keyText(key)}, null::varchar as v from ${numbered} where place in ${among(lost)}`,
       `select 'u', ${keyText(key)}, coalesce(v, '') || '.' from ${numbered} where place in ${among(altered)} and place not in ${among(lost)}`,
-      ...madeUp,
+      ...added,
     ].join(' union all ')
   }
 }
 
-async function damageWarehouse(table: string, key: readonly string[], what: Damage): Promise<void> {
+async function damageWarehouse(
+  table: string,
+  { key, madeUp = String }: Keyed,
+  what: Damage,
+): Promise<void> {
   const chosen = (places: readonly number[]): string =>
     `record_id in (select record_id from (select record_id, row_number() over (order by ${keyText(key)}) - 1 as place
        from fact_${table} where valid_to is null) as r where place in ${among(places)})`
@@ -246,7 +349,7 @@ async function damageWarehouse(table: string, key: readonly string[], what: Dama
     `update fact_${table} set v = coalesce(v, '') || '!' where ${chosen(what.altered)};
      delete from fact_${table} where ${chosen(what.lost)};
      insert into fact_${table} (record_id, ${keyText(key)}, v, valid_from, batch)
-       select 900000 + n, ${key.map((_, i) => (i === 0 ? 'n' : `'w'`)).join(', ')}, 'W', now(), 1 from unnest('{${what.extra.map((n) => n + 200).join(',')}}'::int[]) n`,
+       select 900000 + n, ${key.map((_, i) => (i === 0 ? madeUp('n') : `'w'`)).join(', ')}, 'W', now(), 1 from unnest('{${what.extra.map((n) => n + 200).join(',')}}'::int[]) n`,
   )
 }
 
@@ -257,9 +360,9 @@ test(
     await fc.assert(
       fc.asyncProperty(world, async ({ tables, loose, loaded, meanwhile }) => {
         const touched = new Map<string, string>()
-        for (const [name, { key }] of KEYED) {
+        for (const [name, keyed] of KEYED) {
           const { lake } = tables[name] as { lake: Damage; warehouse: Damage }
-          await tamperLake(project, project.ingestion, name, damagedRows(key, lake))
+          await tamperLake(project, project.ingestion, name, damagedRows(keyed, lake))
           touched.set(name, among([...lake.lost, ...lake.altered, meanwhile]))
         }
         await tamperLake(
@@ -284,8 +387,8 @@ test(
         }
         const before = await outside()
         if (loaded) await shop.good()
-        for (const [name, { key }] of KEYED)
-          await damageWarehouse(name, key, (tables[name] as { warehouse: Damage }).warehouse)
+        for (const [name, keyed] of KEYED)
+          await damageWarehouse(name, keyed, (tables[name] as { warehouse: Damage }).warehouse)
         await shop.source.query(`update plain set v = v || '+' where id = ${meanwhile * 7 - 693}`)
         await verified({ repair: true })
         expect(await verified()).toEqual([])

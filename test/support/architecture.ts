@@ -14,7 +14,7 @@ const layers: readonly (readonly string[])[] = [
   ['secrets'],
   ['config', 'wire'],
   ['storage', 'postgres', 'columns', 'vectors', 'pace'],
-  ['embedded', 'syntax', 'star'],
+  ['embedded', 'syntax', 'star', 'ranges'],
   ['sources', 'lake', 'models', 'warehouse', 'observability', 'orchestrator'],
   ['kept', 'pairs'],
   ['project', 'evaluation', 'extraction', 'cases'],

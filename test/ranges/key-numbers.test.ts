@@ -1,0 +1,78 @@
+/** What number DuckDB says a key has, against one that was reckoned without it. */
+import { tmpdir } from 'node:os'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openEngine, type Engine } from '../../src/columns/engine.ts'
+import { quoteText } from '../../src/columns/sql.ts'
+import { numbersOf } from '../../src/ranges/key-numbers.ts'
+import { NUMBERED_KEYS } from '../support/numbered-keys.ts'
+
+let engine: Engine
+beforeAll(async () => {
+  engine = await openEngine({ tempFolder: tmpdir() })
+})
+afterAll(() => engine.close())
+
+function known(type: string): NonNullable<ReturnType<typeof numbersOf>> {
+  const numbers = numbersOf(type)
+  if (numbers === undefined) throw new Error(`no numbers of ${type}`)
+  return numbers
+}
+
+async function numbersInDuckDB(type: string, texts: readonly string[]): Promise<(bigint | null)[]> {
+  const values = texts.map((text, index) => `(${index}, ${quoteText(text)})`)
+  const rows = await engine.rows(
+    `select ${known(type).number('t')} as n from (values ${values.join(', ')}) as r(i, t) order by i`,
+  )
+  return rows.map(({ n }) => (n === null ? null : BigInt(n ?? Number.NaN)))
+}
+
+describe.each(Object.keys(NUMBERED_KEYS))('%s', (type) => {
+  const keys = NUMBERED_KEYS[type] ?? fc.constant({ text: '', number: 0n })
+  const { least, greatest } = known(type)
+
+  test('P2: every key has its number, and one beyond all bounds lies beyond them', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(keys, { minLength: 1, maxLength: 200 }), async (some) => {
+        const found = await numbersInDuckDB(
+          type,
+          some.map(({ text }) => text),
+        )
+        for (const [index, { text, number }] of some.entries()) {
+          const has = found[index] ?? greatest
+          if (number === 'least' || (typeof number === 'bigint' && number < least))
+            expect([text, has < least]).toEqual([text, true])
+          else if (number === 'greatest' || number > greatest)
+            expect([text, has >= greatest]).toEqual([text, true])
+          else expect([text, has]).toEqual([text, number])
+        }
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  test('P2: the key that a server is told for a number is one that has it', async () => {
+    const number = fc.oneof(
+      fc.constantFrom(least, least + 1n, greatest - 1n, greatest),
+      fc.bigInt({ min: least, max: greatest }),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(number, { minLength: 1, maxLength: 100 }), async (some) => {
+        const told = some.map((one) => /^'(.*)'::[a-z]+$/.exec(known(type).key(one))?.[1] ?? '')
+        expect(await numbersInDuckDB(type, told)).toEqual(some)
+      }),
+      { numRuns: 10 },
+    )
+  })
+
+  test('P12: what is no such key stops nothing, as only a damaged lake has it', async () => {
+    expect(await numbersInDuckDB(type, ['', 'x', '-'])).toHaveLength(3)
+  })
+})
+
+test('P2: types whose order is not known have no numbers', () => {
+  const others = ['text', 'character varying(8)', 'real', 'time without time zone', 'integer[]']
+  expect(others.filter((type) => numbersOf(type) !== undefined)).toEqual([])
+  expect(numbersOf('numeric(10,2)')).toBe(numbersOf('numeric'))
+  expect(numbersOf('timestamp(3) with time zone')).toBe(numbersOf('timestamp with time zone'))
+})

@@ -10,6 +10,7 @@ import {
   differingRanges,
   differingRows,
   insertSums,
+  sumAll,
   totalSums,
   type RangeSum,
   type Shape,
@@ -41,7 +42,7 @@ export interface RangesCompared {
   readonly rowsFound: number
   /** Ascending. */
   readonly differ: readonly number[]
-  /** Of what was expected; not known where whole lines agreed. */
+  /** Of what was expected; not known where nothing differs. */
   readonly sums: readonly RangeSum[] | undefined
 }
 
@@ -69,23 +70,47 @@ const NOTHING_DIFFERS = {
   keys: new TerminalOnly<readonly string[]>([]),
 } as const
 
-/** Counts and sums of both sides; which ranges of keys differ. */
+/**
+ * Counts of both sides; which ranges of keys differ. Most tables are equal, so that both are first summed as a whole: a
+ * statement for each, where ranges take a dozen.
+ */
 export async function compareRanges(engine: Engine, sides: TwoSides): Promise<RangesCompared> {
-  const { lines = null, ...parted } = sides
-  if (lines !== null && sides.sums === undefined) {
-    const { together } = sides
-    const whole = { ...lines, columns: ['line'], key: [], ...(together && { together }) }
-    const { differ, rowsExpected, rowsFound } = await compareSums(engine, whole)
-    // Ranges of lines tell nothing but whether there is one that differs.
-    if (differ.length === 0) return { rowsExpected, rowsFound, differ, sums: undefined }
+  if (sides.sums === undefined) {
+    const whole = await compareWhole(engine, sides)
+    if (whole !== null) return { ...whole, differ: [], sums: undefined }
   }
-  return compareSums(engine, parted)
+  return compareSums(engine, sides)
 }
 
-async function compareSums(
+/** How many rows both sides have where they are equal; else null. */
+async function compareWhole(
   engine: Engine,
-  sides: Omit<TwoSides, 'lines'>,
-): Promise<RangesCompared> {
+  { lines = null, expected, found, columns, together }: TwoSides,
+): Promise<Pick<RangesCompared, 'rowsExpected' | 'rowsFound'> | null> {
+  const width = lines === null ? columns.length : 1
+  const [theirs, ours] = await bothSides(engine, together, {
+    expected: async (by) => totalOf(by, (lines ?? { expected }).expected, width),
+    found: async (by) => totalOf(by, (lines ?? { found }).found, width),
+  })
+  if (theirs.rows !== ours.rows || theirs.sum !== ours.sum) return null
+  return { rowsExpected: Number(theirs.rows), rowsFound: Number(ours.rows) }
+}
+
+async function totalOf(
+  engine: Engine,
+  side: Side,
+  width: number,
+): Promise<{ readonly rows: bigint; readonly sum: bigint }> {
+  let [rows, sum] = [0n, 0n]
+  await side.pass(async (relation) => {
+    const [row] = await engine.rows(sumAll(relation, width))
+    rows += BigInt(row?.['rows'] ?? 0)
+    sum += BigInt(row?.['sum'] ?? 0)
+  })
+  return { rows, sum }
+}
+
+async function compareSums(engine: Engine, sides: TwoSides): Promise<RangesCompared> {
   const shape = await shapeOf(sides)
   const sum = async (by: Engine, table: string, side: Side | null): Promise<number> => {
     await by.run(createSums(table))
@@ -94,15 +119,11 @@ async function compareSums(
     const [row] = await by.rows(`select coalesce(sum(rows), 0)::bigint as n from ${table}`)
     return Number(row?.['n'])
   }
-  const beside = sides.together === true ? await engine.beside() : null
-  const known = sides.sums !== undefined
-  const expected = sum(engine, 'sums_expected', known ? null : sides.expected)
-  if (beside === null) await expected
-  const found = sum(beside ?? engine, 'sums_found', sides.found)
-  // Whoever closes an engine must not find it at work.
-  await Promise.allSettled([expected, found])
-  beside?.close()
-  const [rowsExpected, rowsFound] = await Promise.all([expected, found])
+  const [rowsExpected, rowsFound] = await bothSides(engine, sides.together, {
+    expected: async (by) =>
+      sum(by, 'sums_expected', sides.sums === undefined ? sides.expected : null),
+    found: async (by) => sum(by, 'sums_found', sides.found),
+  })
   const differ = await engine.rows(differingRanges('sums_expected', 'sums_found'))
   const sums = await engine.rows(totalSums('sums_expected'))
   await engine.run('drop table sums_expected; drop table sums_found')
@@ -116,6 +137,21 @@ async function compareSums(
       sum: BigInt(total ?? 0),
     })),
   }
+}
+
+async function bothSides<T>(
+  engine: Engine,
+  together: TwoSides['together'],
+  work: Readonly<Record<'expected' | 'found', (by: Engine) => Promise<T>>>,
+): Promise<readonly [T, T]> {
+  const beside = together === true ? await engine.beside() : null
+  const expected = work.expected(engine)
+  if (beside === null) await expected
+  const found = work.found(beside ?? engine)
+  // Whoever closes an engine must not find it at work.
+  await Promise.allSettled([expected, found])
+  beside?.close()
+  return Promise.all([expected, found])
 }
 
 /** The rows of ranges that differ, compared by key. */

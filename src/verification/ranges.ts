@@ -3,12 +3,12 @@
  * rows and a sum of hashes of whole rows. Ranges that agree hold the same rows; the others are gone through again,
  * row by row. Where a server can be asked for some rows by their keys (`KeySpans`), they are ranges of the keys, so
  * that no others are sent a second time; else of the hash of the key, evenly whatever its type and gaps.
- * Whole lines, of which no key is known, fall into ranges by their own hash.
+ * Before that both sides are one range, of whole lines where rows can be had as such: most tables are equal.
  *
  * Why a sum and not an exclusive or: equal rows would cancel each other in pairs, so that two copies
  * would look like none. Why two rounds of hashing: DuckDB folds the last columns in without mixing, and the
  * second round makes one bit of any column change half of the bits that are summed. The sum is exact (128
- * bits over hashes of 64), so a range that differs by accident is taken for equal once in 2^64.
+ * bits over hashes of 64), so what differs by accident is taken for equal once in 2^64.
  */
 import { RANGES, spanOf, type KeySpans } from '../ranges/key-spans.ts'
 
@@ -55,6 +55,11 @@ export function addSums(table: string, relation: string, shape: Shape): string {
     `insert into ${table} select ${rangeOf(shape)} as range, count(*) as rows, sum(${hashOf(columnNames(shape.width))}) as sum` +
     ` from ${relation} group by 1`
   )
+}
+
+/** A `select` of how many rows a relation holds, and of the sum of their hashes. */
+export function sumAll(relation: string, width: number): string {
+  return `select count(*) as rows, sum(${hashOf(columnNames(width))}) as sum from ${relation}`
 }
 
 /** A `select` of the ranges in which two tables of sums differ. */

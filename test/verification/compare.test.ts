@@ -194,6 +194,21 @@ test('values that change places between columns, or between rows, are seen', asy
   }
 })
 
+test('sides that are equal take a statement for each piece of them, whatever their key', async () => {
+  const rows = Array.from({ length: 50 }, (_, n): Row => [String(n), 'x', null])
+  const asked: string[] = []
+  const listening: Engine = {
+    ...engine,
+    run: async (sql) => (asked.push(sql), engine.run(sql)),
+    rows: async (sql) => (asked.push(sql), engine.rows(sql)),
+  }
+  const both = sides(rows, rows, ['a'])
+  const { findings: result, ranges } = await compareSides(listening, both)
+  expect(result).toMatchObject({ rowsExpected: 50, rowsFound: 50, rangesDiffer: 0 })
+  expect(ranges.sums).toBeUndefined()
+  expect(asked).toHaveLength(3)
+})
+
 test('a table without columns has only a number of rows', async () => {
   const rows = (count: number): Side => ({
     pass: async (take) => take(`(select null as c0 from range(${count}))`),

@@ -208,15 +208,12 @@ function refusals(
   return refused
 }
 
-/** The snapshot's tables are those that were chosen, in the same order, perhaps by other names. */
+/** The snapshot's tables are those that were chosen, perhaps by other names. */
 function pair(snapshot: SourceSnapshot, relations: readonly Relation[]): Carried['tables'] {
-  const origins = Object.keys((snapshot.identity['tables'] ?? {}) as object)
-  const byOrigin = new Map(
-    relations.map((relation) => [`${relation.schema}.${relation.name}`, relation]),
-  )
-  return snapshot.tables.map((table, index) => {
-    const relation = byOrigin.get(origins[index] ?? '')
-    if (relation === undefined || origins.length !== snapshot.tables.length)
+  const byOrigin = new Map(relations.map((relation) => [originOf(relation), relation]))
+  return snapshot.tables.map((table) => {
+    const relation = byOrigin.get(table.origin ?? '')
+    if (relation === undefined)
       throw new ToteError('SourceBusy', 'The tables of the source changed while they were read.', {
         fix: 'run again when the migration is over',
       })

@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { Engine } from '../columns/engine.ts'
 import { ROW_COLUMN } from '../columns/sql.ts'
+import { writeTableName } from '../config/table-name.ts'
 import { ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary } from '../events.ts'
 import {
@@ -290,13 +291,18 @@ function lostRows({ table }: ReadTable, { deleted, inserted }: Compared['counts'
   return table.key.includes(ROW_COLUMN) ? deleted - inserted : deleted
 }
 
-/** Whether a user's `name`, with or without the default schema, means this table. */
+/** Whether a user's `name`, with or without the default schema, means this table. A dot in a name wants quotes then: `a.b.c` is the lake's name of another. */
 export function namesTable(
   name: string,
   table: string,
-  from: Pick<ProjectSource, 'defaultSchema'>,
+  { defaultSchema }: Pick<ProjectSource, 'defaultSchema'>,
 ): boolean {
-  return name === table || name === `${from.defaultSchema}.${table}`
+  if (name === table || defaultSchema === null) return name === table
+  const isPlain = !defaultSchema.includes('.') && !table.includes('.')
+  return (
+    name === writeTableName(defaultSchema, table) ||
+    (isPlain && name === `${defaultSchema}.${table}`)
+  )
 }
 
 /** What is to be written of a table that was compared; null when nothing is. */

@@ -6,6 +6,7 @@
  * older snapshot and its read would look empty. The catalogue is read after the lock, too, so what
  * it says holds until the end.
  */
+import { writeTableName } from '../config/table-name.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { openBucket } from '../pace/bucket.ts'
@@ -157,7 +158,7 @@ async function takeSnapshot(
         ...server.identity,
         tables: Object.fromEntries(
           tables.map(({ schema, name, oid, partitions }) => [
-            `${schema}.${name}`,
+            writeTableName(schema, name),
             partitions === null ? oid : `${oid}/${partitions}`,
           ]),
         ),
@@ -177,7 +178,7 @@ async function takeSnapshot(
         ),
       tables: described.map((table, index) => ({
         ...table,
-        origin: `${tables[index]?.schema}.${tables[index]?.name}`,
+        origin: writeTableName(tables[index]?.schema ?? '', tables[index]?.name ?? ''),
         relationId: relationIdOf(server.identity, tables[index]?.oid ?? ''),
         parts: parts.get(table) ?? [],
         // What is hashed here is found by parting the rows.

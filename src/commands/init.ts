@@ -39,7 +39,11 @@ export async function commandInit(
   const warehouse =
     asked.warehouse === undefined
       ? null
-      : readLocation('--warehouse', asked.warehouse, { lookup, variable: () => 'WAREHOUSE_URL' })
+      : readLocation('--warehouse', asked.warehouse, {
+          lookup,
+          variable: () => WAREHOUSE_VARIABLE,
+        })
+  refuseOneVariable(source, warehouse)
   const options: InitOptions = {
     folder,
     source,
@@ -59,6 +63,18 @@ export async function commandInit(
   })
   return 0
 }
+
+/** A variable has one value: whoever sets it for the one side would turn the other there, too. */
+function refuseOneVariable(source: Location, warehouse: Location | null): void {
+  const variable = warehouse?.variable ?? WAREHOUSE_VARIABLE
+  if (source.variable !== variable || source.url === warehouse?.url) return
+  throw new ToteError('UsageInvalid', `${variable} would name both the source and the warehouse`, {
+    where: '--source',
+    fix: 'give one of them in a variable of another name',
+  })
+}
+
+const WAREHOUSE_VARIABLE = 'WAREHOUSE_URL'
 
 interface Asked {
   readonly source: string

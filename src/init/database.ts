@@ -22,7 +22,7 @@ export interface ReadOptions {
   readonly schemas: readonly string[]
   /** Only tables that match these patterns; all when empty. */
   readonly tables: readonly string[]
-  /** Schemas that are Tote's own. */
+  /** Schemas that the star and its ledger will take. */
   readonly ownSchemas: readonly string[]
 }
 
@@ -81,7 +81,9 @@ function chooseAll(
   listed: readonly Relation[],
   members: ReadonlySet<string>,
 ): Choice {
-  const mine = listed.filter(({ schema }) => !options.ownSchemas.includes(schema))
+  const isLoaded = listed.some(({ schema, name }) => schema === LEDGER && name === 'ledger')
+  const own = [...options.ownSchemas, ...(isLoaded ? [LEDGER] : [])]
+  const mine = listed.filter(({ schema }) => !own.includes(schema))
   refuseUnknownSchemas(options, mine)
   const inSchemas = mine.filter(
     ({ schema }) => options.schemas.length === 0 || options.schemas.includes(schema),
@@ -100,6 +102,13 @@ function chooseAll(
     const why = reasonAgainst(relation, members.has(originOf(relation)), named(relation))
     return why === undefined ? [] : [{ origin: originOf(relation), why }]
   })
+  // Where there is no ledger yet, what is there is not ours.
+  if (!isLoaded && options.schemas.length + options.tables.length === 0)
+    leftOut.push(
+      ...listed
+        .filter((relation) => own.includes(relation.schema) && isTable(relation))
+        .map((relation) => ({ origin: originOf(relation), why: IN_THE_WAY })),
+    )
   const out = new Set(leftOut.map(({ origin }) => origin))
   return {
     include,
@@ -111,6 +120,12 @@ function chooseAll(
     ),
   }
 }
+
+/** The schema of ledgers. */
+const LEDGER = 'tote'
+
+const IN_THE_WAY =
+  'is in a schema that the star or its ledger takes in this very database; another database for --warehouse leaves it alone'
 
 const KINDS: Readonly<Record<string, string>> = {
   v: 'is a view',

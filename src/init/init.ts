@@ -58,7 +58,7 @@ export async function init(options: InitOptions, context: Context): Promise<Init
     url: source.url,
     schemas: options.schemas,
     tables: options.tables,
-    ownSchemas: shares ? ['tote', SHARED_SCHEMA] : ['tote'],
+    ownSchemas: shares ? ['tote', SHARED_SCHEMA] : [],
   }
   const found = await readDatabase(reading, context)
   const plan = await planSound(found, name, context)

@@ -1,6 +1,6 @@
 /** A planned model as the text of its `.sql` file (grammar in docs/models.md). Pure. */
 import { quoteName } from '../columns/sql.ts'
-import { isOneLine } from './names.ts'
+import { isOneLine, RESERVED } from './names.ts'
 import type { PlannedColumn, PlannedModel } from './plan.ts'
 
 const WIDTH = 96
@@ -44,20 +44,6 @@ function columnLine({ source, name: output, comment }: PlannedColumn, isLast: bo
 function name(text: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(text) && !RESERVED.has(text) ? text : quoteName(text)
 }
-
-/** Words that DuckDB does not take for a name everywhere. */
-const RESERVED = new Set(
-  (
-    'all analyse analyze and anti any array as asc asof asymmetric at authorization between binary both by case cast ' +
-    'check collate collation column concurrently constraint create cross default deferrable desc describe ' +
-    'distinct do else end except exists extract false fetch filter for foreign freeze from full generated glob grant ' +
-    'group having if ilike in initially inner intersect into is isnull join lambda lateral leading left like ' +
-    'limit map natural not notnull null offset on only or order outer overlaps pivot pivot_longer pivot_wider ' +
-    'placing positional primary qualify references returning right row rows select semi show similar some ' +
-    'summarize struct symmetric table tablesample then to trailing true try_cast union unique unpivot using values ' +
-    'variadic verbose when where window with within'
-  ).split(' '),
-)
 
 /** A name as a header line takes it. */
 function word(text: string): string {

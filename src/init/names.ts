@@ -4,12 +4,32 @@ import { createHash } from 'node:crypto'
 /** PostgreSQL's limit, less `_current`, the view that every fact gets. */
 const MAX_BYTES = 63 - '_current'.length
 
-/** A source's name: a schema in the SQL of models, so some words are taken (config/resolve.ts and DuckDB). */
+/** Words that DuckDB does not take for a name everywhere. */
+export const RESERVED: ReadonlySet<string> = new Set(
+  (
+    'all analyse analyze and anti any array as asc asof asymmetric at authorization between binary both by case cast ' +
+    'check collate collation column concurrently constraint create cross default deferrable desc describe ' +
+    'distinct do else end except exists extract false fetch filter for foreign freeze from full generated glob grant ' +
+    'group having if ilike in initially inner intersect into is isnull join lambda lateral leading left like ' +
+    'limit map natural not notnull null offset on only or order outer overlaps pivot pivot_longer pivot_wider ' +
+    'placing positional primary qualify references returning right row rows select semi show similar some ' +
+    'summarize struct symmetric table tablesample then to trailing true try_cast union unique unpivot using values ' +
+    'variadic verbose when where window with within'
+  ).split(' '),
+)
+
+/**
+ * A source's name: a schema in the SQL of models, so some words are taken (config/resolve.ts and DuckDB), and the begin of a
+ * variable's name, so that `warehouse` would have the warehouse's.
+ */
 export function sourceName(database: string): string {
   const name = plainName(database).replaceAll(/[^a-z0-9_]/g, '_')
   const begun = /^[a-z_]/.test(name) ? name : `db_${name}`
   const taken =
-    /^(seeds|changes|main|tote|temp|memory|system|information_schema|pg_.*)$|_changes$/.test(begun)
+    RESERVED.has(begun) ||
+    /^(seeds|changes|main|tote|temp|memory|system|warehouse|information_schema|pg_.*)$|_changes$/.test(
+      begun,
+    )
   return (taken ? `${begun}_db` : begun).slice(0, 48)
 }
 

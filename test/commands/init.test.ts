@@ -94,6 +94,21 @@ test('a URL goes to .env, a variable stays where it is', async () => {
   ])
 })
 
+test('one variable never names two databases', async () => {
+  const other = 'postgres://loader:hush@db.example.com/star'
+  writeFileSync(join(cwd, '.env'), `WAREHOUSE_URL=${URL}\nSHOP_URL=${other}\n`)
+  for (const argv of [
+    ['--source', 'env:WAREHOUSE_URL'],
+    ['--source', URL, '--warehouse', 'env:SHOP_URL'],
+    ['--source', 'env:WAREHOUSE_URL', '--warehouse', other],
+  ]) {
+    const told = await playInit(argv)
+    expect(told).toMatchObject({ exit: 2, asked: [] })
+    expect(told.stderr).toMatch(/_URL would name both the source and the warehouse/)
+    expect(told.stderr).not.toContain('hush')
+  }
+})
+
 test('a person is asked for what was not said', async () => {
   const questions: string[] = []
   const ask = async (question: string): Promise<string> => {

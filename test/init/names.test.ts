@@ -21,6 +21,10 @@ test.each([
   ['main', 'main_db'],
   ['shop_changes', 'shop_changes_db'],
   ['ünïcode', '_n_code'],
+  // Words of SQL, and what would be called WAREHOUSE_URL.
+  ['order', 'order_db'],
+  ['Select', 'select_db'],
+  ['warehouse', 'warehouse_db'],
 ])('the source of database %s is %s', (database, source) => {
   expect(sourceName(database)).toBe(source)
 })

@@ -1,0 +1,97 @@
+/** `tote init` on databases whose own name, or whose schemas, are those that Tote would use. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { buildWhenStale } from '../../scripts/build.js'
+import { connect } from '../../src/postgres/connection.ts'
+import { startCli, type Told } from '../support/project.ts'
+import { testServer, type TestDatabase } from '../support/postgres.ts'
+
+let above: string
+let source: TestDatabase
+let warehouse: TestDatabase
+
+beforeAll(async () => {
+  if (!buildWhenStale()) throw new Error('dist/ is not built: see above')
+  above = await mkdtemp(join(tmpdir(), 'tote-places-'))
+  const server = await testServer()
+  source = await server.createDatabase('places')
+  warehouse = await server.createDatabase('places_warehouse')
+  await source.query(
+    `create schema tote; create table tote.customer (id integer primary key, name text);
+     create schema warehouse; create table warehouse.shelf (id integer primary key, name text);
+     create table item (id integer primary key, name text);
+     insert into tote.customer values (1, 'theirs'); insert into warehouse.shelf values (1, 'theirs'); insert into item values (1, 'an item')`,
+  )
+})
+afterAll(async () => {
+  await warehouse?.drop()
+  await source?.drop()
+  await rm(above, { recursive: true, force: true })
+})
+
+async function tote(...args: string[]): Promise<Told> {
+  return startCli(above, args).ended
+}
+
+async function init(
+  folder: string,
+  to: string,
+): Promise<{ models: string[]; leftOut: { table: string; why: string }[] }> {
+  const told = await tote('init', folder, '--source', source.url, '--warehouse', to, '--json')
+  expect(told).toMatchObject({ exit: 0, stderr: '' })
+  const { data } = JSON.parse(told.stdout) as {
+    data: { models: { table: string }[]; leftOut: { table: string; why: string }[] }
+  }
+  return { models: data.models.map(({ table }) => table).toSorted(), leftOut: data.leftOut }
+}
+
+test('schemas called tote and warehouse are carried like any other, until Tote keeps its own things there', async () => {
+  const all = ['public.item', 'tote.customer', 'warehouse.shelf']
+  expect(await init('apart', warehouse.url)).toEqual({ models: all, leftOut: [] })
+  expect((await tote('-C', 'apart', 'run')).exit).toBe(0)
+  expect(await warehouse.query('select name from dim_tote_customer')).toEqual([{ name: 'theirs' }])
+  // In one database with the star and its ledger they would be in each other's way.
+  const shared = await init('shared', source.url)
+  expect(shared.models).toEqual(['public.item'])
+  expect(shared.leftOut.map(({ table }) => table)).toEqual(['tote.customer', 'warehouse.shelf'])
+  for (const { why } of shared.leftOut) expect(why).toContain('another database for --warehouse')
+  expect((await tote('-C', 'shared', 'run')).exit).toBe(0)
+  expect(await source.query('select name from warehouse.dim_item')).toEqual([{ name: 'an item' }])
+  // Now there is a ledger, and a star beside their table.
+  expect((await init('again', source.url)).models).toEqual(['public.item'])
+}, 60_000)
+
+test.each([
+  ['select', 'select_db'],
+  ['warehouse', 'warehouse_db'],
+])(
+  'a database called %s makes a project that runs',
+  async (database, name) => {
+    const url = (await testServer()).url(database)
+    await source.query(`drop database if exists "${database}"`)
+    await source.query(`create database "${database}"`)
+    try {
+      const connection = await connect({ side: 'source', name: 'test', url })
+      await connection.query('make', 'create table item (id integer primary key, name text)')
+      await connection.query('fill', `insert into item values (1, '${database}')`)
+      await connection.close()
+      const told = await tote('init', database, '--source', url, '--warehouse', warehouse.url)
+      expect(told.exit).toBe(0)
+      const config = await readFile(join(above, database, 'tote.config.ts'), 'utf8')
+      expect(config).toContain(`name: '${name}'`)
+      expect((await tote('-C', database, 'check', '--live')).exit).toBe(0)
+      // The ledger of the project before knows only its own pipeline.
+      await warehouse.query('drop table if exists dim_item')
+      expect(await tote('-C', database, 'run')).toMatchObject({ exit: 0 })
+      expect(await warehouse.query('select name from dim_item')).toEqual([{ name: database }])
+      expect((await tote('-C', database, 'verify')).exit).toBe(0)
+      const asked = await tote('-C', database, 'query', `select name from ${name}.item`)
+      expect(asked.stdout).toContain(database)
+    } finally {
+      await source.query(`drop database if exists "${database}" with (force)`)
+    }
+  },
+  60_000,
+)

@@ -9,6 +9,7 @@ export interface BankSizes {
 }
 
 export interface OwnTransactions {
+  readonly pid: number
   /** Milliseconds of each that has ended since this was last asked, in the order of their ends. */
   take(): Promise<readonly number[]>
   /** No more of them begin; resolves when the last has ended. */
@@ -59,6 +60,7 @@ export async function beginTransactions(
     })
   await ask({ task: 'begin', url, seed: 1, ...load })
   return {
+    pid: child.pid ?? Number.NaN,
     take: async () => ask({ task: 'take' }),
     end: async () => {
       try {

@@ -21,6 +21,8 @@ export interface Place {
   readonly folder: string
   /** A role name, to be granted SELECT. */
   readonly reader: string
+  /** The server's first process, where it was started here. */
+  readonly pid: number | null
   /** What the server says of itself. */
   readonly server: Readonly<Record<string, string | null>>
   createDatabase(): Promise<BenchDatabase>
@@ -44,6 +46,7 @@ export async function openPlace(superuserUrl: string | undefined): Promise<Place
   return {
     folder,
     reader: roles.reader,
+    pid: embedded === undefined ? null : await firstProcess(base),
     server: await facts(base),
     createDatabase: async () => {
       const name = `tote_bench_${suffix}_${databases.length}`
@@ -77,6 +80,14 @@ export async function execute(
   } finally {
     await connection.close()
   }
+}
+
+async function firstProcess(url: string): Promise<number> {
+  const [row] = await execute(
+    url,
+    `select split_part(pg_read_file('postmaster.pid'), e'\\n', 1) as pid`,
+  )
+  return Number(row?.['pid'])
 }
 
 async function facts(url: string): Promise<Readonly<Record<string, string | null>>> {

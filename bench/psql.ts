@@ -10,7 +10,7 @@ export function hasPsql(): boolean {
 export async function timePsql(
   url: string,
   statements: readonly string[],
-  options: Pick<TimedOptions, 'input' | 'output' | 'ownSession'> = {},
+  options: Pick<TimedOptions, 'input' | 'output' | 'ownSession' | 'core'> = {},
 ): Promise<number> {
   const args = ['-X', '-q', '-1', '-v', 'ON_ERROR_STOP=1', ...statements.flatMap((s) => ['-c', s])]
   return timeProcess('psql', args, { ...options, env: { ...process.env, ...environmentOf(url) } })

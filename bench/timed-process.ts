@@ -1,6 +1,7 @@
 /** A process, timed from its start to its end. One that fails is no figure but an error. */
 import { spawn } from 'node:child_process'
 import { open, type FileHandle } from 'node:fs/promises'
+import type { Core } from './cores.ts'
 
 export interface TimedOptions {
   readonly cwd?: string
@@ -12,6 +13,8 @@ export interface TimedOptions {
   readonly output?: string
   /** In a session of its own, as a scheduler would start it: Linux shares the cores out among sessions first. */
   readonly ownSession?: boolean
+  /** The core that it keeps to; any when not given. */
+  readonly core?: Core | undefined
 }
 
 /** Returns seconds. Throws, with the end of standard error, unless it exits with 0. */
@@ -24,7 +27,10 @@ export async function timeProcess(
   const output = await openAt(options.output, 'w')
   try {
     const startedAt = performance.now()
-    const child = spawn(command, args, {
+    const { core } = options
+    const [file, ...rest] =
+      core === undefined ? [command, ...args] : ['taskset', '-c', String(core), command, ...args]
+    const child = spawn(file ?? command, rest, {
       cwd: options.cwd,
       env: options.env,
       detached: options.ownSession === true,

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import type { Measured, Sizes } from './benchmark.ts'
 import { compareRows } from './equal-rows.ts'
 import type { Figure } from './figures.ts'
+import { hasCores, keepTo, type Core } from './cores.ts'
 import { installFiles, type Installation } from './installation.ts'
 import {
   beginTransactions,
@@ -96,22 +97,23 @@ export async function measureTransactions(
   const laters: Pair[] = []
   let installation: Installation | undefined
   const own = await beginTransactions(source.ownerUrl, { perSecond: pace.perSecond, sizes: bank })
+  const core = giveCores(places, own)
   try {
     for (let round = 0; round < sizes.rounds; round++) {
       await settle(places)
       installation = await installFiles(places.warehouse, source, FILES)
-      if (hasPsql()) firsts.push(await measureFirst(installation, own))
+      if (hasPsql()) firsts.push(await measureFirst({ ...installation, core }, own))
       // The first after a first load finds out where its rows lie; without psql it is the first load.
-      await run(installation)
-      await run(installation)
+      await run({ ...installation, core })
+      await run({ ...installation, core })
       await settle(places)
-      laters.push(await measureLater(installation, own, pace))
+      laters.push(await measureLater({ ...installation, core }, own, pace))
     }
   } finally {
     await own.end()
   }
   if (installation === undefined) throw new RangeError('no round')
-  await run(installation)
+  await run({ ...installation, core })
   const urls = { source: source.ownerUrl, warehouse: installation.warehouseUrl }
   return {
     figures: figuresOf({ firsts, laters, pace }, sizes.rows, bank),
@@ -119,24 +121,40 @@ export async function measureTransactions(
   }
 }
 
+/** With a core for what is not the source's. */
+type Placed = Installation & { readonly core: Core | undefined }
+
+/**
+ * The source and its own transactions keep to one core, Tote and the warehouse to the other: what is measured then is what
+ * reading does to a source, not what sharing its machine does. Undefined where cores cannot be given.
+ */
+function giveCores({ source, warehouse }: Places, own: OwnTransactions): Core | undefined {
+  if (source.pid === null || warehouse.pid === null || source === warehouse || !hasCores())
+    return undefined
+  keepTo(0, source.pid)
+  keepTo(0, own.pid)
+  keepTo(1, warehouse.pid)
+  return 1
+}
+
 /** A first load, and then psql for as long. */
-async function measureFirst(installation: Installation, own: OwnTransactions): Promise<Pair> {
+async function measureFirst(installation: Placed, own: OwnTransactions): Promise<Pair> {
   const began = performance.now()
   const ours = await during(own, [run(installation)])
   const took = performance.now() - began
-  const beside = await during(own, [copyFor(took, installation.source.ownerUrl)])
+  const beside = await during(own, [copyFor(took, installation)])
   return { ours: slowest(ours), beside: slowest(beside) }
 }
 
-async function copyFor(milliseconds: number, url: string): Promise<void> {
+async function copyFor(milliseconds: number, { source, core }: Placed): Promise<void> {
   const copies = LARGE.map((table) => `copy ${table} to stdout (format csv)`)
   for (const since = performance.now(); performance.now() - since < milliseconds;)
-    await timePsql(url, copies, { ownSession: true })
+    await timePsql(source.ownerUrl, copies, { ownSession: true, core })
 }
 
 /** Runs, each a process as cron starts it, and between them as long without. */
 async function measureLater(
-  installation: Installation,
+  installation: Placed,
   own: OwnTransactions,
   { everySeconds, runs }: Pace,
 ): Promise<Pair> {
@@ -154,8 +172,8 @@ async function settle({ source, warehouse }: Places): Promise<void> {
   await delay(SETTLED_AFTER)
 }
 
-async function run({ folder: cwd, env }: Installation): Promise<void> {
-  await timeProcess(process.execPath, [CLI, 'run'], { cwd, env, ownSession: true })
+async function run({ folder: cwd, env, core }: Placed): Promise<void> {
+  await timeProcess(process.execPath, [CLI, 'run'], { cwd, env, ownSession: true, core })
 }
 
 /** Milliseconds of each transaction that ended while this went on. */

@@ -22,16 +22,16 @@ function known(type: string): NonNullable<ReturnType<typeof numbersOf>> {
 async function numbersInDuckDB(type: string, texts: readonly string[]): Promise<(bigint | null)[]> {
   const values = texts.map((text, index) => `(${index}, ${quoteText(text)})`)
   const rows = await engine.rows(
-    `select ${known(type).number('t')} as n from (values ${values.join(', ')}) as r(i, t) order by i`,
+    `select ${known(type).number('t')}::${known(type).type} as n from (values ${values.join(', ')}) as r(i, t) order by i`,
   )
   return rows.map(({ n }) => (n === null ? null : BigInt(n ?? Number.NaN)))
 }
 
 describe.each(Object.keys(NUMBERED_KEYS))('%s', (type) => {
   const keys = NUMBERED_KEYS[type] ?? fc.constant({ text: '', number: 0n })
-  const { least, greatest } = known(type)
 
   test('P2: every key has its number, and one beyond all bounds lies beyond them', async () => {
+    const { least, greatest } = known(type)
     await fc.assert(
       fc.asyncProperty(fc.array(keys, { minLength: 1, maxLength: 200 }), async (some) => {
         const found = await numbersInDuckDB(
@@ -52,6 +52,7 @@ describe.each(Object.keys(NUMBERED_KEYS))('%s', (type) => {
   })
 
   test('P2: the key that a server is told for a number is one that has it', async () => {
+    const { least, greatest } = known(type)
     const number = fc.oneof(
       fc.constantFrom(least, least + 1n, greatest - 1n, greatest),
       fc.bigInt({ min: least, max: greatest }),
@@ -70,8 +71,39 @@ describe.each(Object.keys(NUMBERED_KEYS))('%s', (type) => {
   })
 })
 
+/** Of each type that the server knows apart: between which keys bounds may lie. */
+const ENDS: Readonly<Record<string, readonly [least: string, greatest: string]>> = {
+  smallint: [`'-9223372036854775808'::bigint`, `'9223372036854775807'::bigint`],
+  numeric: [`'-1${'0'.repeat(37)}'::numeric`, `'1${'0'.repeat(37)}'::numeric`],
+  uuid: [
+    `'00000000-0000-0000-0000-000000000000'::uuid`,
+    `'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid`,
+  ],
+  date: [`'0001-01-01'::date`, `'9999-12-31'::date`],
+  'timestamp without time zone': [
+    `'0001-01-01 00:00:00.000000'::timestamp`,
+    `'9999-12-31 23:59:59.999999'::timestamp`,
+  ],
+  'timestamp(0) with time zone': [
+    `'0001-01-01 00:00:00.000000+00'::timestamptz`,
+    `'9999-12-31 23:59:59.999999+00'::timestamptz`,
+  ],
+}
+
+test.each(Object.entries(ENDS))(
+  'P2: bounds over %s lie where server and DuckDB both read them',
+  (type, ends) => {
+    const { least, greatest, key } = known(type)
+    expect([key(least), key(greatest)]).toEqual(ends)
+  },
+)
+
 test('P2: types whose order is not known have no numbers', () => {
-  const others = ['text', 'character varying(8)', 'real', 'time without time zone', 'integer[]']
+  const others = [
+    ...['text', 'character varying(8)', 'real', 'time without time zone', 'interval'],
+    ...['integer[]', 'my.integer', 'numeric(10,2)[]', 'my.numeric', 'uuid[]', 'date[]', ''],
+    ...['timestamp with time zone[]', 'my.timestamp with time zone', 'bigint[]'],
+  ]
   expect(others.filter((type) => numbersOf(type) !== undefined)).toEqual([])
   expect(numbersOf('numeric(10,2)')).toBe(numbersOf('numeric'))
   expect(numbersOf('timestamp(3) with time zone')).toBe(numbersOf('timestamp with time zone'))

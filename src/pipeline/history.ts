@@ -9,6 +9,8 @@ import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
 import { changesIn, changesWithPlace, filesBetween, rowsAsOf } from '../lake/read.ts'
 import { splitBatch } from '../lake/history.ts'
 import type { Project } from '../project/project.ts'
+import type { RangedBy } from '../ranges/key-range.ts'
+import { boundsOf, inSpans, type SomeSpans } from '../ranges/key-spans.ts'
 import type { StarTable } from '../star/star-table.ts'
 import { deletedRows, versionsOf, type Statements } from '../star/versions.ts'
 import { keepsVersions, type Instant } from '../types.ts'
@@ -21,22 +23,36 @@ export interface TableHistory {
   readonly instants: ReadonlyMap<number, Instant>
 }
 
+/** Some of its rows, in the warehouse and here. */
+export interface SomeRows {
+  readonly by: RangedBy
+  /** The text of that column, over the rows as `r`. */
+  readonly text: string
+  readonly spans: SomeSpans
+}
+
 /** The rows are computed when they are asked for, one table at a time. */
 export async function remadeTable(
   project: Pick<Project, 'processed'>,
   engine: Engine,
   of: TableHistory,
+  some: SomeRows | null = null,
 ): Promise<RemadeTable> {
   const entry = of.manifest.tables[of.table.name]
   if (entry === undefined) throw new RangeError(`no table "${of.table.name}"`)
   const statements = await historyOf(project, of)
+  const relation = (text: string): string =>
+    some === null
+      ? `(${text})`
+      : `(select * from (${text}) as r where ${inSpans(some.text, some.spans)})`
   return {
     table: of.table,
     rowsInLake: entry.rows,
+    within: some === null ? null : { by: some.by, ranges: boundsOf(some.spans) },
     rows: {
       chunks: async function* (select) {
         for (const text of statements.prepare) await engine.run(text)
-        for (const text of statements.selects) yield* engine.chunks(select(`(${text})`, null))
+        for (const text of statements.selects) yield* engine.chunks(select(relation(text), null))
       },
     },
   }
@@ -71,6 +87,15 @@ async function versions(
       : { relation, place, batch: first[0].batch, rows: first[0].rows }
   const changes = await changesIn(processed, entry, bulk === null ? files : after)
   return versionsOf({ columns, key, bulk, changes, instants })
+}
+
+/** How many versions there are of all rows together, as the manifests say. */
+export async function countVersions(
+  { processed }: Pick<Project, 'processed'>,
+  { manifest, table }: Pick<TableHistory, 'manifest' | 'table'>,
+): Promise<number> {
+  const files = await filesBetween(processed, manifest, table.name, 0, manifest.batch)
+  return files.reduce((sum, { rows, deletes }) => sum + rows - deletes, 0)
 }
 
 /** Latest values; of a dimension, also of what is gone, each with the batch that brought them. */

@@ -26,6 +26,17 @@ export interface SomeSpans {
   readonly chosen: readonly number[]
 }
 
+/** More of its ranges than this, and a table is sooner read as it lies. */
+const MOST_CHOSEN = RANGES / 4
+
+/** Those to ask for; null where all of the table is. `chosen` ascend. */
+export function chooseSpans(
+  spans: KeySpans | undefined,
+  chosen: readonly number[],
+): SomeSpans | null {
+  return spans === undefined || chosen.length > MOST_CHOSEN ? null : { spans, chosen }
+}
+
 /** An expression for DuckDB: in which of them a key lies that has this text. There is one for what is no key, too, as only a damaged lake has it. */
 export function spanOf(text: string, { numbers, shift, first, last }: KeySpans): string {
   const [least, most] = [first, last].map((number) => `'${number}'::${numbers.type}`)

@@ -11,7 +11,7 @@ import type { Doubt } from '../extraction/read-some.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import { rowsAsOf } from '../lake/read.ts'
 import type { Project } from '../project/project.ts'
-import { boundsOf, RANGES, spansOver, type KeySpans } from '../ranges/key-spans.ts'
+import { boundsOf, chooseSpans, type KeySpans } from '../ranges/key-spans.ts'
 import type {
   RowSink,
   Source,
@@ -22,6 +22,7 @@ import type {
 import type { Column } from '../types.ts'
 import { compareSides, type RangesCompared } from './compare.ts'
 import { copiedSide, mayBeLines, queriedLines, queriedSide } from './sides.ts'
+import { sampleSpans } from './spans.ts'
 
 /** A source whose snapshot stays open after the batch that asked for it. */
 export interface HeldSource {
@@ -85,20 +86,13 @@ export interface SourceTableVerified {
   readonly ranges: RangesCompared
 }
 
-/** More of its ranges than this, and a table is sooner read as it lies. */
-const MOST_RANGES = RANGES / 4
-
 /** What must be read of a table again so that the lake has it as the source does. */
 export function doubtOf({ spans, ranges }: SourceTableVerified): Doubt {
   return {
-    ranges: rangesToAsk(spans, ranges.differ),
+    ranges: chooseSpans(spans, ranges.differ),
     rowsInSource: ranges.rowsExpected,
     rowsInLake: ranges.rowsFound,
   }
-}
-
-function rangesToAsk(spans: KeySpans | undefined, ranges: readonly number[]): Doubt['ranges'] {
-  return spans === undefined || ranges.length > MOST_RANGES ? null : { spans, chosen: ranges }
 }
 
 /** Each table of the source, by row. Emits `table.verified` for each. */
@@ -125,7 +119,7 @@ export async function verifySource(
         expectedRows: table.expectedRows,
         carried: types,
         copy: async (sink: RowSink, format: SourceReading['format'], some?: readonly number[]) => {
-          const asked = some === undefined ? null : rangesToAsk(await spans(), some)
+          const asked = some === undefined ? null : chooseSpans(await spans(), some)
           if (asked === null) await copyAll(snapshot, table, sink, format)
           else await snapshot.copy(table, sink, { ranges: boundsOf(asked), format })
         },
@@ -184,13 +178,7 @@ export async function verifySource(
   return verified
 }
 
-/** Of so many rows the least and the greatest key are known well enough. */
-const SAMPLED_ROWS = 5000
-
-/**
- * Ranges over the keys that the lake has; the first and the last of them are open, so that those of the source are in one, too.
- * A hundredth at each end is left to these, because one key far away would leave all others to one range.
- */
+/** Ranges over the keys that the lake has, by which the source can be asked; undefined where it cannot. */
 async function spansOf(
   engine: Engine,
   { rangedBy }: SourceTable,
@@ -199,16 +187,8 @@ async function spansOf(
 ): Promise<KeySpans | undefined> {
   const key = columns.find(({ name }) => name === rangedBy?.column)
   if (rangedBy === undefined || key === undefined) return undefined
-  const { numbers } = rangedBy
-  const number = numbers.number(toText(quoteName(key.name), key.carried))
-  const [row] = await engine.rows(
-    `select quantile_disc(k, 0.01) as least, quantile_disc(k, 0.99) as greatest from` +
-      ` (select ${number} as k from (select * from (${rows}) using sample reservoir(${SAMPLED_ROWS} rows)))` +
-      ` where k between '${numbers.least}'::${numbers.type} and '${numbers.greatest}'::${numbers.type}`,
-  )
-  const [least, greatest] = [row?.['least'], row?.['greatest']]
-  if (typeof least !== 'bigint' || typeof greatest !== 'bigint') return undefined
-  return spansOver(numbers, least, greatest)
+  const text = toText(`r.${quoteName(key.name)}`, key.carried)
+  return sampleSpans(engine, { numbers: rangedBy.numbers, text, rows })
 }
 
 /** All parts of a table, by as many readers as the snapshot has. */

@@ -202,14 +202,14 @@ async function repairWarehouse(
 ): Promise<readonly VerifiedTable[]> {
   let seen = first
   for (let attempt = 1; repair; attempt++) {
-    const { at, tables } = seen
+    const { at, tables, among } = seen
     const differ = namesOf(tables.filter(isDifferent))
     if (at === null || differ.size === 0) return seen.tables
     const engine = await project.engine(context.signal)
     let outcome: 'repaired' | 'stale'
     try {
       outcome = await project.warehouse.repair(
-        await repairOf(project, engine, at, differ, context),
+        await repairOf(project, engine, { at, among }, differ, context),
         context,
       )
     } finally {

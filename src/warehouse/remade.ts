@@ -10,15 +10,18 @@ import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
 import type { Catalogue, FoundColumn } from '../star/catalogue.ts'
 import { dependents, isNeeded } from '../star/dependents.ts'
 import { allColumns, layoutOf, type Layout } from '../star/layout.ts'
+import { inRanges } from '../ranges/key-range.ts'
 import type { Column } from '../types.ts'
 import { binaryColumn, copyRows } from './load.ts'
 import type { Site } from './session.ts'
 import { carriedColumn, isCurrent, type CarriedColumn } from '../star/merge.ts'
-import type { RemadeTable, RowsDiffer } from './warehouse.ts'
+import type { RemadeTable, RowsDiffer, Within } from './warehouse.ts'
 
 export interface Remade {
   readonly layout: Layout
   readonly stage: string
+  /** Of all others nothing is known: they are neither compared nor deleted. */
+  readonly within: Within | null
   /** Every column of the stage, as the table names it, and the expression that gives its value. */
   readonly values: readonly { readonly name: string; readonly value: string }[]
 }
@@ -51,13 +54,13 @@ export interface RowsToStage {
   readonly keptAs: (column: Column) => string
 }
 
-/** Sends the whole history. */
+/** Sends the history. */
 export async function stageRows(
   { connection }: Pick<Site, 'connection'>,
   { remade, index, keptAs }: RowsToStage,
   context: Context,
 ): Promise<Remade> {
-  const { table, rows } = remade
+  const { table, rows, within = null } = remade
   const layout = layoutOf(table)
   const stage = `pg_temp.tote_remade_${index}`
   const own = table.columns.map((column) =>
@@ -103,6 +106,7 @@ export async function stageRows(
   return {
     layout,
     stage,
+    within,
     values: [
       ...(layout.recordId === null
         ? []
@@ -158,7 +162,7 @@ export async function deleteAbsent(
     const [row] = await connection.query(
       `load "${name}"`,
       `with gone as (delete from ${quoteQualified(schema, name)} as t
-         where not exists (select from ${stage} as s where ${sameKey(remade)}) returning 1)
+         where ${isWithin(remade)} and not exists (select from ${stage} as s where ${sameKey(remade)}) returning 1)
        select count(*) as n from gone`,
     )
     return Number(row?.['n'])
@@ -187,10 +191,11 @@ export async function compareRows(
   )
   const absent = (from: string, other: string): string =>
     `from ${from} where not exists (select from ${other} where ${sameKey(remade)})`
+  const extra = `${absent(`${table} as t`, `${stage} as s`)} and ${isWithin(remade)}`
   const [counts] = await connection.query(
     doing,
     `select (select count(*) ${absent(`${stage} as s`, `${table} as t`)}) as missing,
-       (select count(*) from ${table}) - (select count(*) from ${stage}) as more, d.*
+       (select count(*) from ${table} where ${isWithin(remade)}) - (select count(*) from ${stage}) as more, d.*
      from (select count(*) as different${columns.map((column) => `, ${column}`).join('')}
        from ${table} as t join ${stage} as s on ${sameKey(remade)} where ${differs}) as d`,
   )
@@ -209,7 +214,7 @@ export async function compareRows(
     values.find((column) => column.name === name)?.value ?? 'null'
   const inTable = (name: string): string => `t.${quoteIdentifier(name)}`
   await first('missing', `select ${list(staged)} ${absent(`${stage} as s`, `${table} as t`)}`)
-  await first('extra', `select ${list(inTable)} ${absent(`${table} as t`, `${stage} as s`)}`)
+  await first('extra', `select ${list(inTable)} ${extra}`)
   await first(
     'different',
     `select ${list(inTable)} from ${table} as t join ${stage} as s on ${sameKey(remade)} where ${differs}`,
@@ -226,6 +231,11 @@ export async function compareRows(
     ),
     keys,
   }
+}
+
+/** Whether a row of the table may be compared with those that were sent. */
+function isWithin({ within }: Remade): string {
+  return within === null ? 'true' : inRanges(within.by, within.ranges)
 }
 
 function sameKey({ layout, values }: Remade): string {

@@ -3,6 +3,7 @@
  */
 import type { DuckDBDataChunk } from '@duckdb/node-api'
 import type { Context, RebuiltTable, WarehouseTableSummary } from '../events.ts'
+import type { KeyRange, RangedBy } from '../ranges/key-range.ts'
 import type { CopySink } from '../wire/copy.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { Instant } from '../types.ts'
@@ -38,13 +39,21 @@ export interface StarBatch {
   readonly live: readonly StarTable[]
 }
 
+/** Some rows of a table in the warehouse: those in these ranges of a column as it is kept there. */
+export interface Within {
+  readonly by: RangedBy
+  readonly ranges: readonly KeyRange[]
+}
+
 /** A table whose history was made anew. */
 export interface RemadeTable {
   readonly table: StarTable
   /** Current rows of the versioned table, to be found again in the warehouse. */
   readonly rowsInLake: number
+  /** Given where only these rows are: all others in the warehouse are left as they are. */
+  readonly within?: Within | null | undefined
   /**
-   * All the rows that the warehouse is to hold. Facts: `_tote_number`, the columns, `valid_from`,
+   * All the rows that the warehouse is to hold, there. Facts: `_tote_number`, the columns, `valid_from`,
    * `valid_to`, `is_deleted`, `batch`; dimensions: the columns, `is_deleted`, and as `_tote_batch` a number by
    * which the newest of several spellings of one key is known; tables: the columns.
    */

@@ -99,12 +99,11 @@ test.each(Object.entries(ENDS))(
 )
 
 test('P2: types whose order is not known have no numbers', () => {
-  const others = [
-    ...['text', 'character varying(8)', 'real', 'time without time zone', 'interval'],
-    ...['integer[]', 'my.integer', 'numeric(10,2)[]', 'my.numeric', 'uuid[]', 'date[]', ''],
-    ...['timestamp with time zone[]', 'my.timestamp with time zone', 'bigint[]'],
-  ]
+  const others = (
+    'text|character varying(8)|real|time without time zone|interval|integer[]|my.integer|bigint[]|numeric(10,2)[]|' +
+    'my.numeric|uuid[]|date[]|timestamp with time zone[]|my.timestamp with time zone|'
+  ).split('|')
   expect(others.filter((type) => numbersOf(type) !== undefined)).toEqual([])
-  expect(numbersOf('numeric(10,2)')).toBe(numbersOf('numeric'))
+  expect(numbersOf('numeric(38,10)')).toBe(numbersOf('numeric'))
   expect(numbersOf('timestamp(3) with time zone')).toBe(numbersOf('timestamp with time zone'))
 })

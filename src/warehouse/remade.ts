@@ -91,14 +91,12 @@ export async function stageRows(
   const chunks = rows.chunks((relation) => `select ${list} from ${relation}`)
   await copyRows(connection, { table: table.name, into: stage, columns, chunks }, context)
   if (respelt) {
-    const same = key.map(
-      (column) =>
-        `o.${quoteIdentifier(column.name)}::${column.castTo ?? column.sentAs} = ${valueOf(column)}`,
-    )
-    const batch = quoteIdentifier(BATCH_COLUMN)
+    // A partition is what the type's own index takes for one key; an operator of an extension's type would be looked for in the search path.
+    const same = `partition by ${key.map(valueOf).join(', ')} order by ${quoteIdentifier(BATCH_COLUMN)} desc`
     await connection.query(
       `load "${table.name}"`,
-      `delete from ${stage} as s using ${stage} as o where ${same.join(' and ')} and o.${batch} > s.${batch}`,
+      `delete from ${stage} as s using (select s.ctid as place, rank() over (${same}) as age from ${stage} as s) as o` +
+        ` where s.ctid = o.place and o.age > 1`,
     )
   }
   await connection.query('analyze a stage table', `analyze ${stage}`)

@@ -167,8 +167,27 @@ function stagedColumn({ name, castTo }: CarriedColumn): string {
 function onKey({ layout, columns }: Target): string {
   return columns
     .filter(({ name }) => layout.table.key.includes(name))
-    .map((column) => `t.${quoteIdentifier(column.name)} = ${stagedColumn(column)}`)
+    .map((column) => {
+      const [kept, given] = [`t.${quoteIdentifier(column.name)}`, stagedColumn(column)]
+      // As the lake tells keys apart; of a domain over text the index of the key can be asked so.
+      return hasOwnOperators(layout.table, column.name)
+        ? `${kept}::text = ${given}::text`
+        : `${kept} = ${given}`
+    })
     .join(' and ')
+}
+
+/** Whether two values of a column of a table, as expressions, are one key. */
+export function sameValue(table: StarTable, column: string, left: string, right: string): string {
+  // Arrays are compared by what the type's own index takes for equal.
+  return hasOwnOperators(table, column) ? `array[${left}] = array[${right}]` : `${left} = ${right}`
+}
+
+/** Operators of an extension's type (ltree, citext) lie in its schema, and the search path is empty; enums, composites and ranges have the server's. */
+function hasOwnOperators({ columns }: StarTable, name: string): boolean {
+  const column = columns.find((one) => one.name === name)
+  if (column === undefined || column.inside !== undefined) return false
+  return column.builtin === 'text' || (column.builtin === undefined && /[."]/.test(column.type))
 }
 
 function nameOf({ schema, layout }: Target): string {

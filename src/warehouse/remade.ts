@@ -14,7 +14,7 @@ import { inRanges } from '../ranges/key-range.ts'
 import type { Column } from '../types.ts'
 import { binaryColumn, copyRows } from './load.ts'
 import type { Site } from './session.ts'
-import { carriedColumn, isCurrent, type CarriedColumn } from '../star/merge.ts'
+import { carriedColumn, isCurrent, sameValue, type CarriedColumn } from '../star/merge.ts'
 import type { RemadeTable, RowsDiffer, Within } from './warehouse.ts'
 
 export interface Remade {
@@ -240,7 +240,7 @@ function sameKey({ layout, values }: Remade): string {
   return layout.primaryKey
     .map((name) => {
       const value = values.find((column) => column.name === name)?.value ?? 'null'
-      return `t.${quoteIdentifier(name)} = ${value}`
+      return sameValue(layout.table, name, `t.${quoteIdentifier(name)}`, value)
     })
     .join(' and ')
 }
@@ -275,7 +275,10 @@ export async function takeRows(
     const list = names.join(', ')
     const all = (side: string): string => `row(${names.map((own) => `${side}.${own}`).join(', ')})`
     const same = layout.primaryKey
-      .map((column) => `l.${quoteIdentifier(column)} = n.${quoteIdentifier(column)}`)
+      .map((column) => {
+        const own = quoteIdentifier(column)
+        return sameValue(layout.table, column, `l.${own}`, `n.${own}`)
+      })
       .join(' and ')
     return {
       name,
@@ -310,10 +313,14 @@ export interface RowsToCompare {
  * how many are the same (`equal`). Parts of many rows are joined in the order of their record ids, side by side; one join of all would spill to the server's disk.
  */
 export function countSame({ schema, beside, layout, columns, rows }: RowsToCompare): string {
-  const key = layout.primaryKey.map(quoteIdentifier)
-  const [first = ''] = key
+  const [first = ''] = layout.primaryKey.map(quoteIdentifier)
   const { name } = layout.table
-  const on = key.map((column) => `l.${column} = n.${column}`).join(' and ')
+  const on = layout.primaryKey
+    .map((column) => {
+      const own = quoteIdentifier(column)
+      return sameValue(layout.table, column, `l.${own}`, `n.${own}`)
+    })
+    .join(' and ')
   const both = `l.${first} is not null and n.${first} is not null`
   const current = isCurrent(layout.table, 'n.')
   const filter = current === null ? '' : ` filter (where ${current})`

@@ -120,3 +120,73 @@ test('P7: a key of citext that changes its case is one row, in the live star and
     await project.close()
   }
 }, 60_000)
+
+test('P6, P7: keys of types that only an extension can compare are loaded, compared, repaired and rebuilt', async (ctx) => {
+  const look = await (await testServer()).createDatabase('look')
+  const known = await look.query(
+    "select 1 from pg_available_extensions where name in ('ltree', 'isn', 'cube')",
+  )
+  await look.drop()
+  ctx.skip(known.length < 3, 'the server has no ltree, isn and cube')
+  const extensions = 'create extension ltree; create extension isn; create extension cube'
+  const project = await createProject({
+    setup: `${extensions};
+      create domain code as text; create type level as enum ('low', 'high');
+      create table tree (k ltree primary key, v text);
+      insert into tree values ('a', '1'), ('a.b', '2'), ('c', '3');
+      create table book (k isbn13, box cube, c code, l level, v text, primary key (k, box, c, l));
+      insert into book values ('9780393040029', '(1,2)', 'x', 'low', '1'), ('9780262510875', '(1,2)', 'x', 'high', '2'), ('9780262510875', '(0.1,2)', 'y', 'low', '3')`,
+    models: {
+      dim_tree: '-- kind: dimension\n-- key: k\nselect k, v from shop.tree\n',
+      table_tree: '-- kind: table\n-- key: k\nselect k, v from shop.tree\n',
+      fact_book:
+        '-- kind: fact\n-- key: k, box, c, l\n-- record id: book_record_id\nselect k, box, c, l, v from shop.book\n',
+    },
+  })
+  try {
+    await project.warehouse.query(`${extensions}; create type level as enum ('low', 'high')`)
+    await project.good()
+    await project.source.query(
+      `update tree set v = 'changed' where k = 'a.b'; delete from tree where k = 'c'; insert into tree values ('d', '4');
+       update book set v = 'changed' where c = 'x' and l = 'low'; delete from book where l = 'high'`,
+    )
+    await project.good()
+    expect(await project.tote('verify')).toMatchObject({ exit: 0 })
+    const trees = 'select k::text, v, is_deleted from dim_tree order by k::text'
+    const books = `select book_record_id, k::text, box::text, v, valid_to is null as current, is_deleted from fact_book order by 1`
+    const live = [await project.warehouse.query(trees), await project.warehouse.query(books)]
+    expect(live[0]).toEqual([
+      { k: 'a', v: '1', is_deleted: 'f' },
+      { k: 'a.b', v: 'changed', is_deleted: 'f' },
+      { k: 'c', v: '3', is_deleted: 't' },
+      { k: 'd', v: '4', is_deleted: 'f' },
+    ])
+    expect(live[1]).toHaveLength(4)
+    expect(await project.tote('rebuild')).toMatchObject({ exit: 0 })
+    expect([await project.warehouse.query(trees), await project.warehouse.query(books)]).toEqual(
+      live,
+    )
+    await project.warehouse.query(
+      `update dim_tree set v = 'altered' where k = 'a'; delete from fact_book where book_record_id = 1; delete from table_tree where k = 'd'`,
+    )
+    expect(await project.tote('verify')).toMatchObject({ exit: 5 })
+    expect(await project.tote('verify', '--repair')).toMatchObject({ exit: 0 })
+    expect([await project.warehouse.query(trees), await project.warehouse.query(books)]).toEqual(
+      live,
+    )
+    // An edited model is restated.
+    await project.write(
+      'models/dim_tree.sql',
+      "-- kind: dimension\n-- key: k\nselect k, v || '!' as v from shop.tree\n",
+    )
+    await project.good()
+    expect(await project.warehouse.query(trees)).toMatchObject([
+      { v: '1!' },
+      { v: 'changed!' },
+      { v: '3!' },
+      { v: '4!' },
+    ])
+  } finally {
+    await project.close()
+  }
+}, 60_000)

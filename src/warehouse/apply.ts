@@ -26,12 +26,11 @@ import {
 import { allColumns, layoutOf, loadOrder } from '../star/layout.ts'
 import { entryValues, parseEntry, placeInLedger, refuseRows } from './ledger.ts'
 import { loadTables, needsStage, type TableLoad } from './load.ts'
-import { finishAltered, followStar } from '../star/alter-star.ts'
+import { finishAltered, followStar, type AlteredStar, type Run } from '../star/alter-star.ts'
 import { carriedColumn, countRows, type Target } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
-import type { Run } from '../star/alter-star.ts'
 import type { Site } from './session.ts'
-import { beginLoading, lockLedger, lockPipeline, moreMemoryForKeys } from './session.ts'
+import { beginLoading, lockLedger, lockPipeline, moreMemoryForKeys, runIn } from './session.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, StarBatch, StarChanges } from './warehouse.ts'
@@ -64,13 +63,8 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
   const changes = new Map(batch.changes.map((change) => [change.table.name, change]))
   await refuseStrangeRows(entry, { plans, empty, changes, first: ledger.last === null })
 
-  const run = async (doing: string, text: string | undefined): Promise<void> => {
-    context.signal.throwIfAborted()
-    if (text !== undefined) await connection.query(doing, text)
-  }
-  if (!ledger.exists) await createLedgerTable(site, rights)
-  if (!rights.schemaExists)
-    await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
+  const run = runIn(site, context)
+  await makeSchemas(site, { ledger, rights }, run)
   for (const plan of plans) await prepareTable(site, plan, run)
   const kept = plans.some(({ action }) => action === 'create')
     ? await readCatalogue(connection, schema, relationNames(star))
@@ -86,28 +80,54 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
     return [{ connection, target, changes: change, stamp, isNew, freeze }]
   })
   const took = await loadTables(connection, loads, context)
+  const loaded = loads.map(({ changes: one }) => one)
+  const tables = await finishBatch(site, { entry, star, plans, altered, loaded, took }, context)
+  return { status: 'applied', tables }
+}
+
+/** The schemas, and the ledger. */
+export async function makeSchemas(
+  site: Site,
+  { ledger, rights }: { readonly ledger: Pick<LedgerState, 'exists'>; readonly rights: Rights },
+  run: Run,
+): Promise<void> {
+  const { schema } = site
+  if (!ledger.exists) await createLedgerTable(site, rights)
+  if (!rights.schemaExists)
+    await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
+}
+
+export interface BatchToFinish {
+  readonly entry: LedgerEntry
+  readonly star: readonly StarTable[]
+  readonly plans: readonly TablePlan[]
+  readonly altered: AlteredStar
+  readonly loaded: readonly Loaded[]
+  /** Milliseconds that loading each table took, by name. */
+  readonly took: ReadonlyMap<string, number>
+}
+
+/** After the rows: keys, rights, counts, ledger, commit. Throws CountMismatch, and with it goes the whole batch. */
+export async function finishBatch(
+  site: Site,
+  { entry, star, plans, altered, loaded, took }: BatchToFinish,
+  context: Context,
+): Promise<readonly WarehouseTableSummary[]> {
+  const { connection, schema, ledger, readers } = site
+  const run = runIn(site, context)
   await finishTables(site, { plans, star, run })
   await finishAltered(site, { altered, star, run })
-  await grantReaders(connection, {
-    schema,
-    ledger: site.ledger.schema,
-    readers: site.readers,
-    relations: relationNames(star),
-  })
-
-  const tables = await countTables(
-    connection,
-    schema,
-    loads.map(({ changes: loaded }) => loaded),
-  )
-  await connection.query('write the ledger', site.ledger.insert, entryValues(entry, tables))
+  const relations = relationNames(star)
+  await grantReaders(connection, { schema, ledger: ledger.schema, readers, relations })
+  const tables = await countTables(connection, schema, loaded)
+  await connection.query('write the ledger', ledger.insert, entryValues(entry, tables))
   context.signal.throwIfAborted()
   await connection.query('commit', 'commit')
   for (const summary of tables) {
     const ms = Math.round(took.get(summary.table) ?? 0)
     context.emit({ type: 'table.loaded', batch: entry.batch, ms, ...summary })
   }
-  return { status: 'applied', tables }
+  return tables
 }
 
 export interface LedgerState {

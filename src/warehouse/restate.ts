@@ -9,25 +9,17 @@
  * they saw.
  */
 import type { Context, WarehouseTableSummary } from '../events.ts'
-import { quoteIdentifier } from '../postgres/identifiers.ts'
 import { readCatalogue, readTypes, type Catalogue } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
-import { grantReaders, requireRights } from '../star/rights.ts'
+import { requireRights } from '../star/rights.ts'
 import { needsOf, relationNames, unknownTypes, type TablePlan } from '../star/shape.ts'
-import { alterStar, finishAltered, type AlteredStar } from '../star/alter-star.ts'
-import {
-  countTables,
-  createLedgerTable,
-  finishTables,
-  prepareTable,
-  readLedger,
-  targetOf,
-} from './apply.ts'
+import { alterStar, type AlteredStar } from '../star/alter-star.ts'
+import { finishBatch, makeSchemas, prepareTable, readLedger, targetOf } from './apply.ts'
 import type { Site } from './session.ts'
-import { entryValues, refuseRows } from './ledger.ts'
+import { refuseRows } from './ledger.ts'
 import { loadTables } from './load.ts'
 import { deleteAbsent, putRows, stageRows, type Remade } from './remade.ts'
-import { beginLoading, lockPipeline } from './session.ts'
+import { beginLoading, lockPipeline, runIn } from './session.ts'
 import type { LedgerEntry, StarRestatement } from './warehouse.ts'
 
 export interface Restated {
@@ -84,39 +76,18 @@ export async function applyRestatement(
     if (action !== 'create' && !ours && !empty.has(name))
       refuseRows(entry, name, 'rows without a ledger')
   }
-  const run = async (doing: string, text: string | undefined): Promise<void> => {
-    context.signal.throwIfAborted()
-    if (text !== undefined) await connection.query(doing, text)
-  }
-  if (!ledger.exists) await createLedgerTable(site, rights)
-  if (!rights.schemaExists)
-    await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
+  const run = runIn(site, context)
+  await makeSchemas(site, { ledger, rights }, run)
   for (const plan of plans) await prepareTable(site, plan, run)
   const kept = await readCatalogue(connection, schema, relationNames(star))
 
-  const loaded = await changeRows(site, { restatement, plans, staged, altered, kept }, context)
-  await finishTables(site, { plans, star, run })
-  await finishAltered(site, { altered, star, run })
-  await grantReaders(connection, {
-    schema,
-    ledger: site.ledger.schema,
-    readers: site.readers,
-    relations: relationNames(star),
+  const changed = await changeRows(site, { restatement, plans, staged, altered, kept }, context)
+  const loaded = restatement.remade.map((remade) => {
+    const { upserts = 0, deletes = 0 } = changed.get(remade.table.name) ?? {}
+    return { ...remade, upserts, deletes }
   })
-
-  const tables = await countTables(
-    connection,
-    schema,
-    restatement.remade.map((remade) => {
-      const { upserts = 0, deletes = 0 } = loaded.get(remade.table.name) ?? {}
-      return { ...remade, upserts, deletes }
-    }),
-  )
-  await connection.query('write the ledger', site.ledger.insert, entryValues(entry, tables))
-  context.signal.throwIfAborted()
-  await connection.query('commit', 'commit')
-  for (const summary of tables)
-    context.emit({ type: 'table.loaded', batch: entry.batch, ms: 0, ...summary })
+  const took = new Map<string, number>()
+  const tables = await finishBatch(site, { entry, star, plans, altered, loaded, took }, context)
   return { status: 'applied', tables }
 }
 

@@ -8,6 +8,7 @@ import type { Context } from '../events.ts'
 import { quoteLiteral } from '../postgres/identifiers.ts'
 import { NOTICE_OUR_END } from '../postgres/session.ts'
 import type { Connection } from '../postgres/connection.ts'
+import type { Run } from '../star/alter-star.ts'
 import type { Rights } from '../star/rights.ts'
 import type { TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
@@ -135,6 +136,17 @@ export async function patiently(
         })
       await delay(Math.min(100 * attempt, 1000), undefined, { signal: context.signal })
     }
+  }
+}
+
+/** Statements inside the open transaction, none of them once the context is aborted. */
+export function runIn(
+  { connection }: Pick<Site, 'connection'>,
+  { signal }: Pick<Context, 'signal'>,
+): Run {
+  return async (doing, text) => {
+    signal.throwIfAborted()
+    if (text !== undefined) await connection.query(doing, text)
   }
 }
 

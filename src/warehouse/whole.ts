@@ -3,7 +3,7 @@
  * an empty warehouse, as one transaction (P4, P5). Tables that are made here get their keys after their rows.
  */
 import type { Context, WarehouseTableSummary } from '../events.ts'
-import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import { quoteQualified } from '../postgres/identifiers.ts'
 import { quoteName } from '../columns/sql.ts'
 import { readCatalogue, type Catalogue } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
@@ -14,8 +14,8 @@ import { NUMBER_COLUMN } from '../star/versions.ts'
 import type { BinaryColumn } from '../vectors/copy-encoders.ts'
 import {
   countTables,
-  createLedgerTable,
   finishTables,
+  makeSchemas,
   mayFreeze,
   prepareTable,
   readLedger,
@@ -23,12 +23,11 @@ import {
   type Applied,
   type Loaded,
 } from './apply.ts'
-import type { Run } from '../star/alter-star.ts'
 import type { Site } from './session.ts'
 import { entryValues, refuseRows } from './ledger.ts'
 import { binaryColumn, copyRows, needsStage } from './load.ts'
 import { putRows, stageRows, systemColumns } from './remade.ts'
-import { beginLoading, lockPipeline } from './session.ts'
+import { beginLoading, lockPipeline, runIn } from './session.ts'
 import type { RemadeTable, WholeStar } from './warehouse.ts'
 
 /** `stale` when the ledger has an entry by now: then what is to be done is another thing. */
@@ -55,10 +54,7 @@ export async function beginStar(
   for (const { layout, action } of plans)
     if (action !== 'create' && !empty.has(layout.table.name))
       refuseRows(entry, layout.table.name, 'rows without a ledger')
-  const run = runIn(site, context)
-  if (!ledger.exists) await createLedgerTable(site, rights)
-  if (!rights.schemaExists)
-    await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
+  await makeSchemas(site, { ledger, rights }, runIn(site, context))
   const { loaded, ms } = await fillStar(site, { plans, whole }, context)
   const built = { tables: await countTables(connection, schema, loaded), ms }
   await grantReaders(connection, {
@@ -72,13 +68,6 @@ export async function beginStar(
   await connection.query('commit', 'commit')
   sayLoaded(whole, built, context)
   return { status: 'applied', tables: built.tables }
-}
-
-function runIn({ connection }: Pick<Site, 'connection'>, { signal }: Context): Run {
-  return async (doing, text) => {
-    signal.throwIfAborted()
-    if (text !== undefined) await connection.query(doing, text)
-  }
 }
 
 interface Built {

@@ -249,7 +249,8 @@ function changed(
   )
 }
 
-function quoteArgument(name: string): string {
+/** A table's name as a POSIX shell reads it back. */
+export function quoteArgument(name: string): string {
   return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`
 }
 

@@ -154,7 +154,7 @@ function renderStatus(
   const runRows = runs.map((record) => runRow(record, style, now))
   const tableRows = found.tables.map(
     ({ chain, table, kind, modelIsGone, batch, freshTo: moment, rows }) => [
-      kind === 'source' ? `${chain}.${table}` : table,
+      printable(kind === 'source' ? `${chain}.${table}` : table),
       modelIsGone === true ? `${kind}, no model` : kind,
       formatCount(batch),
       renderMoment(moment, now),

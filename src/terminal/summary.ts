@@ -13,7 +13,7 @@ import type {
 import { renderDuration, renderMoment } from './time.ts'
 import { counted, formatChange, formatCount } from './number.ts'
 import { changedRows } from './progress.ts'
-import { MARKS, type Style } from './style.ts'
+import { MARKS, printable, type Style } from './style.ts'
 import { projectTitle } from './title.ts'
 import { renderTable, type TableColumn } from './table.ts'
 import { verifiedTables } from './verified.ts'
@@ -108,7 +108,7 @@ function sourceTables(tables: readonly SourceTableSummary[], style: Style): stri
   return renderTable(
     columns,
     [
-      ...changed.map((table) => row(`${table.source}.${table.table}`, [table])),
+      ...changed.map((table) => row(printable(`${table.source}.${table.table}`), [table])),
       ...(still.length === 0 ? [] : [row(`${counted(still.length, 'other')} unchanged`, still)]),
       ...(tables.length > 1 ? [row('all', tables)] : []),
     ],

@@ -13,7 +13,7 @@ import {
   type StageProgress,
   type TableProgress,
 } from './progress.ts'
-import { MARKS, type Style } from './style.ts'
+import { MARKS, printable, type Style } from './style.ts'
 import { fitText } from './table.ts'
 import { describeEvent, type Terminal, type TerminalOptions, warningOf } from './terminal.ts'
 import { renderDuration } from './time.ts'
@@ -131,7 +131,7 @@ function describeTable(progress: TableProgress): string {
   const { table, rows, bytes } = progress
   const [perSecond, left] = [rateOf(progress), timeLeft(progress)]
   const rate = perSecond === undefined ? '' : formatRate(perSecond)
-  const name = fitText(table, NAME_WIDTH).padEnd(NAME_WIDTH)
+  const name = fitText(printable(table), NAME_WIDTH).padEnd(NAME_WIDTH)
   const size = formatBytes(bytes).padStart(7)
   const rest = left === undefined ? '' : `  ${renderDuration(left)} left`
   return `    ${name}  ${counted(rows, 'row').padStart(16)}  ${size}  ${rate}${rest}`.trimEnd()

@@ -82,7 +82,7 @@ export function describeEvent(event: RunEvent, verbosity: number): string | unde
     case 'table.extracted':
     case 'model.evaluated': {
       if (changedRows(event) === 0 && verbosity === 0) return undefined
-      const name = event.type === 'table.extracted' ? event.table : event.model
+      const name = printable(event.type === 'table.extracted' ? event.table : event.model)
       const driven = event.type === 'model.evaluated' && event.ways.driven > 0
       const way = driven && verbosity > 0 ? ', evaluated for changed rows only' : ''
       return `  ${name}: ${describeChanges(event)}${way}  ${renderDuration(event.ms)}`
@@ -97,7 +97,7 @@ export function describeEvent(event: RunEvent, verbosity: number): string | unde
     case 'table.loaded': {
       if (event.rowsLoaded + event.rowsDeleted === 0 && verbosity === 0) return undefined
       const deleted = event.rowsDeleted === 0 ? '' : `, ${formatCount(event.rowsDeleted)} deleted`
-      return `  ${event.table}: ${formatCount(event.rowsLoaded)} loaded${deleted}  ${renderDuration(event.ms)}`
+      return `  ${printable(event.table)}: ${formatCount(event.rowsLoaded)} loaded${deleted}  ${renderDuration(event.ms)}`
     }
     case 'manifest.committed':
       return verbosity === 0

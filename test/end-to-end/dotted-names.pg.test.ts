@@ -89,3 +89,31 @@ test('what a user says of one is not said of the other', async () => {
   expect(told.exit).toBe(0)
   expect(await valuesOf('dim_other')).toEqual([])
 })
+
+test('a name with what a shell, a terminal or a line would take for its own is written out', async () => {
+  const name = `it's\n"\u001b[2J`
+  const quoted = `a."${name.replaceAll('"', '""')}"`
+  await project.source.query(
+    `create table ${quoted} (id integer primary key); insert into ${quoted} select generate_series(1, 2000)`,
+  )
+  const shown = String.raw`it's\n"\x1b[2J`
+  const scheduled = await project.tote('run')
+  expect(scheduled).toMatchObject({ exit: 0, stderr: expect.stringContaining(`  ${shown}: `) })
+  expect(scheduled.stdout).toContain(`shop.${shown}`)
+  const watched = await project.onTerminal('run', '-v')
+  const status = await project.tote('status')
+  expect(status.stdout).toContain(`shop.${shown}`)
+  for (const text of [
+    scheduled.stdout,
+    scheduled.stderr,
+    watched.stdout,
+    watched.stderr,
+    status.stdout,
+  ])
+    expect(text).not.toContain('\u001b[2J')
+  await project.source.query(`delete from ${quoted}`)
+  const refused = await project.run()
+  expect(refused.error?.facts.fix).toBe(`tote run --accept-shrink 'it'\\''s\n"\u001b[2J'`)
+  expect((await project.tote('run')).stderr).not.toContain('\u001b[2J')
+  expect((await project.tote('run', '--accept-shrink', name)).exit).toBe(0)
+})

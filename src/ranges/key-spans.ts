@@ -41,7 +41,7 @@ export function chooseSpans(
 export function spanOf(text: string, { numbers, shift, first, last }: KeySpans): string {
   const [least, most] = [first, last].map((number) => `'${number}'::${numbers.type}`)
   // Both leave NULL out, which so lies in the last.
-  const shifted = `greatest(least(${numbers.number(text)} >> ${shift}, ${most}), ${least})`
+  const shifted = `greatest(least(${numbers.number(text, shift)}, ${most}), ${least})`
   return `(${shifted} - ${least})::ubigint`
 }
 

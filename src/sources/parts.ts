@@ -79,7 +79,7 @@ export function inPart(part: TablePart): string {
 }
 
 /**
- * By what a table's rows can be asked for in ranges: the first column of its key, if its values stand for numbers. A key that
+ * By what a table's rows can be asked for in ranges: the first column of its key, if its values, or those that its domain is over, stand for numbers. A key that
  * the config gives may be NULL somewhere; what is masked is another value than the table's own.
  */
 export function rangedBy(
@@ -91,7 +91,7 @@ export function rangedBy(
   },
 ): RangedBy | undefined {
   const first = columns.find(({ name }) => name === key[0])
-  const numbers = first === undefined ? undefined : numbersOf(first.type)
+  const numbers = numbersOf(first?.builtin ?? first?.type ?? '')
   if (first === undefined || numbers === undefined || reading.keyGiven) return undefined
   const own = first.source ?? ''
   const isMasked = reading.expressions.has(own) || reading.hashed.has(own)

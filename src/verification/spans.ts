@@ -21,7 +21,7 @@ export async function sampleSpans(
   const bound = (number: bigint): string => `'${number}'::${numbers.type}`
   const [row] = await engine.rows(
     `select quantile_disc(k, 0.01) as least, quantile_disc(k, 0.99) as greatest from` +
-      ` (select ${numbers.number(text)} as k from (select * from (${rows}) using sample reservoir(${SAMPLED_ROWS} rows)) as r)` +
+      ` (select ${numbers.number(text, 0)} as k from (select * from (${rows}) using sample reservoir(${SAMPLED_ROWS} rows)) as r)` +
       ` where k between ${bound(numbers.least)} and ${bound(numbers.greatest)}`,
   )
   const [least, greatest] = [row?.['least'], row?.['greatest']]

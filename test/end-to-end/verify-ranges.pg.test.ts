@@ -61,13 +61,14 @@ const LARGE: Readonly<Record<string, { type: string; id: string; madeUp: string 
     madeUp: "'ffffffff-0000-4000-8000-000000000000'::uuid",
   },
   large_moment: {
-    type: 'timestamptz',
+    type: 'moment_of_ours',
     id: "'2026-11-27 12:00:00+00'::timestamptz + n * interval '1 minute 1 microsecond'",
     madeUp: "'infinity'::timestamptz",
   },
 }
 
-const SETUP = `${Object.entries(TABLES)
+const SETUP = `create domain moment_of_ours as timestamptz;
+${Object.entries(TABLES)
   .map(([name, { ddl }]) => `create table ${name} (${ddl});`)
   .join('\n')}
 ${Object.entries(LARGE)

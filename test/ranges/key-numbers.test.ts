@@ -19,10 +19,14 @@ function known(type: string): NonNullable<ReturnType<typeof numbersOf>> {
   return numbers
 }
 
-async function numbersInDuckDB(type: string, texts: readonly string[]): Promise<(bigint | null)[]> {
+async function numbersInDuckDB(
+  type: string,
+  texts: readonly string[],
+  shift = 0,
+): Promise<(bigint | null)[]> {
   const values = texts.map((text, index) => `(${index}, ${quoteText(text)})`)
   const rows = await engine.rows(
-    `select ${known(type).number('t')}::${known(type).type} as n from (values ${values.join(', ')}) as r(i, t) order by i`,
+    `select ${known(type).number('t', shift)}::${known(type).type} as n from (values ${values.join(', ')}) as r(i, t) order by i`,
   )
   return rows.map(({ n }) => (n === null ? null : BigInt(n ?? Number.NaN)))
 }
@@ -48,6 +52,26 @@ describe.each(Object.keys(NUMBERED_KEYS))('%s', (type) => {
         }
       }),
       { numRuns: 30 },
+    )
+  })
+
+  test('P2: a number without its lowest bits is the number divided', async () => {
+    const most = known(type).type === 'BIGINT' ? 62 : 124
+    // In between, 64 bits of 128 are left.
+    const shifts = fc.oneof(fc.nat(most), fc.constant(most / 2 + 2))
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(keys, { minLength: 1, maxLength: 50 }),
+        shifts,
+        async (some, shift) => {
+          const texts = some.map(({ text }) => text)
+          const whole = await numbersInDuckDB(type, texts)
+          expect(await numbersInDuckDB(type, texts, shift)).toEqual(
+            whole.map((number) => (number === null ? null : number >> BigInt(shift))),
+          )
+        },
+      ),
+      { numRuns: 40 },
     )
   })
 

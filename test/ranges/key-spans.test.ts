@@ -7,7 +7,7 @@ import { quoteText } from '../../src/columns/sql.ts'
 import { rowsInRanges } from '../../src/extraction/read-some.ts'
 import { numbersOf, WHOLE } from '../../src/ranges/key-numbers.ts'
 import type { KeyRange } from '../../src/ranges/key-range.ts'
-import { boundsOf, RANGES, spanOf, spansOver } from '../../src/ranges/key-spans.ts'
+import { boundsOf, chooseSpans, RANGES, spanOf, spansOver } from '../../src/ranges/key-spans.ts'
 import { NUMBERED_KEYS, type NumberedKey } from '../support/numbered-keys.ts'
 
 let engine: Engine
@@ -106,4 +106,12 @@ test('P12: of no ranges there are no rows, and no table is read by ranges that h
   const none = { spans: spansOver(WHOLE, 0n, 9n), chosen: [] }
   expect(await engine.rows(rowsInRanges(rows, { rangedBy }, columns, none))).toEqual([])
   expect(() => rowsInRanges(rows, {}, columns, none)).toThrow(RangeError)
+})
+
+test('P11: more than a quarter of the ranges, or of a key that has none, is all of the table', () => {
+  const spans = spansOver(WHOLE, 0n, 1023n)
+  const ranges = Array.from({ length: RANGES / 4 + 1 }, (_, range) => range)
+  expect(chooseSpans(spans, ranges)).toBeNull()
+  expect(chooseSpans(spans, ranges.slice(1))).toEqual({ spans, chosen: ranges.slice(1) })
+  expect(chooseSpans(undefined, [])).toBeNull()
 })

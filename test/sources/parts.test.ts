@@ -7,7 +7,9 @@ import {
   divideKeys,
   dividePages,
   inLeaf,
+  inOwnRanges,
   inPart,
+  rangedBy,
   selectedBeside,
   sinceValue,
   type KeyPart,
@@ -198,4 +200,47 @@ test('P2: what stands beside the columns of a table, and where it names the part
   expect(beside('rows with place', true)).toEqual({ ...nothing, after: ['xmin', 'ctid', 'tableoid'] }) // prettier-ignore
   expect(beside('pairs', true)).toEqual({ ...nothing, before: pair })
   expect(beside('places', true)).toEqual({ ...nothing, before: pair, binaryRow: 28 })
+})
+
+const column = (name: string, type: string, builtin?: string) => ({
+  name,
+  type,
+  builtin,
+  source: `own ${name}`,
+  carried: 'VARCHAR',
+  notNull: true,
+  attribute: 1,
+})
+const READ = { keyGiven: false, expressions: new Map<string, string>(), hashed: new Set<string>() }
+
+test('P11: a table can be asked for ranges of the first column of its key, whatever it is called there, also of a domain', () => {
+  const table = {
+    name: 'orders',
+    columns: [column('day', 'shop.day', 'date'), column('no', 'uuid'), column('v', 'bigint')],
+    key: ['no', 'day'],
+  }
+  const by = rangedBy(table, READ)
+  expect(by?.column).toBe('no')
+  const ranges = [{ least: null, below: 3n }]
+  expect(inOwnRanges({ ...table, rangedBy: by }, ranges)).toBe(
+    `("own no" < '00000000-0000-0000-0000-000000000003'::uuid)`,
+  )
+  const days = { ...table, key: ['day'] }
+  expect(inOwnRanges({ ...days, rangedBy: rangedBy(days, READ) }, ranges)).toBe(
+    `("own day" < '1970-01-04'::date)`,
+  )
+})
+
+test('P2, P10: no ranges are asked for of a key that the config gives, of what is masked, or where the order is not known', () => {
+  const table = { name: 'orders', columns: [column('no', 'uuid')], key: ['no'] }
+  expect(rangedBy(table, { ...READ, keyGiven: true })).toBeUndefined()
+  expect(
+    rangedBy(table, { ...READ, expressions: new Map([['own no', 'md5("own no")']]) }),
+  ).toBeUndefined()
+  expect(rangedBy(table, { ...READ, hashed: new Set(['own no']) })).toBeUndefined()
+  expect(rangedBy({ ...table, key: [] }, READ)).toBeUndefined()
+  expect(rangedBy({ ...table, columns: [column('no', 'text')] }, READ)).toBeUndefined()
+  expect(() => inOwnRanges(table, [])).toThrow('table "orders" has no ranges')
+  const by = rangedBy(table, READ)
+  expect(() => inOwnRanges({ ...table, columns: [], rangedBy: by }, [])).toThrow('has no ranges')
 })

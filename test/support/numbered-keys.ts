@@ -3,7 +3,7 @@ import fc from 'fast-check'
 
 export interface NumberedKey {
   readonly text: string
-  /** Infinity and what else is beyond all numbers is null, and below them -Infinity. */
+  /** `least` and `greatest` of what is beyond all numbers, as infinity is. */
   readonly number: bigint | 'least' | 'greatest'
 }
 
@@ -43,7 +43,11 @@ const numeric = fc.oneof(
       const rest = ((unscaled % size) + size) % size
       return { text: `${unscaled < 0n ? '-' : ''}${text}`, number: (unscaled - rest) / size }
     }),
-  fc.constant<NumberedKey>({ text: 'NaN', number: 'greatest' }),
+  fc.constantFrom<NumberedKey>(
+    { text: 'NaN', number: 'greatest' },
+    { text: 'Infinity', number: 'greatest' },
+    { text: '-Infinity', number: 'least' },
+  ),
 )
 
 const DAY_MS = 86_400_000n

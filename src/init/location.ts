@@ -45,11 +45,19 @@ export function databaseOf(url: string): string {
   return decodeURIComponent(new URL(url).pathname.slice(1))
 }
 
-/** Whether two URLs lead to one database. */
+/** This machine, by whatever name. */
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/** Whether two URLs lead to one database, as far as they tell: a server may have several names. */
 export function isSameDatabase(a: string, b: string): boolean {
   const place = (text: string): string => {
-    const { hostname, port, pathname } = new URL(text)
-    return `${hostname}:${port === '' ? '5432' : port}${pathname}`
+    const { hostname, port } = new URL(text)
+    const host = hostname.toLowerCase()
+    return JSON.stringify([
+      LOOPBACK.test(host) ? 'localhost' : host,
+      port === '' ? '5432' : port,
+      databaseOf(text),
+    ])
   }
   return place(a) === place(b)
 }

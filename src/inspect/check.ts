@@ -3,6 +3,7 @@
  * reached with the rights that a run needs; with `data`, whether the models are functions of the rows in
  * the lake. Starts nothing and writes nothing.
  */
+import { writeTableName } from '../config/table-name.ts'
 import { proveDeterminism } from '../evaluation/determinism.ts'
 import { ToteError, toToteError, type Problem } from '../errors.ts'
 import type { Context } from '../events.ts'
@@ -10,7 +11,7 @@ import { bindModels } from '../models/bind.ts'
 import { describePreview, previewEdits } from '../evaluation/preview.ts'
 import type { Model } from '../models/model.ts'
 import { followShapes } from '../extraction/shapes.ts'
-import type { SourceTable } from '../sources/source.ts'
+import type { SourceIdentity, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import { checkModels } from '../pipeline/load-restated.ts'
 import { editsOf, reached, whyEdited } from '../project/edits.ts'
@@ -28,6 +29,8 @@ export interface CheckReport {
 interface KnownTable {
   readonly schema: string
   readonly name: string
+  /** As SourceTable has it. */
+  readonly origin?: string | undefined
   readonly columns: readonly Column[]
   readonly key: readonly string[]
 }
@@ -52,12 +55,14 @@ export async function check(
     }
   }
   const tables: KnownTable[] = []
+  const identities = new Map<string, SourceIdentity>()
   for (const { source } of project.sources) {
     const manifest = await project.ingestion.chain(source.name).newest()
     if (options.live) {
       await attempt(`source ${source.name}`, async () => {
         const snapshot = await source.snapshot(context)
         await snapshot.close()
+        identities.set(source.name, snapshot.identity)
         for (const { text: message } of snapshot.warnings ?? [])
           warnings.push({ where: `sources.${source.name}`, message })
         const shapes = followShapes(snapshot.tables, manifest, {
@@ -67,9 +72,10 @@ export async function check(
         for (const { level, text } of shapes.notes)
           if (level === 'warn') warnings.push({ where: `sources.${source.name}`, message: text })
         tables.push(
-          ...shapes.tables.map(({ name, key }) => ({
+          ...shapes.tables.map(({ name, origin, key }) => ({
             schema: source.name,
             name,
+            origin,
             columns: shapes.columns.get(name) ?? [],
             key,
           })),
@@ -101,7 +107,10 @@ export async function check(
   })
   if (options.live) {
     await attempt('warehouse', async () => {
-      await project.warehouse.probe()
+      const place = await project.warehouse.probe()
+      for (const [source, { started, databaseOid }] of identities)
+        if (started === place.started && databaseOid === place.databaseOid)
+          warnings.push(...ownTables(project, source, { tables, models: models ?? [] }))
       if (models !== undefined) await checkModels(project, models)
       return 'can be loaded'
     })
@@ -118,6 +127,28 @@ export async function check(
     passed,
     warnings,
   }
+}
+
+/** A source in the warehouse's own database must not carry the star. */
+function ownTables(
+  { settings }: Pick<Project, 'settings'>,
+  source: string,
+  known: { readonly tables: readonly KnownTable[]; readonly models: readonly Model[] },
+): Problem[] {
+  const star = new Set(
+    known.models.map(({ name }) => writeTableName(settings.warehouse.schema, name)),
+  )
+  const own = known.tables.flatMap((table) =>
+    table.schema === source && star.has(table.origin ?? '') ? [table.origin ?? ''] : [],
+  )
+  if (own.length === 0) return []
+  const some = own.slice(0, 3).join(', ')
+  return [
+    {
+      where: `sources.${source}.tables`,
+      message: `this is the warehouse's database, too, and ${own.length === 1 ? 'a table' : `${own.length} tables`} of the star would be read again with every batch (${own.length > 3 ? `${some}, …` : some}): exclude the star, or give it a schema of its own`,
+    },
+  ]
 }
 
 /** How the changes of tables are found, where not by comparing all of their rows. */

@@ -139,7 +139,9 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
           { schema, creates: true, tables: [], alters: [] },
           connection.peer.address,
         )
+        const [row] = await connection.query('identify the server', PLACE)
         await connection.query('roll back', 'rollback')
+        return { started: row?.['started'] ?? '', databaseOid: row?.['database_oid'] ?? '' }
       }),
     keepReaders: async (star) => {
       if (readers.length === 0) return
@@ -154,6 +156,9 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     close,
   }
 }
+
+const PLACE = `select pg_postmaster_start_time()::text as started,
+  (select oid from pg_catalog.pg_database where datname = current_database())::text as database_oid`
 
 const starOf = ({ tables }: WholeStar): StarTable[] => tables.map(({ table }) => table)
 

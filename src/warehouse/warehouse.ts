@@ -198,8 +198,8 @@ export interface Warehouse {
    * be there go. `stale` when the ledger is not at `after` any more.
    */
   repair(repair: StarRepair, context: Context): Promise<'repaired' | 'stale'>
-  /** Whether the rights that loading needs are there; for `tote check --live`. */
-  probe(): Promise<void>
+  /** Whether the rights that loading needs are there, and which database it is, as a source's identity says it; for `tote check --live`. */
+  probe(): Promise<{ readonly started: string; readonly databaseOid: string }>
   /** Gives configured readers what they lack, where no batch does: a reader may be new, or its right taken away. */
   keepReaders(star: readonly StarTable[]): Promise<void>
   close(): Promise<void>

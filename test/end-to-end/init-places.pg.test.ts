@@ -1,5 +1,5 @@
 /** `tote init` on databases whose own name, or whose schemas, are those that Tote would use. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -59,6 +59,7 @@ test('schemas called tote and warehouse are carried like any other, until Tote k
   for (const { why } of shared.leftOut) expect(why).toContain('another database for --warehouse')
   expect((await tote('-C', 'shared', 'run')).exit).toBe(0)
   expect(await source.query('select name from warehouse.dim_item')).toEqual([{ name: 'an item' }])
+  expect((await tote('-C', 'shared', 'check', '--live')).stderr).toBe('')
   // Now there is a ledger, and a star beside their table.
   expect((await init('again', source.url)).models).toEqual(['public.item'])
 }, 60_000)
@@ -95,3 +96,26 @@ test.each([
   },
   60_000,
 )
+
+test('check --live tells that a source would carry the star, by whatever name it knows the database', async () => {
+  const both = await (await testServer()).createDatabase('loop')
+  try {
+    await both.query('create table item (id integer primary key); insert into item values (1)')
+    // As if the server had a second name, by which init took one database for two.
+    const given = ['init', 'loop', '--source', both.url, '--warehouse', warehouse.url]
+    expect((await tote(...given)).exit).toBe(0)
+    const env = join(above, 'loop', '.env')
+    const text = await readFile(env, 'utf8')
+    await writeFile(env, text.replace(`/${warehouse.name}`, `/${both.name}`))
+    const before = await tote('-C', 'loop', 'check', '--live')
+    expect(before).toMatchObject({ exit: 0, stderr: '' })
+    expect((await tote('-C', 'loop', 'run')).exit).toBe(0)
+    const after = await tote('-C', 'loop', 'check', '--live')
+    expect(after.exit).toBe(0)
+    expect(after.stderr).toContain(
+      'a table of the star would be read again with every batch (public.dim_item)',
+    )
+  } finally {
+    await both.drop()
+  }
+}, 60_000)

@@ -13,6 +13,15 @@ export function hasCores(): boolean {
   return availableParallelism() > 1 && spawnSync('taskset', ['-V']).status === 0
 }
 
+/** A command whose process keeps to the core from its start; to any where none is given. */
+export function commandOn(
+  core: Core | undefined,
+  command: string,
+  args: readonly string[],
+): readonly [file: string, args: readonly string[]] {
+  return core === undefined ? [command, args] : ['taskset', ['-c', String(core), command, ...args]]
+}
+
 /** Keeps a process and those that it has started to the core, and from now on whatever they start. Throws where that may not be. */
 export function keepTo(core: Core, pid: number): void {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()

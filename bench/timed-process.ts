@@ -1,7 +1,7 @@
 /** A process, timed from its start to its end. One that fails is no figure but an error. */
 import { spawn } from 'node:child_process'
 import { open, type FileHandle } from 'node:fs/promises'
-import type { Core } from './cores.ts'
+import { commandOn, type Core } from './cores.ts'
 
 export interface TimedOptions {
   readonly cwd?: string
@@ -27,10 +27,8 @@ export async function timeProcess(
   const output = await openAt(options.output, 'w')
   try {
     const startedAt = performance.now()
-    const { core } = options
-    const [file, ...rest] =
-      core === undefined ? [command, ...args] : ['taskset', '-c', String(core), command, ...args]
-    const child = spawn(file ?? command, rest, {
+    const [file, all] = commandOn(options.core, command, args)
+    const child = spawn(file, all, {
       cwd: options.cwd,
       env: options.env,
       detached: options.ownSession === true,

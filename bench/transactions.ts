@@ -116,7 +116,7 @@ export async function measureTransactions(
   await run({ ...installation, core })
   const urls = { source: source.ownerUrl, warehouse: installation.warehouseUrl }
   return {
-    figures: figuresOf({ firsts, laters, pace }, sizes.rows, bank),
+    figures: figuresOf({ firsts, laters, pace, apart: core !== undefined }, sizes.rows, bank),
     compared: await compareRows(urls, COMPARED),
   }
 }
@@ -194,11 +194,16 @@ function slowest(took: readonly number[]): number {
 }
 
 function figuresOf(
-  { firsts, laters, pace }: { firsts: readonly Pair[]; laters: readonly Pair[]; pace: Pace },
+  {
+    firsts,
+    laters,
+    pace,
+    apart,
+  }: { firsts: readonly Pair[]; laters: readonly Pair[]; pace: Pace; apart: boolean },
   rows: number,
   { accounts }: BankSizes,
 ): Figure[] {
-  const p99 = `p99 of the source's own transactions, ${pace.perSecond} a second,`
+  const p99 = `p99 of the source's own transactions, ${pace.perSecond} a second, ${apart ? 'source on a core of its own' : 'on shared cores'},`
   const size = `${rows.toLocaleString('en')} rows and ${accounts.toLocaleString('en')} accounts`
   const figure = (of: {
     readonly name: string

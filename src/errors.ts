@@ -257,6 +257,11 @@ export function toToteError(thrown: unknown): ToteError {
   })
 }
 
+/** A word of a command, as a POSIX shell reads it back. */
+export function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}
+
 /** The nearest of `names` to a mistyped one, or undefined when none is near. Levenshtein distance. */
 export function nearestName(typed: string, names: Iterable<string>): string | undefined {
   let best: string | undefined

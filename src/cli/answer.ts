@@ -2,7 +2,7 @@
  * How a command answers. stdout is the answer, stderr the commentary; with `--json` the answer, an
  * error included, is one object on stdout.
  */
-import type { ToteError } from '../errors.ts'
+import { quoteWord, type ToteError } from '../errors.ts'
 import { renderError } from '../terminal/error-screen.ts'
 import { toJson } from '../observability/json-lines.ts'
 import type { TextOutput } from '../observability/reader.ts'
@@ -95,9 +95,4 @@ export function toteFrom(
 /** What was typed, to be typed again. */
 export function commandLine({ argv, surface }: Pick<Invocation, 'argv' | 'surface'>): string {
   return [toteFrom(surface.env), ...argv.map(quoteWord)].join(' ')
-}
-
-/** A word as a POSIX shell reads it back. */
-function quoteWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }

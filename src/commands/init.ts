@@ -8,7 +8,7 @@ import { version } from '../cli/surface.ts'
 import { openEnvironment } from '../config/environment.ts'
 import { ToteError } from '../errors.ts'
 import type { Initialized, InitOptions } from '../init/init.ts'
-import { databaseOf, readLocation, type Location } from '../init/location.ts'
+import { databaseOf, readLocation, WAREHOUSE_VARIABLE, type Location } from '../init/location.ts'
 import { sourceName, variableName } from '../init/names.ts'
 import { counted, formatCount } from '../terminal/number.ts'
 import { MARKS, printable, type Style } from '../terminal/style.ts'
@@ -73,8 +73,6 @@ function refuseOneVariable(source: Location, warehouse: Location | null): void {
     fix: 'give one of them in a variable of another name',
   })
 }
-
-const WAREHOUSE_VARIABLE = 'WAREHOUSE_URL'
 
 interface Asked {
   readonly source: string

@@ -1,7 +1,7 @@
 /**
  * A first load, file by file: the rows of a table that the lake does not have yet need no comparison,
- * so each group of them becomes a file of the lake while the next is on its way. Memory and temporary
- * disk stay the same whatever the table's size. The files exist when the batch's manifest names them;
+ * so each group of them becomes a file of the lake while the next is on its way. Neither the rows of a
+ * table nor their pieces are ever there as a whole. The files exist when the batch's manifest names them;
  * until then a draft notes the parts that are finished, with the pairs of their rows.
  */
 import { csvRelation } from '../columns/csv.ts'

@@ -3,7 +3,7 @@
  * or refused, everything at once. Pure.
  */
 import { ROW_COLUMN } from '../columns/sql.ts'
-import { ToteError, type Problem } from '../errors.ts'
+import { quoteWord, ToteError, type Problem } from '../errors.ts'
 import { continueColumns, matchColumns, type NewColumn } from '../lake/column-ids.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import { holdsAll, isOtherBase } from '../postgres/carried.ts'
@@ -235,7 +235,7 @@ function changed(
   source: string,
   stopped: readonly { readonly table: string; readonly problems: readonly Problem[] }[],
 ): ToteError {
-  const accept = stopped.map(({ table }) => `--accept-change ${quoteArgument(table)}`).join(' ')
+  const accept = stopped.map(({ table }) => `--accept-change ${quoteWord(table)}`).join(' ')
   return new ToteError(
     'SourceChanged',
     `The tables of source "${source}" have another shape than the lake's.`,
@@ -247,11 +247,6 @@ function changed(
       fix: `tote run ${accept}; or undo the change, or leave the tables or columns out in the config`,
     },
   )
-}
-
-/** A table's name as a POSIX shell reads it back. */
-export function quoteArgument(name: string): string {
-  return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`
 }
 
 /** What is said of masks that begin where earlier batches hold the values as they were. */

@@ -122,7 +122,7 @@ function chooseAll(
 }
 
 /** The schema of ledgers. */
-const LEDGER = 'tote'
+export const LEDGER = 'tote'
 
 const IN_THE_WAY =
   'is in a schema that the star or its ledger takes in this very database; another database for --warehouse leaves it alone'

@@ -11,7 +11,7 @@ import type { Context } from '../events.ts'
 import { bindModels } from '../models/bind.ts'
 import type { ReadableTable } from '../models/dependencies.ts'
 import { parseModelText } from '../models/header.ts'
-import { readDatabase, type ReadOptions } from './database.ts'
+import { LEDGER, readDatabase, type ReadOptions } from './database.ts'
 import type { Found, FoundTable } from './found.ts'
 import { databaseOf, isSameDatabase, type Location } from './location.ts'
 import { modelText } from './model-text.ts'
@@ -58,7 +58,7 @@ export async function init(options: InitOptions, context: Context): Promise<Init
     url: source.url,
     schemas: options.schemas,
     tables: options.tables,
-    ownSchemas: shares ? ['tote', SHARED_SCHEMA] : [],
+    ownSchemas: shares ? [LEDGER, SHARED_SCHEMA] : [],
   }
   const found = await readDatabase(reading, context)
   const plan = await planSound(found, name, context)

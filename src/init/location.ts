@@ -45,6 +45,9 @@ export function databaseOf(url: string): string {
   return decodeURIComponent(new URL(url).pathname.slice(1))
 }
 
+/** What names the warehouse where nothing else is said. */
+export const WAREHOUSE_VARIABLE = 'WAREHOUSE_URL'
+
 /** This machine, by whatever name. */
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 

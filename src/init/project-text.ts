@@ -2,7 +2,7 @@
 import { parseEnv } from 'node:util'
 import { ToteError } from '../errors.ts'
 import type { Found } from './found.ts'
-import type { Location } from './location.ts'
+import { WAREHOUSE_VARIABLE, type Location } from './location.ts'
 import { modelText } from './model-text.ts'
 import type { Plan } from './plan.ts'
 
@@ -74,8 +74,8 @@ export default defineProject({
   warehouse: {
 ${
   own
-    ? `    // Until WAREHOUSE_URL names a database, the PostgreSQL that comes with Tote is the warehouse.
-    url: env('WAREHOUSE_URL', embedded({ database: 'warehouse', owner: 'tote_loader' })),`
+    ? `    // Until ${WAREHOUSE_VARIABLE} names a database, the PostgreSQL that comes with Tote is the warehouse.
+    url: env('${WAREHOUSE_VARIABLE}', embedded({ database: 'warehouse', owner: 'tote_loader' })),`
     : `    url: env(${literal(warehouse.variable)}),`
 }
     schema: ${literal(warehouseSchema)},
@@ -91,7 +91,7 @@ ${source.variable}=postgres://user:password@host:5432/database
 # The warehouse: a role that may create tables.${
     warehouse === null ? ' Without it, an embedded PostgreSQL in .tote/ is used.' : ''
   }
-${warehouse === null ? '#' : ''}${warehouse?.variable ?? 'WAREHOUSE_URL'}=postgres://user:password@host:5432/warehouse
+${warehouse === null ? '#' : ''}${warehouse?.variable ?? WAREHOUSE_VARIABLE}=postgres://user:password@host:5432/warehouse
 `
 }
 

@@ -10,7 +10,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Engine } from '../columns/engine.ts'
 import { ROW_COLUMN } from '../columns/sql.ts'
 import { writeTableName } from '../config/table-name.ts'
-import { ToteError } from '../errors.ts'
+import { quoteWord, ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary } from '../events.ts'
 import {
   FEW_ROWS,
@@ -21,7 +21,6 @@ import {
 import { openDraft } from '../extraction/draft.ts'
 import { mayLand, openLanding } from '../extraction/landing.ts'
 import type { Doubt } from '../extraction/read-some.ts'
-import { quoteArgument } from '../extraction/shapes.ts'
 import { readTables, type ReadSnapshot, type ReadTable } from '../extraction/read-tables.ts'
 import type { PairsPlace } from '../pairs/pair-files.ts'
 import { cursorText, type CursorPosition } from '../pairs/positions.ts'
@@ -282,7 +281,7 @@ function refuseShrinking(
       problems,
       why: 'a table that was emptied by mistake must not empty the warehouse',
       // What was found by looking at all rows, a run may not see that looks at fewer.
-      fix: `tote run ${options.again === undefined ? '' : '--full-refresh '}${problems.map((problem) => `--accept-shrink ${quoteArgument(problem.where)}`).join(' ')}`,
+      fix: `tote run ${options.again === undefined ? '' : '--full-refresh '}${problems.map((problem) => `--accept-shrink ${quoteWord(problem.where)}`).join(' ')}`,
     },
   )
 }

@@ -48,7 +48,7 @@ export async function remadeTable(
   return {
     table: of.table,
     rowsInLake: entry.rows,
-    within: some === null ? null : { by: some.by, ranges: boundsOf(some.spans) },
+    ...(some === null ? {} : { within: { by: some.by, ranges: boundsOf(some.spans) } }),
     rows: {
       chunks: async function* (select) {
         for (const text of statements.prepare) await engine.run(text)

@@ -21,7 +21,7 @@ export interface Remade {
   readonly layout: Layout
   readonly stage: string
   /** Of all others nothing is known: they are neither compared nor deleted. */
-  readonly within: Within | null
+  readonly within: Within | undefined
   /** Every column of the stage, as the table names it, and the expression that gives its value. */
   readonly values: readonly { readonly name: string; readonly value: string }[]
 }
@@ -60,7 +60,7 @@ export async function stageRows(
   { remade, index, keptAs }: RowsToStage,
   context: Context,
 ): Promise<Remade> {
-  const { table, rows, within = null } = remade
+  const { table, rows, within } = remade
   const layout = layoutOf(table)
   const stage = `pg_temp.tote_remade_${index}`
   const own = table.columns.map((column) =>
@@ -233,7 +233,7 @@ export async function compareRows(
 
 /** Whether a row of the table may be compared with those that were sent. */
 function isWithin({ within }: Remade): string {
-  return within === null ? 'true' : inRanges(within.by, within.ranges)
+  return within === undefined ? 'true' : inRanges(within.by, within.ranges)
 }
 
 function sameKey({ layout, values }: Remade): string {

@@ -51,7 +51,7 @@ export interface RemadeTable {
   /** Current rows of the versioned table, to be found again in the warehouse. */
   readonly rowsInLake: number
   /** Given where only these rows are: all others in the warehouse are left as they are. */
-  readonly within?: Within | null | undefined
+  readonly within?: Within | undefined
   /**
    * All the rows that the warehouse is to hold, there. Facts: `_tote_number`, the columns, `valid_from`,
    * `valid_to`, `is_deleted`, `batch`; dimensions: the columns, `is_deleted`, and as `_tote_batch` a number by

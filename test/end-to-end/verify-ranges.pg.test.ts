@@ -152,8 +152,11 @@ let sent: Sent[] = []
 let shipped = 0
 /** Called before rows of ranges are asked for. */
 let onRanges: () => Promise<void> = async () => undefined
+/** Called before the warehouse is put right. */
+let onRepair: () => Promise<void> = async () => undefined
 afterEach(() => {
   onRanges = async () => undefined
+  onRepair = async () => undefined
 })
 
 /** A table of which rows are counted as they are sent. */
@@ -199,8 +202,10 @@ function watched(): Project {
           compare: async (remade, ...rest) => star.compare(counted(remade), ...rest),
         }),
       ),
-    repair: async (repair, context) =>
-      project.warehouse.repair({ ...repair, remade: repair.remade.map(counted) }, context),
+    repair: async (repair, context) => {
+      await onRepair()
+      return project.warehouse.repair({ ...repair, remade: repair.remade.map(counted) }, context)
+    },
   }
   return { ...project, sources, warehouse }
 }
@@ -339,6 +344,31 @@ test.each([
     expect(await untouched()).toEqual(before)
   },
 )
+
+test('P6: what somebody writes elsewhere in a table between its comparison and its repair is found, and put right as well', async () => {
+  await shop.warehouse.query(`update fact_large set v = v || '!' where v = 'v77'`)
+  let tries = 0
+  onRepair = async () => {
+    tries += 1
+    if (tries > 1) return
+    await shop.warehouse.query(
+      `delete from fact_large where v = 'v4077'; update fact_large set v = v || '!' where v = 'v8077'`,
+    )
+  }
+  expect(await verified({ repair: true })).toEqual(['fact_large repaired'])
+  expect(tries).toBe(2)
+  expect(await verified()).toEqual([])
+  // As many rows as there ought to be tell nothing: they are compared once more.
+  await shop.warehouse.query(`update fact_large set v = v || '!' where v = 'v77'`)
+  onRepair = async () => {
+    await shop.warehouse.query(`update fact_large set v = v || '!' where v = 'v8077'`)
+  }
+  expect(await verified({ repair: true })).toEqual(['fact_large'])
+  expect(await verified()).toEqual(['fact_large'])
+  onRepair = async () => undefined
+  expect(await verified({ repair: true })).toEqual(['fact_large repaired'])
+  expect(await verified()).toEqual([])
+})
 
 async function carriedBy(table: string, column: string): Promise<string | undefined> {
   const manifest = await project.ingestion.chain('shop').newest()

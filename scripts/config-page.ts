@@ -170,8 +170,8 @@ when they are named without \`*\`.`,
     text: `\`sources.NAME.table\` has settings of single tables, by name (\`'sale'\`, \`'crm.sale'\`, \`'"Odd Name"'\`). What they do not fit is said by
 \`tote check --live\`, with the line.
 
-**Columns.** A column that is left out is never selected. In the lake a table's columns do not change yet: one that is
-there already cannot be left out, and a new one at the source stops the run until it is left out or a new lake is begun.
+**Columns.** A column that is left out is never selected. One that the lake has already stays there as a dropped one does: rows keep
+what they had until they change, and it comes back as the same column ([schema-changes.md](schema-changes.md)).
 
 **Row filter.** One condition on the table's columns, in the SQL of the source; names of anything else need their schema. A row that leaves
 it is a deletion, one that enters it an insert.

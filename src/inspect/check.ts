@@ -14,7 +14,7 @@ import { followShapes } from '../extraction/shapes.ts'
 import type { SourceIdentity, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import { checkModels } from '../pipeline/load-restated.ts'
-import { editsOf, reached, whyEdited } from '../project/edits.ts'
+import { editsOf, madeOtherwise, reached, whyEdited } from '../project/edits.ts'
 import { newestInputs } from '../project/inputs.ts'
 import { modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
@@ -205,6 +205,12 @@ async function editWarnings(
         where: path,
         message: `${whyEdited(name, edits)}${previews.get(name) ?? ''}; the next run restates it, or with --forward begins it now`,
       })),
+    ...models.flatMap((model) => {
+      const entry = newest.tables[model.name]
+      const made =
+        entry === undefined || edits.added.has(model.name) ? null : madeOtherwise(model, entry)
+      return made === null ? [] : [{ where: model.path, message: `was edited: ${made.text}` }]
+    }),
     ...[...edits.removed].map((name) => ({
       where: `${name}.sql`,
       message:

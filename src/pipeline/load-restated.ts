@@ -45,12 +45,15 @@ export async function loadRestatement(
   const remade = new Set(
     star.map(({ name }) => name).filter((name) => remadeIn(edited, name) > since),
   )
-  const { instants } = await pastOf(project, edited, context)
+  const { entries, instants } = await pastOf(project, edited, context)
   const engine = await project.engine(context.signal)
   try {
     const restatement: StarRestatement = {
       entry: entryOf(project, edited, context),
       after: last,
+      passed: entries.filter(
+        ({ manifest }) => manifest > (last?.manifest ?? 0) && manifest < edited.number,
+      ),
       star,
       live,
       remade: await Promise.all(

@@ -22,7 +22,7 @@ import { changesIn, filesBetween, filesOfBatch } from '../lake/read.ts'
 import { writeRows } from '../lake/write.ts'
 import { describePreview, previewEdits } from '../evaluation/preview.ts'
 import { definitionOf, type Model } from '../models/model.ts'
-import { reached, saysOtherwise, whyEdited, type Edits } from '../project/edits.ts'
+import { madeOtherwise, reached, saysOtherwise, whyEdited, type Edits } from '../project/edits.ts'
 import { batchManifests } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
 import { factsOf } from './evaluate.ts'
@@ -119,7 +119,18 @@ async function sayBeforehand(
   work: Restatement & { readonly remade: ReadonlySet<string>; readonly batches: number },
   context: Context,
 ): Promise<void> {
-  const { edits, forward, remade, batches } = work
+  const { newest, edits, forward, remade, batches } = work
+  for (const model of work.models) {
+    const entry = newest.tables[model.name]
+    const made =
+      entry?.model?.retired === true || entry === undefined ? null : madeOtherwise(model, entry)
+    if (made !== null)
+      context.emit({
+        type: 'note',
+        level: made.drops ? 'warn' : 'info',
+        text: `${model.name} was edited: ${made.text}`,
+      })
+  }
   const edited = new Set([...remade, ...forward])
   if (edited.size === 0) return
   const engine = await project.engine(context.signal)

@@ -6,7 +6,7 @@ import { growModel, liveColumns } from '../lake/column-ids.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import { definitionOf, type Model, type ModelText } from '../models/model.ts'
 import { holdsAll } from '../postgres/carried.ts'
-import type { Reference } from '../types.ts'
+import { keepsVersions, type Reference } from '../types.ts'
 
 export interface Edits {
   /** New, or back again: there is no history to go on from. */
@@ -68,6 +68,38 @@ export function whyEdited(model: string, edits: Edits): string {
   if (edits.added.has(model)) return 'is new'
   if (edits.retyped.has(model)) return 'reads a column of another type'
   return edits.changed.has(model) ? 'was edited' : 'reads an edited model'
+}
+
+/**
+ * What an edit makes of the model's table in the warehouse beyond its rows, for a sentence; null where that is nothing.
+ * `drops`: versions go from there, which only the lake then has.
+ */
+export function madeOtherwise(
+  model: Model,
+  entry: TableEntry,
+): { readonly text: string; readonly drops: boolean } | null {
+  const { model: before } = entry
+  if (before === undefined || entry.shape === definitionOf(model)) return null
+  const drops = keepsVersions(before) && !keepsVersions(model)
+  const known = new Map(entry.columns.map((column) => [column.name, column]))
+  const types = model.columns
+    .filter(({ name, type }) => (known.get(name)?.type ?? type) !== type)
+    .map(({ name, type }) => `${name} is ${type}`)
+  const said = [
+    ...(kindName(before) === kindName(model)
+      ? []
+      : [`${kindName(model)} in the place of ${kindName(before)}`]),
+    ...(drops ? ['older versions go from the warehouse'] : []),
+    ...(keepsVersions(before) && keepsVersions(model) && before.recordId !== model.recordId
+      ? [`record ids in ${model.recordId}`]
+      : []),
+    ...types,
+  ]
+  return said.length === 0 ? null : { text: said.join(', '), drops }
+}
+
+function kindName({ kind, history }: Pick<Model, 'kind' | 'history'>): string {
+  return history === true ? `a ${kind} with history` : `a ${kind}`
 }
 
 /** The models whose history an edit reaches: those that it is about, and all that read them. In their order. */

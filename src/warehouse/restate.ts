@@ -16,7 +16,7 @@ import { needsOf, relationNames, unknownTypes, type TablePlan } from '../star/sh
 import { alterStar, type AlteredStar } from '../star/alter-star.ts'
 import { finishBatch, makeSchemas, prepareTable, readLedger, targetOf } from './apply.ts'
 import type { Site } from './session.ts'
-import { refuseRows } from './ledger.ts'
+import { entryValues, refuseRows } from './ledger.ts'
 import { loadTables } from './load.ts'
 import { deleteAbsent, putRows, stageRows, type Remade } from './remade.ts'
 import { beginLoading, lockPipeline, runIn } from './session.ts'
@@ -86,6 +86,9 @@ export async function applyRestatement(
     const { upserts = 0, deletes = 0 } = changed.get(remade.table.name) ?? {}
     return { ...remade, upserts, deletes }
   })
+  // Rows bear the number of a batch that was loaded on the way: the ledger says when that was.
+  const passed = restatement.passed.map((one) => entryValues(one, []))
+  await connection.query('write the ledger', site.ledger.insertMany, [JSON.stringify(passed)])
   const took = new Map<string, number>()
   const tables = await finishBatch(site, { entry, star, plans, altered, loaded, took }, context)
   return { status: 'applied', tables }

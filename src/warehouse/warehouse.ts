@@ -69,6 +69,8 @@ export interface StarRestatement {
   /** The star as of `after`; none when that is null. */
   readonly live: readonly StarTable[]
   readonly remade: readonly RemadeTable[]
+  /** What the ledger says of the batches, and of the beginnings of generations, between `after` and `entry`. */
+  readonly passed: readonly LedgerEntry[]
   /** The batches after `after` of tables that were not remade, in order; tables without changes left out. */
   readonly batches: readonly {
     readonly entry: LedgerEntry

@@ -126,7 +126,17 @@ test('another key, another kind, another record id, other types and demands', as
     [', customer_id -> dim_customer', ''],
     ['-- check:', '-- types: units bigint\n-- check:'],
   )
-  await project.good()
+  const said = [
+    'fact_payment was edited: a dimension in the place of a fact, older versions go from the warehouse',
+    'dim_customer was edited: a table in the place of a dimension',
+    'fact_sale was edited: record ids in sale_version, units is bigint',
+  ]
+  const told = await project.tote('check')
+  const { events } = await project.run()
+  for (const text of said) {
+    expect(told.stdout + told.stderr, 'said beforehand').toContain(text.replace(/^\w+ /, ''))
+    expect(events).toContainEqual(expect.objectContaining({ type: 'note', text }))
+  }
   await expectRestated()
   await edit('fact_payment', ['key: payment_id', 'key: sale_id, payment_type_id'])
   await edit('dim_customer')
@@ -253,5 +263,38 @@ test('P6, P7: a dimension with history keeps every version, from the first batch
   await edit('dim_staff')
   await project.good()
   expect(await links()).toEqual(before)
+  await expectRestated()
+})
+
+test('P4: batches that the warehouse lacked when a model was edited are in its ledger, as in that of a rebuild', async () => {
+  for (const units of [31, 32]) {
+    await project.source.query(
+      `update sale set units = ${units} where sale_id = 8800101; update payment set amount = amount + 1`,
+    )
+    await project.good({ only: 'extract' })
+    await project.good({ only: 'transform' })
+  }
+  await edit('fact_sale', ['units, unit_price', 'units, units * 3 as thrice, unit_price'])
+  const { batches } = await project.good()
+  const ledger = async (): Promise<unknown> =>
+    project.warehouse.query(
+      'select generation, batch, manifest, instant from tote.ledger order by 3',
+    )
+  const [counted] = await project.warehouse.query(
+    'select count(distinct batch) as n, max(batch) as last from tote.ledger',
+  )
+  const last = String(batches.processed?.batch)
+  expect(counted).toEqual({ n: last, last })
+  expect(
+    await project.warehouse.query(
+      'select f.units from fact_sale f left join tote.ledger l using (batch) where l.batch is null',
+    ),
+    'a version of a batch that the ledger does not know',
+  ).toEqual([])
+  const live = await ledger()
+  expect((await project.tote('rebuild')).exit).toBe(0)
+  expect(await ledger()).toEqual(live)
+  await edit('fact_sale')
+  await project.good()
   await expectRestated()
 })

@@ -6,7 +6,7 @@
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import { ToteError } from '../errors.ts'
 import { corruptFile, diskFailure, fileNamed, memoryFailure } from './engine-failure.ts'
-import { memoryOf, openLimits, type Cores, type Limits } from './limits.ts'
+import { giveBackFreed, memoryOf, openLimits, type Cores, type Limits } from './limits.ts'
 import { quoteName } from './sql.ts'
 
 export type EngineValue = string | number | bigint | boolean | null
@@ -66,14 +66,14 @@ export interface EngineHome {
 
 /** Opens an engine that shares nothing. Throws DependencyMissing when DuckDB's package has no build for this machine. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { instance, version, limits } = await openInstance(options)
+  const { instance, version, limits, close } = await openInstance(options)
   return connectEngine(instance, {
     version,
     limits,
     home: null,
     signal: options.signal,
     onFatal: () => undefined,
-    onClosed: () => instance.closeSync(),
+    onClosed: close,
   })
 }
 
@@ -119,12 +119,13 @@ export function openEngineHome(options: Omit<EngineOptions, 'signal'>): EngineHo
       while (leaving.size > 0) await Promise.all(leaving)
       const found = await closing?.catch(() => undefined)
       found?.keeper.closeSync()
-      found?.instance.closeSync()
+      found?.close()
     },
   }
 }
 
 interface Instance {
+  close(): void
   readonly instance: DuckDBInstance
   readonly version: string
   readonly limits: Limits
@@ -164,7 +165,12 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
   await first.run(PINNED)
   const limits = await openLimits(first, options)
   first.closeSync()
-  return { instance, version: `duckdb ${duckdb.version()}`, limits }
+  const freed = giveBackFreed(async (given) => duckdb.DuckDBInstance.create(':memory:', given))
+  const close = (): void => {
+    freed.close()
+    instance.closeSync()
+  }
+  return { close, instance, version: `duckdb ${duckdb.version()}`, limits }
 }
 
 /** The package would drop U+FEFF from the beginning of every text that it hands to JavaScript. */

@@ -1,5 +1,8 @@
-/** What all engines of one DuckDB instance may use of the machine together; changed with the next statement, as it costs some milliseconds. */
-import type { DuckDBConnection } from '@duckdb/node-api'
+/**
+ * What all engines of one DuckDB instance may use of the machine together, changed with the next statement, as it costs some
+ * milliseconds; and what of its memory goes back.
+ */
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { availableParallelism, totalmem } from 'node:os'
 
 /** Of few rows `one` is a third cheaper: DuckDB's other threads spin while they wait. Engines side by side have one each. */
@@ -90,4 +93,51 @@ function megabytes(text: string): number {
   const [, number, unit] = /^([\d.]+) (Ki|Mi|Gi|Ti)B$/.exec(text) ?? []
   const power = ['Ki', 'Mi', 'Gi', 'Ti'].indexOf(unit ?? '') + 1
   return power === 0 ? Number.NaN : ((Number(number) + 0.05) * 1024 ** power) / 1_000_000
+}
+
+/** What a process that carries little never comes to. Bytes. */
+const FLOOR = 280_000_000
+/** By so much it must have grown since: to look for what is free takes some hundredths of a second. Bytes. */
+const GROWN = 48_000_000
+const EVERY_MS = 100
+/** Of a DuckDB that holds nothing. */
+const LIMIT = '1MB'
+
+/**
+ * Gives memory that was freed back to the system, until it is closed. glibc keeps it for whoever asks next, scattered among what
+ * is in use, so that the process would come to hold what each of its works needs at another time. A DuckDB that is told its
+ * memory limit has the C library give back what is free (`malloc_trim`, in all of the process; nothing happens where there is
+ * none): one that holds nothing is told it while the process grows. `create` opens it when it is first needed.
+ */
+export function giveBackFreed(
+  create: (options: Record<string, string>) => Promise<DuckDBInstance>,
+): { close(): void } {
+  let held = FLOOR
+  let giving: Promise<void> | undefined
+  let instance: Promise<DuckDBInstance> | undefined
+  const open = async (): Promise<DuckDBInstance> => create({ threads: '1', memory_limit: LIMIT })
+  const giveBack = async (): Promise<void> => {
+    const connection = await (await (instance ??= open())).connect()
+    await connection.run(`set memory_limit = '${LIMIT}'`)
+    connection.closeSync()
+    held = process.memoryUsage.rss()
+  }
+  const timer = setInterval(() => {
+    const rss = process.memoryUsage.rss()
+    held = Math.max(FLOOR, Math.min(held, rss))
+    if (giving !== undefined || rss < held + GROWN) return
+    // Nobody waits for it, and without it all goes on.
+    giving = giveBack()
+      .catch(() => undefined)
+      .finally(() => (giving = undefined))
+  }, EVERY_MS)
+  timer.unref()
+  return {
+    close: () => {
+      clearInterval(timer)
+      void Promise.resolve(giving)
+        .then(async () => (await instance)?.closeSync())
+        .catch(() => undefined)
+    },
+  }
 }

@@ -3,22 +3,20 @@
  * worked on while the next rows arrive, so that neither memory nor temporary disk grows with the number
  * of tables; the snapshot ends with the last row (P11).
  */
-import { createHash, randomUUID } from 'node:crypto'
-import { joinGroups, openPieceWriter, type PieceGroup, type Pieces } from '../storage/pieces.ts'
+import { joinGroups, type PieceGroup } from '../storage/pieces.ts'
 import type { Context } from '../events.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import type { BasePolicy } from '../lake/base.ts'
 import type { Zone } from '../lake/zone.ts'
-import type { Source, SourcePart, SourceSnapshot, SourceTable } from '../sources/source.ts'
+import type { Source, SourceSnapshot, SourceTable } from '../sources/source.ts'
 import { cursorThatCounts, mayFollow, pairsThatCount, sameIdentity } from '../pairs/positions.ts'
 import type { Column } from '../types.ts'
-import { besideRows, type Landed, type Landing, type PartLanding } from './landing.ts'
-import { compareWithLast, lastBytes, type RowsApart } from '../kept/last-rows.ts'
+import { besideRows, type Landed, type Landing } from './landing.ts'
+import { compareWithLast, type RowsApart } from '../kept/last-rows.ts'
 import type { Beside } from '../pairs/pairs.ts'
 import { landedPairs, pairReading, readAllPairs, readByPairs } from './read-pairs.ts'
 import type { PairsUpdate } from './read-pairs.ts'
-import { readSome, type Doubt } from './read-some.ts'
-import { resumePart } from './resume.ts'
+import { digestOf, landRest, readParts, readSome, type Doubt } from './read-rows.ts'
 import { followShapes, lateMasks } from './shapes.ts'
 import { openLine, type EngineTurns } from './turns.ts'
 
@@ -235,165 +233,3 @@ async function readTable(
   if (unchanged) await left.discard()
   return { ...facts, unchanged, pieces: unchanged ? null : left, apart }
 }
-
-interface PartRead {
-  readonly rows: number
-  /** sha256 of its bytes; null when not all of them were read. */
-  readonly digest: string | null
-  /** What is left in pieces. */
-  readonly pieces: Pieces | null
-  /** Where they go. */
-  readonly into: PartLanding | null
-}
-
-/** Each part in turn, by as many readers as the snapshot has. Of a table that lands, only the last one's rows are left in the pieces. */
-async function readParts(
-  snapshot: SourceSnapshot,
-  table: SourceTable,
-  options: ReadPartOptions,
-  context: Context,
-): Promise<readonly PartRead[]> {
-  const parts = (table.parts ?? []).length === 0 ? [undefined] : (table.parts ?? [])
-  const progress = announcer(table, context)
-  const read: PartRead[] = []
-  let next = 0
-  let failed = false
-  const readOn = async (): Promise<void> => {
-    let taking: Promise<void> | undefined
-    try {
-      while (next < parts.length && !failed) {
-        const index = next++
-        const one = await readPart(snapshot, table, { ...options, part: parts[index], progress })
-        read[index] = one
-        await taking
-        taking = index === parts.length - 1 ? undefined : setAside(one)
-        // Heard when the next part is there, or below.
-        taking?.catch(() => undefined)
-      }
-      await taking
-    } catch (error) {
-      failed = true
-      await taking?.catch(() => undefined)
-      throw error
-    }
-  }
-  const readers = Array.from({ length: Math.min(snapshot.readers ?? 1, parts.length) }, readOn)
-  const ends = await Promise.allSettled(readers)
-  const end = ends.find((one) => one.status === 'rejected')
-  if (end === undefined) return read
-  await Promise.all(read.map(async (one) => one?.pieces?.discard()))
-  throw end.reason
-}
-
-/** What a large table keeps in memory, it would keep for each of its parts. */
-async function setAside({ pieces, into }: PartRead): Promise<void> {
-  if (into === null) await pieces?.files()
-  else await landRest({ pieces, into })
-}
-
-/** Lands what the pieces of a part still hold, and finishes it. */
-async function landRest({ pieces, into }: Pick<PartRead, 'pieces' | 'into'>): Promise<void> {
-  if (pieces === null || into === null) return
-  try {
-    await into.take(pieces)
-    await into.finish()
-  } finally {
-    await pieces.discard()
-  }
-}
-
-interface ReadPartOptions {
-  readonly source: Source
-  readonly landing: Landing | null
-  readonly turns: EngineTurns
-  readonly tempFolder: string
-}
-
-async function readPart(
-  snapshot: SourceSnapshot,
-  table: SourceTable,
-  options: ReadPartOptions & {
-    readonly part: SourcePart | undefined
-    readonly progress: Progress
-  },
-): Promise<PartRead> {
-  const { source, part, landing, turns, tempFolder, progress } = options
-  const into = landing?.open(part) ?? null
-  if (landing !== null && into !== null && part !== undefined && landing.options.draft !== null) {
-    const { draft } = landing.options
-    const rows = await resumePart({ landing, draft, part, into, snapshot, turns, tempFolder })
-    if (rows !== null) {
-      progress.resumed(rows)
-      return { rows, digest: null, pieces: null, into }
-    }
-  }
-  const expectedBytes = part === undefined ? lastBytes(source, table) : undefined
-  const writer = openPieceWriter(tempFolder, randomUUID(), { expectedBytes, ...into?.gathering })
-  try {
-    await snapshot.copy(
-      table,
-      {
-        row: (csv) => {
-          writer.row(csv)
-          progress.passed(1, csv.length)
-        },
-        many: (rows) => {
-          writer.many(rows)
-          progress.passed(rows.count, rows.bytes.length)
-        },
-        ready: () => writer.ready(),
-      },
-      // With xmin whatever becomes of it, so that the digests of two runs can be equal.
-      part === undefined ? {} : { part, columns: 'rows with xmin' },
-    )
-    const pieces = await writer.finish()
-    return { rows: pieces.passed, digest: pieces.digest, pieces, into }
-  } catch (error) {
-    await writer.discard()
-    throw error
-  }
-}
-
-interface Progress {
-  passed(rows: number, bytes: number): void
-  /** Rows that an earlier run has brought. */
-  resumed(rows: number): void
-}
-
-/** Tells now and then how many rows have passed. */
-function announcer(table: SourceTable, context: Context): Progress {
-  let rows = 0
-  let bytes = 0
-  const expected = table.expectedRows === undefined ? {} : { expectedRows: table.expectedRows }
-  const emit = (): void =>
-    context.emit({
-      type: 'table.progress',
-      stage: 'extract',
-      table: table.name,
-      rows,
-      bytes,
-      ...expected,
-    })
-  return {
-    passed: (moreRows, moreBytes) => {
-      const told = Math.floor(rows / PROGRESS_ROWS)
-      rows += moreRows
-      bytes += moreBytes
-      if (Math.floor(rows / PROGRESS_ROWS) > told) emit()
-    },
-    resumed: (more) => {
-      rows += more
-      emit()
-    },
-  }
-}
-
-/** Of a table that was read in parts: over the digests of its parts, in their order. */
-function digestOf(read: readonly PartRead[]): string | null {
-  const digests = read.flatMap(({ digest }) => digest ?? [])
-  const [first, ...others] = digests
-  if (first === undefined || digests.length < read.length) return null
-  return others.length === 0 ? first : createHash('sha256').update(digests.join()).digest('hex')
-}
-
-const PROGRESS_ROWS = 20_000

@@ -22,7 +22,7 @@ import { changedKeys, columnsBeside, freshPairs, rowsWithPair } from '../pairs/p
 import { carryAsText, comparisonFailed, type UnreadRows } from '../extraction/uncarried.ts'
 import type { EngineTurns } from '../extraction/turns.ts'
 import { emptyRelation } from '../extraction/find-pairs.ts'
-import { rowsInRanges } from '../extraction/read-some.ts'
+import { rowsInRanges } from '../extraction/read-rows.ts'
 import type { ReadTable } from '../extraction/read-tables.ts'
 import { goneColumns, liveColumns } from '../lake/column-ids.ts'
 import type { CommittedManifest, DataFile, TableEntry } from '../lake/manifest.ts'

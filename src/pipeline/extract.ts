@@ -20,7 +20,7 @@ import {
 } from '../extraction/changes.ts'
 import { openDraft } from '../extraction/draft.ts'
 import { mayLand, openLanding } from '../extraction/landing.ts'
-import type { Doubt } from '../extraction/read-some.ts'
+import type { Doubt } from '../extraction/read-rows.ts'
 import { readTables, type ReadSnapshot, type ReadTable } from '../extraction/read-tables.ts'
 import type { PairsPlace } from '../pairs/pair-files.ts'
 import { cursorText, type CursorPosition } from '../pairs/positions.ts'

@@ -87,9 +87,14 @@ export interface PieceOptions {
   readonly expectedBytes?: number | undefined
   /** How large the first group is, when not as large as all others. */
   readonly firstGroupBytes?: number | undefined
+  /** Blocks that other pieces need no more, and where these leave theirs; of its own when not given. */
+  readonly spare?: SpareBlocks | undefined
   /** For tests: how large a group is. */
   readonly groupBytes?: number | undefined
 }
+
+/** Memory for rows that is free: new blocks would keep the collector busy, which counts what they hold. */
+export type SpareBlocks = Buffer[]
 
 interface Block {
   /** What is used of it. */
@@ -116,13 +121,12 @@ export function openPieceWriter(
     expectedBytes = 0,
     groupBytes = GROUP_BYTES,
     firstGroupBytes = groupBytes,
+    spare = [],
   }: PieceOptions = {},
 ): PieceWriter {
   const hash = createHash('sha256')
   const total = { rows: 0, bytes: 0 }
   let blocks: Block[] = []
-  /** Blocks that have been written: new ones would keep the collector busy, which counts what they hold. */
-  const spare: Buffer[] = []
   let block: Buffer = Buffer.allocUnsafe(0)
   let blockBytes = firstBlockBytes(expectedBytes)
   let inBlock = { used: 0, rows: 0, longestRow: 0 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openPieceWriter } from '../../src/storage/pieces.ts'
+import { openPieceWriter, type Pieces, type SpareBlocks } from '../../src/storage/pieces.ts'
 
 let folder: string
 
@@ -253,4 +253,24 @@ test('a disk that refuses is heard by the sender and by finish, and no row is ta
   await expect(send()).rejects.toMatchObject(refused)
   await expect(writer.finish()).rejects.toMatchObject(refused)
   await writer.discard()
+})
+
+test('pieces that come one after another share their memory, which none of them keeps', async () => {
+  const spare: SpareBlocks = []
+  const left: Pieces[] = []
+  const blocks: number[] = []
+  for (let part = 0; part < 6; part++) {
+    const writer = openPieceWriter(folder, `part-${part}`, { spare })
+    for (let row = 0; row < 300; row++) {
+      writer.row(Buffer.alloc(100_000, 97))
+      await writer.ready()
+    }
+    const pieces = await writer.finish()
+    await pieces.files()
+    left.push(pieces)
+    blocks.push(new Set(spare).size)
+  }
+  expect(new Set(blocks).size).toBe(1)
+  expect(spare).toHaveLength(blocks[0] ?? 0)
+  expect(blocks[0]).toBeLessThan(12)
 })

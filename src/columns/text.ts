@@ -26,7 +26,12 @@ export function fromText(column: string, carried: string): string {
 /** A condition: `carried` cannot hold what the text says. Null for null. */
 export function isUncarried(column: string, carried: string): string {
   if (carried === 'VARCHAR' || carried === 'BLOB') return 'false'
-  return `try_cast(${dated(column, carried)} as ${carried}) is null`
+  return `${tryText(column, carried)} is null`
+}
+
+/** The value of `carried`, a number or a moment, that a text says; null for one that it cannot hold. */
+export function tryText(column: string, carried: string): string {
+  return `try_cast(${dated(column, carried)} as ${carried})`
 }
 
 /** The text of a value that files carry as `carried`. */

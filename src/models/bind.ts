@@ -5,6 +5,7 @@
  */
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName } from '../columns/sql.ts'
+import { carriedType } from '../postgres/carried.ts'
 import { keepsVersions, type Column } from '../types.ts'
 import { notDriven, readDriven, type ReadableName } from './driven.ts'
 import { headerFinding, invalid, meant, sqlFinding, type Finding } from './finding.ts'
@@ -17,8 +18,8 @@ import {
 } from './dependencies.ts'
 import { outputOrigins, type Origin, type TableLookup } from '../syntax/inheritance.ts'
 import { lookupOf, tablesOf } from './lookup.ts'
-import type { Model, ModelText, TableName } from './model.ts'
-import { readReferences } from '../syntax/references.ts'
+import type { Check, Model, ModelText, TableName } from './model.ts'
+import { namedColumns, readReferences } from '../syntax/references.ts'
 import { referenceFindings, shapeOf } from './shape.ts'
 import {
   asNode,
@@ -158,8 +159,7 @@ async function bindOrdered(
     findings.push(...wrong)
     if (wrong.length > 0) continue
     await engine.run(`create table ${quoteName(model.name)} (${columnList(columns)})`)
-    const conditions = await conditionFindings(model, work)
-    findings.push(...conditions)
+    const checks = await bindConditions(model, columns, work)
     const { driven, findings: reasons } = await readDriven({
       model,
       outputs,
@@ -168,7 +168,7 @@ async function bindOrdered(
     })
     undriven.push(...reasons)
     const { tree, ...rest } = model
-    const one = { ...rest, columns, driven, syntax: fingerprint(tree) }
+    const one = { ...rest, checks, columns, driven, syntax: fingerprint(tree) }
     bound.add(one)
     models.push(one)
   }
@@ -190,10 +190,16 @@ function originsOf(
   return outputs.map((_, index) => (agrees ? (origins[index]?.origin ?? null) : null))
 }
 
-/** Whether the header's conditions are conditions on one row of the model. */
-async function conditionFindings(model: ModelText, { engine }: Work): Promise<Finding[]> {
-  const findings: Finding[] = []
-  for (const [index, { rule }] of model.checks.entries()) {
+/** The header's checks, with findings where a condition is none on one row of the model. */
+async function bindConditions(
+  model: ModelText,
+  columns: readonly Column[],
+  { engine, findings }: Work,
+): Promise<readonly Check[]> {
+  const checks: Check[] = []
+  for (const [index, check] of model.checks.entries()) {
+    checks.push(check)
+    const { rule } = check
     if (rule.type !== 'row') continue
     const say = (message: string): void =>
       void findings.push(headerFinding(model, `check ${index}`, message))
@@ -208,12 +214,20 @@ async function conditionFindings(model: ModelText, { engine }: Work): Promise<Fi
       children(tree?.['select_list']).length === 1 &&
       asNode(tree?.['from_table'])?.['type'] === 'EMPTY'
     const read = tree === undefined || !isOne ? undefined : readReferences(tree)
-    if (read === undefined || read.tables.length > 0) {
+    if (tree === undefined || read === undefined || read.tables.length > 0) {
       say(NO_CONDITION)
       continue
     }
     if (read.refusals.length > 0) {
       for (const { message } of read.refusals) say(message)
+      continue
+    }
+    const judgedAs = plainTypes(columns, namedColumns(tree))
+    if (
+      judgedAs !== undefined &&
+      (await isJudgeable(rule.condition, { columns, judgedAs, engine }))
+    ) {
+      checks[index] = { ...check, rule: { ...rule, judgedAs } }
       continue
     }
     const described = await describeSql(
@@ -224,7 +238,44 @@ async function conditionFindings(model: ModelText, { engine }: Work): Promise<Fi
     else if (described[0]?.duckdbType !== 'BOOLEAN')
       say(`is ${described[0]?.duckdbType}, not a condition`)
   }
-  return findings
+  return checks
+}
+
+/** The types that the named columns would have, had no value come that does not fit: one `NaN` undoes no check. */
+function plainTypes(
+  columns: readonly Column[],
+  named: ReadonlySet<string>,
+): Readonly<Record<string, string>> | undefined {
+  const types = columns.flatMap(({ name, type, builtin, carried, source }) => {
+    const plain = carriedType(builtin ?? type)
+    const isText = source !== undefined && carried === 'VARCHAR' && plain !== carried
+    return isText && named.has(name.toLowerCase()) ? [[name, plain]] : []
+  })
+  return types.length === 0 ? undefined : Object.fromEntries(types)
+}
+
+/** Whether a condition can be told of columns of these types; one that asks for `'NaN'` of a number is meant for their text. */
+async function isJudgeable(
+  condition: string,
+  how: {
+    readonly columns: readonly Column[]
+    readonly judgedAs: Readonly<Record<string, string>>
+    readonly engine: Engine
+  },
+): Promise<boolean> {
+  const row = how.columns.map(
+    ({ name, carried }) => `cast(null as ${how.judgedAs[name] ?? carried}) as ${quoteName(name)}`,
+  )
+  const sql = `select (${condition}\n) as condition from (select ${row.join(', ')})`
+  const described = await describeSql(how.engine, sql)
+  if ('message' in described || described[0]?.duckdbType !== 'BOOLEAN') return false
+  try {
+    await how.engine.run(sql)
+    return true
+  } catch (error) {
+    if (error instanceof EngineFailure) return false
+    throw error
+  }
 }
 
 /** DuckDB's words, with the nearest column that the model could have meant. */

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { EngineFailure, type Engine } from '../columns/engine.ts'
 import { quoteName, quoteNames } from '../columns/sql.ts'
+import { tryText } from '../columns/text.ts'
 import { ToteError, type Problem } from '../errors.ts'
 import type { Check, Model } from './model.ts'
 
@@ -87,7 +88,7 @@ export function failingRows(options: {
       sample: `select ${columns} from (${groups}) order by ${columns} limit ${SAMPLE}`,
     }
   }
-  const failing = `from ${relation} as r where ${failingCondition(rule, relationOf)}`
+  const failing = `from ${asJudged(rule, relation)} as r where ${failingCondition(rule, relationOf)}`
   return {
     count: `select count(*) ${failing}`,
     sample: `select ${keys} ${failing} order by ${keys} limit ${SAMPLE}`,
@@ -152,12 +153,31 @@ export function countAll(
   const { relation, relationOf } = options
   const columns = checks.map((check, index) => {
     const { rule } = check
-    if (rule.type === 'unique') return `(${failingRows({ check, ...options }).count}) as c${index}`
+    if (rule.type === 'unique' || isJudgedApart(rule))
+      return `(${failingRows({ check, ...options }).count}) as c${index}`
     const condition =
       rule.type === 'references' ? isDangling(rule, relationOf) : failingCondition(rule, relationOf)
     return `count(*) filter (where ${condition}) as c${index}`
   })
   return `select ${columns.join(', ')} from ${relation} as r`
+}
+
+function isJudgedApart(
+  rule: Check['rule'],
+): rule is { type: 'row'; condition: string; judgedAs: Readonly<Record<string, string>> } {
+  return rule.type === 'row' && rule.judgedAs !== undefined
+}
+
+/** The rows that a condition on one of them can be told of. */
+function asJudged(rule: Check['rule'], relation: string): string {
+  if (!isJudgedApart(rule)) return relation
+  const columns = Object.entries(rule.judgedAs).map(([name, type]) => {
+    const text = quoteName(name)
+    return { text, value: tryText(text, type) }
+  })
+  const values = columns.map(({ text, value }) => `${value} as ${text}`).join(', ')
+  const fit = columns.map(({ text, value }) => `(${text} is null or ${value} is not null)`)
+  return `(select * replace (${values}) from ${relation} where ${fit.join(' and ')})`
 }
 
 /** CheckFailed with every check of severity error that failed, or undefined when none did. */

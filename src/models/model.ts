@@ -19,8 +19,15 @@ export interface Check {
         readonly model: string
         readonly modelColumn: string
       }
-    /** An SQL condition that must be true or null of every row. */
-    | { readonly type: 'row'; readonly condition: string }
+    /**
+     * An SQL condition that must be true or null of every row. `judgedAs`: DuckDB types of columns in it that files
+     * carry as text only since a value did not fit; it sees them as they were, and rows with such a value pass.
+     */
+    | {
+        readonly type: 'row'
+        readonly condition: string
+        readonly judgedAs?: Readonly<Record<string, string>>
+      }
 }
 
 /** A table that a model reads: a model (schema null), or a table of a source or of the seeds. */

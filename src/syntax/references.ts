@@ -100,6 +100,20 @@ export function readReferences(select: TreeNode): References {
   return { tables, refusals }
 }
 
+/** Every name in a tree that may be a column's, in lower case. */
+export function namedColumns(tree: TreeNode): ReadonlySet<string> {
+  const found = new Set<string>()
+  const visit = (value: Json | undefined): void => {
+    if (isList(value)) for (const item of value) visit(item)
+    const node = asNode(value)
+    if (node?.['class'] === 'COLUMN_REF')
+      for (const name of names(node['column_names'])) found.add(name.toLowerCase())
+    for (const child of Object.values(node ?? {})) visit(child)
+  }
+  visit(tree as Json)
+  return found
+}
+
 /** Visits a node's `with` clauses, each seeing those before it, and returns what its body sees. */
 function visitWith(
   node: TreeNode,

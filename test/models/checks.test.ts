@@ -167,6 +167,60 @@ describe('the checks of a model', () => {
   })
 })
 
+describe('a column that is text since a value did not fit', () => {
+  // Number 9 is below 10, and 2024 before 2025, but not as texts; `x`, `y` hold what DuckDB's types do not.
+  const rows = `(1, '9.00', '10.00', '9999-01-01 00:00:00'), (2, '9.00', 'NaN', '294276-12-31 00:00:00'),
+    (3, '9.00', '8.00', '10000-01-01 00:00:00'), (4, '9.00', null, '0044-03-15 00:00:00 BC')`
+  async function failing(header: string): Promise<unknown[]> {
+    const table = readable(
+      's',
+      'span',
+      'id integer; low numeric(4,2); high numeric(4,2)?; until timestamp without time zone',
+    )
+    const columns = table.columns.map((column) =>
+      column.name === 'id' ? column : { ...column, carried: 'VARCHAR' },
+    )
+    const text = model(
+      'span',
+      `-- kind: table\n-- key: id\n-- nullable: high\n${header}select id, low, high, until from s.span`,
+    )
+    const bound = await bindModels([text], engine, [{ ...table, columns }])
+    await engine.run(
+      `create or replace table span_rows as select * from (values ${rows}) as t (id, low, high, until)`,
+    )
+    const [one] = bound
+    if (one === undefined) throw new Error('no model')
+    const relationOf = (): string => 'span_rows'
+    const results = await runChecks({ model: one, models: bound, relationOf, engine })
+    return results
+      .filter(({ rows: count }) => count > 0)
+      .map(({ check, rows: count, keys }) => [check.name, count, keys])
+  }
+  test('P8: is judged by a condition as the number or moment that it is; a row where it does not fit passes', async () => {
+    expect(await failing('-- check: low <= high\n')).toEqual([['low <= high', 1, ['3']]])
+    expect(await failing('-- check warn: low >= 0\n-- check warn: high < 9\n')).toEqual([
+      ['high < 9', 1, ['1']],
+    ])
+    expect(
+      await failing("-- check: until > timestamp '1000-01-01'\n-- check: until is null\n"),
+    ).toEqual([
+      ["until > timestamp '1000-01-01'", 1, ['4']],
+      ['until is null', 3, ['1', '3', '4']],
+    ])
+    expect(await failing('-- check: high is not null and low > 0\n-- check: id = 1\n')).toEqual([
+      ['high is not null and low > 0', 1, ['4']],
+      ['id = 1', 3, ['2', '3', '4']],
+    ])
+  })
+  test('is text to a condition that is written for text, and not null to NOT NULL', async () => {
+    expect(await failing("-- check: high <> 'NaN'\n")).toEqual([["high <> 'NaN'", 1, ['2']]])
+    expect(await failing('-- check: length(high) < 5\n')).toEqual([['length(high) < 5', 1, ['1']]])
+    expect(await failing('-- check: try_cast(high as decimal(4,2)) > 8\n')).toEqual([
+      ['try_cast(high as decimal(4,2)) > 8', 1, ['3']],
+    ])
+  })
+})
+
 describe('what is said', () => {
   test('P10: a failed check tells rows to everyone and keys only to the terminal', async () => {
     const error = checkFailure(await run("(1, 'secret', 7, '1', null)"))

@@ -117,6 +117,13 @@ insert into customs values
   (4, '', 'x', 'it''s', 3, -99999999.99, 'ab ', '[3:3]={1}', 2, '(-1,"")', null, '{"(1,\"\\\"\")"}', 'a=>""', '', '!a', '978-1-4028-9462-6', null, null, null, null, null, null, null);
 
 -- Keys of every kind.
+-- Constraints over columns with values that DuckDB's types do not hold: as texts, 9 is above 10.
+create table spans (
+  id integer primary key, share numeric(4,2) not null check (share >= 0), low numeric(4,2), high numeric(4,2), since timestamp, until timestamp(3),
+  check (low <= high), constraint "ends after it begins" check (until >= since)
+);
+insert into spans values (1, 0.5, 9, 10, '9999-01-01', '10000-01-01'), (2, 'NaN', 'NaN', 'NaN', '294276-12-31', 'infinity'),
+  (3, 1, 9, 'NaN', '0044-03-15 BC', '294276-12-31'), (4, 2, null, 0, '-infinity', null), (5, 3, 9.99, 10.01, '2024-02-29', '2024-02-29'), (6, 'NaN', null, null, null, null);
 create table by_double (k double precision primary key, v text);
 insert into by_double values ('-0'::double precision, 'minus zero'), ('NaN', 'nan'), ('Infinity', 'inf'), (0.1, 'x'), (1e300, 'y');
 create table by_numeric (k numeric primary key, v text);

@@ -89,7 +89,7 @@ export interface PieceOptions {
   readonly firstGroupBytes?: number | undefined
   /** Blocks that other pieces need no more, and where these leave theirs; of its own when not given. */
   readonly spare?: SpareBlocks | undefined
-  /** For tests: how large a group is. */
+  /** How large a group is, when not as large as a file of the lake is to be. */
   readonly groupBytes?: number | undefined
 }
 

@@ -49,6 +49,8 @@ export interface CopiedRows {
 type RowFormat = 'csv' | 'lines'
 
 const PROGRESS_ROWS = 20_000
+/** Small, as the last one is looked at when the server has nothing more to do. */
+const GROUP_BYTES = 32 << 20
 
 /** Rows on their way out of a server, taken in groups while the next arrive: memory and disk stay the same. */
 export function copiedSide(rows: CopiedRows, format: RowFormat, context: Context): Side {
@@ -66,6 +68,7 @@ export function copiedSide(rows: CopiedRows, format: RowFormat, context: Context
       const writer = openPieceWriter(tempFolder, randomUUID(), {
         take: async (group) => take(relationOf(await group.files(), group.longestRow)),
         digest: false,
+        groupBytes: GROUP_BYTES,
       })
       const { expectedRows } = rows
       let told = 0

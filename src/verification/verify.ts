@@ -153,8 +153,13 @@ async function verifyRest(
 ): Promise<boolean> {
   const { project, chosen, verified } = work
   const wanted = (table: string): boolean => chosen.has(table)
-  verified.push(...(await verifyAllModels(work, progress, context)))
-  const first = await verifyWarehouse(project, wanted, context)
+  const models = verifyAllModels(work, progress, context)
+  // What is repaired of a model goes on into the warehouse; otherwise models are looked at while it sends its rows.
+  if (work.repair) await models
+  const warehouse = verifyWarehouse(project, wanted, context)
+  await Promise.allSettled([models, warehouse])
+  verified.push(...(await models))
+  const first = await warehouse
   verified.push(...(await repairWarehouse(work, first, context)))
   if (first.at !== null) {
     const { batch, instant } = first.at.entry

@@ -3,6 +3,7 @@
  * manifest that names the newest generation. Tables whose history was made anew are sent whole, as the
  * rows that batch after batch would have come to; of the others, the batches that are missing.
  */
+import { ToteError } from '../errors.ts'
 import type { Engine } from '../columns/engine.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
 import { growModel } from '../lake/column-ids.ts'
@@ -152,5 +153,37 @@ async function checkStar(
   const last = await project.warehouse.last(project.name)
   const newest = await project.processed.chain(project.name).newest()
   const ours = last !== null && newest?.chain === last.chain && newest.number >= last.manifest
-  await project.warehouse.check(star, ours ? await liveStar(project, last) : [], refilled)
+  const live = ours ? await liveStar(project, last) : []
+  const known = new Set(live.map(({ name }) => name))
+  await refuseMissing(
+    project,
+    last,
+    star.filter(({ name }) => known.has(name) && !refilled(name)),
+  )
+  await project.warehouse.check(star, live, refilled)
+}
+
+/** Throws LedgerMismatch when tables are not there into which the ledger's batches were loaded: dropped, or in another schema. */
+export async function refuseMissing(
+  project: Project,
+  last: LedgerEntry | null,
+  star: readonly StarTable[],
+): Promise<void> {
+  if (last === null || star.length === 0) return
+  const missing = await project.warehouse.missing(star.map(({ name }) => name))
+  if (missing.length === 0) return
+  const { schema } = project.settings.warehouse
+  const tables = missing.length === 1 ? `Table "${missing[0]}" is` : `${missing.length} tables are`
+  throw new ToteError(
+    'LedgerMismatch',
+    `${tables} not in schema "${schema}", though the ledger says that batch ${last.batch} was loaded.`,
+    {
+      where: schema,
+      why: 'they were dropped, or warehouse.schema was another one',
+      fix: 'have the warehouse made anew from the lake: tote rebuild',
+      ...(missing.length === 1
+        ? {}
+        : { problems: missing.map((name) => ({ where: name, message: 'is not there' })) }),
+    },
+  )
 }

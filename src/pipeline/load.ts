@@ -10,7 +10,13 @@ import type { Engine } from '../columns/engine.ts'
 import { batchMarks } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
 import { wholeStar } from './history.ts'
-import { checkManifest, firstOfGeneration, liveStar, loadRestatement } from './load-restated.ts'
+import {
+  checkManifest,
+  firstOfGeneration,
+  liveStar,
+  loadRestatement,
+  refuseMissing,
+} from './load-restated.ts'
 import { entryOf, starOf, tableChanges } from './star.ts'
 
 export interface Loaded {
@@ -52,7 +58,10 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
   }
   const after = entry?.batch ?? 0
   if (newest.batch === after) {
-    if (batches === 0) await project.warehouse.keepReaders(starOf(newest))
+    if (batches === 0) {
+      await refuseMissing(project, entry, starOf(newest))
+      await project.warehouse.keepReaders(starOf(newest))
+    }
     return { batches, tables: [...tables.values()], last: entry }
   }
   // What the last of several batches needs must be known before the first is loaded.
@@ -106,6 +115,7 @@ export async function pendingLoad(
   await refuseForeignLedger(project, newest, last)
   const batches = pendingBatches(newest, last)
   if (newest !== null && batches > 0) await checkManifest(project, newest)
+  if (newest !== null && batches === 0) await refuseMissing(project, last, starOf(newest))
   return { last, batches }
 }
 

@@ -61,8 +61,8 @@ export async function replay(
       )
       parent = { ...parent, batch, inputs: recorded.inputs ?? {}, tables }
     } catch (error) {
-      const passable = index < points.length - 1 && failsOnly(error, remade)
-      if (!passable) throw error
+      if (!failsOnly(error, remade)) throw error
+      if (index === points.length - 1) throw atTheNewest(error, remade)
       skipped += 1
     } finally {
       engine.close()
@@ -168,10 +168,24 @@ function batchesOf({ inputs = {} }: CommittedManifest): Record<string, number> {
 }
 
 /** Whether it is only the edited models that fail: the history of the others stands as it is. */
-function failsOnly(error: unknown, remade: ReadonlySet<string>): boolean {
+function failsOnly(error: unknown, remade: ReadonlySet<string>): error is ToteError {
   if (!(error instanceof ToteError)) return false
   if (error.name === 'ModelFailed') return true
-  if (error.name !== 'CheckFailed') return false
-  const failing = error.facts.problems?.map(({ where }) => where) ?? [error.facts.where ?? '']
-  return failing.every((name) => remade.has(name))
+  return error.name === 'CheckFailed' && failingIn(error).every((name) => remade.has(name))
+}
+
+function failingIn({ facts }: ToteError): readonly string[] {
+  return [...new Set(facts.problems?.map(({ where }) => where ?? '') ?? [facts.where ?? ''])]
+}
+
+/** Rows that were corrected at the source since do not help there: they come with the next batch. */
+function atTheNewest(error: ToteError, remade: ReadonlySet<string>): ToteError {
+  const names = failingIn(error).filter((name) => remade.has(name))
+  if (names.length === 0) return error
+  return new ToteError(error.name, error.message, {
+    ...error.facts,
+    why: 'an edited model must hold at the newest batch, as that was recorded',
+    fix: `correct the model; or, where the rows at the source are right by now, let it begin with the next batch: tote run ${names.map((name) => `--forward ${name}`).join(' ')}`,
+    cause: error,
+  })
 }

@@ -143,6 +143,14 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
         await connection.query('roll back', 'rollback')
         return { started: row?.['started'] ?? '', databaseOid: row?.['database_oid'] ?? '' }
       }),
+    missing: async (tables) =>
+      use(async ({ connection }) => {
+        const rows = await connection.query('look for the tables', MISSING, [
+          schema,
+          JSON.stringify(tables),
+        ])
+        return rows.map(({ name }) => name ?? '')
+      }),
     keepReaders: async (star) => {
       if (readers.length === 0) return
       await use(async ({ connection }) => {
@@ -156,6 +164,10 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     close,
   }
 }
+
+const MISSING = `select t.name from pg_catalog.jsonb_array_elements_text($2::jsonb) as t(name) where not exists (
+  select from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where n.nspname = $1 and c.relname = t.name and c.relkind in ('r', 'p')) order by 1`
 
 const PLACE = `select pg_postmaster_start_time()::text as started,
   (select oid from pg_catalog.pg_database where datname = current_database())::text as database_oid`

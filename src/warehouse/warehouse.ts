@@ -202,6 +202,8 @@ export interface Warehouse {
   repair(repair: StarRepair, context: Context): Promise<'repaired' | 'stale'>
   /** Whether the rights that loading needs are there, and which database it is, as a source's identity says it; for `tote check --live`. */
   probe(): Promise<{ readonly started: string; readonly databaseOid: string }>
+  /** Which of these tables the star's schema does not have. */
+  missing(tables: readonly string[]): Promise<readonly string[]>
   /** Gives configured readers what they lack, where no batch does: a reader may be new, or its right taken away. */
   keepReaders(star: readonly StarTable[]): Promise<void>
   close(): Promise<void>

@@ -67,6 +67,28 @@ describe('the ledger', () => {
 })
 
 describe('the tables', () => {
+  test('P12: tables that are not there, or in another schema, are missed also when there is nothing to load', async () => {
+    project = await createProject()
+    await project.good()
+    await project.warehouse.query('drop table fact_payment cascade')
+    const one =
+      'Table "fact_payment" is not in schema "public", though the ledger says that batch 1 was loaded'
+    for (const args of [['run'], ['run', '--dry-run'], ['check', '--live']])
+      await expectRefusal(project, { name: 'LedgerMismatch', args, says: [one, 'tote rebuild'] })
+    await project.configure({ warehouse: `schema: 'mart'` })
+    for (const args of [['run'], ['check', '--live']])
+      await expectRefusal(project, {
+        name: 'LedgerMismatch',
+        args,
+        says: [
+          '5 tables are not in schema "mart"',
+          'warehouse.schema was another one',
+          'fact_sale',
+        ],
+      })
+    expect((await project.tote('rebuild')).exit).toBe(0)
+    expect((await project.good()).outcome).toBe('nothing to do')
+  })
   test('another shape: all differences at once, and nothing is changed', async () => {
     project = await createProject()
     await project.good()

@@ -219,7 +219,10 @@ test('older batches at which the edited model fails are passed over, the newest 
     ['-- check: units >= 0', '-- check: units > 100'],
     ['units, unit_price', 'units, -units as fewer, unit_price'],
   )
-  expect((await project.run()).error).toMatchObject({ name: 'CheckFailed' })
+  expect((await project.run()).error).toMatchObject({
+    name: 'CheckFailed',
+    facts: { fix: expect.stringMatching(/correct the model; or, .*--forward fact_sale$/) },
+  })
   expect(await project.standing()).toEqual(before)
   await edit('fact_sale')
   await project.good()

@@ -16,7 +16,7 @@ import type { Column } from '../types.ts'
 import { checkModels } from '../pipeline/load-restated.ts'
 import { editsOf, madeOtherwise, reached, whyEdited } from '../project/edits.ts'
 import { newestInputs } from '../project/inputs.ts'
-import { modelTexts } from '../project/bound-models.ts'
+import { modelFolder, modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
 
 export interface CheckReport {
@@ -94,12 +94,12 @@ export async function check(
     project.sources.every(({ source }) => tables.some((table) => table.schema === source.name))
   let models: readonly Model[] | undefined
   await attempt('models', async () => {
-    const texts = await modelTexts(project)
     if (!sourcesKnown)
-      return `${texts.length} headers; their SQL is checked with --live, or after the first run`
+      return `${(await modelTexts(project)).length} headers; their SQL is checked with --live, or after the first run`
+    const { texts, unreadable } = await modelFolder(project)
     const engine = await project.engine(context.signal)
     try {
-      models = await bindModels(texts, engine, tables)
+      models = await bindModels(texts, engine, tables, unreadable)
     } finally {
       engine.close()
     }

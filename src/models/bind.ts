@@ -19,6 +19,7 @@ import {
 import { outputOrigins, type Origin, type TableLookup } from '../syntax/inheritance.ts'
 import { lookupOf, tablesOf } from './lookup.ts'
 import type { Check, Model, ModelText, TableName } from './model.ts'
+import type { Unreadable } from './read-models.ts'
 import { namedColumns, readReferences } from '../syntax/references.ts'
 import { referenceFindings, shapeOf } from './shape.ts'
 import {
@@ -46,18 +47,20 @@ const NO_CONDITION = 'is not one condition on the columns of the model'
 
 /**
  * The models in the order in which they can be evaluated, with what they read and yield. Reads no
- * row. Throws ModelInvalid with all problems, ModelCycle, or ModelNotDriven.
+ * row. Throws ModelInvalid with all problems, those of unreadable headers included, ModelCycle, or ModelNotDriven.
  */
 export async function bindModels(
   texts: readonly ModelText[],
   engine: Engine,
   sources: readonly ReadableTable[],
+  unreadable: Unreadable = { names: [], problems: [] },
 ): Promise<Model[]> {
   const clashing = [...sameNames(texts), ...viewNames(texts)]
-  if (clashing.length > 0) throw invalid(clashing)
-  const findings: Finding[] = []
+  if (clashing.length > 0) throw invalid([...unreadable.problems, ...clashing])
+  const findings: Finding[] = [...unreadable.problems]
   const parsed: ParsedModel[] = []
-  const [named, tableIn] = [lookupOf(texts), tablesOf(sources)]
+  const broken = unreadable.names.map((name) => ({ name }))
+  const [named, tableIn] = [lookupOf([...texts, ...broken]), tablesOf(sources)]
   const find = (schema: string | null, name: string): TableName | undefined => {
     if (schema !== null) return tableIn(schema, name)
     const text = named.find(name)
@@ -79,7 +82,7 @@ export async function bindModels(
     return bindOrdered(ordered, { engine, findings, undriven, tableIn })
   })
   const byName = new Map(models.map((model) => [model.name, model]))
-  const all = texts.map((text) => text.name)
+  const all = [...texts.map((text) => text.name), ...unreadable.names]
   for (const model of models) findings.push(...referenceFindings(model, byName, all))
   if (findings.length > 0) throw invalid([...findings, ...undriven].toSorted(byPlace))
   if (undriven.length > 0) throw notDriven(undriven.toSorted(byPlace))

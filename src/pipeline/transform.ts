@@ -21,7 +21,7 @@ import {
 } from '../lake/manifest.ts'
 import type { Model, ModelText } from '../models/model.ts'
 import { closureOf, isSelective, selectNames, type Selection } from '../models/selection.ts'
-import { boundModels, modelTexts } from '../project/bound-models.ts'
+import { boundModels, readableTexts } from '../project/bound-models.ts'
 import { anyEdit, anyRetyped, editsOf, maybeEdited } from '../project/edits.ts'
 import { evaluatePoint, goesOn } from './evaluate.ts'
 import { newestInputs, refuseForeignInputs } from '../project/inputs.ts'
@@ -69,7 +69,7 @@ async function passPoints(
   const inputs = await newestInputs(project)
   if (inputs === null) return { manifest: newest, batches: 0, edited: false, models: [] }
   await refuseForeignInputs(project)
-  const all = await modelTexts(project)
+  const all = await readableTexts(project, inputs, context)
   noteUnknown(options.forward ?? [], all, context)
   const { texts, asked } = await selected(project, all, options, context)
   if (asked !== null && newest !== null) newest = only(newest, texts)

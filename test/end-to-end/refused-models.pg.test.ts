@@ -52,6 +52,26 @@ describe('a model that cannot be used', () => {
       ],
     })
   })
+  test('a header and the SQL of another model are told at once; what reads or refers to a broken one is judged when that is mended', async () => {
+    await project.write(
+      'models/dim_staff.sql',
+      '-- kind: dimensoin\n-- key: staff_id\nselect staff_id from shop.staff\n',
+    )
+    await project.write(
+      'models/dim_customer.sql',
+      '-- kind: dimension\n-- key: customer_id\nselect customer_id,\n  legal_nme\nfrom shop.customer\n',
+    )
+    await project.write(
+      'models/extra.sql',
+      '-- kind: dimension\n-- key: staff_id\nselect staff_id, anything from dim_staff\n',
+    )
+    for (const args of [['run'], ['check'], ['check', '--live']])
+      await expectRefusal(project, {
+        name: 'ModelInvalid',
+        args,
+        says: ['2 models have 2 problems', 'models/dim_staff.sql:1', 'models/dim_customer.sql:4:3'],
+      })
+  })
   test('an SQL error: file, line, and a caret on a terminal', async () => {
     await project.write(
       'models/extra.sql',

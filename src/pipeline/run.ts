@@ -228,7 +228,7 @@ async function runStages(
         }
       }
       const accepted = [...extracting.acceptShrink, ...extracting.acceptChange]
-      noteUnknown(project, accepted, progress.tables, context)
+      await noteUnknown(project, accepted, progress.tables, context)
       if (failures.length > 0) throw new SeveralFailures(failures)
       return changed
     },
@@ -291,18 +291,19 @@ class SeveralFailures extends Error {
 }
 
 /** A name that was accepted and is no table's was mistyped: the refusal it was meant for still stands. */
-function noteUnknown(
+async function noteUnknown(
   project: Project,
   accepted: readonly string[],
   tables: readonly SourceTableSummary[],
   context: Context,
-): void {
+): Promise<void> {
   for (const name of accepted) {
-    const known = tables.some(({ table, source }) => {
+    const isNamed = (table: string, source: string): boolean => {
       const from = project.sources.find((candidate) => candidate.source.name === source)
       return from !== undefined && namesTable(name, table, from)
-    })
-    if (known || tables.length === 0) continue
+    }
+    if (tables.length === 0 || tables.some(({ table, source }) => isNamed(table, source))) continue
+    if (await isInLake(project, isNamed)) continue
     const nearest = nearestName(
       name,
       tables.map(({ table }) => table),
@@ -310,6 +311,19 @@ function noteUnknown(
     const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`
     context.emit({ type: 'note', level: 'warn', text: `no table is named "${name}"${hint}` })
   }
+}
+
+/** A table that the source has no more is one to be accepted, too. */
+async function isInLake(
+  { sources, ingestion }: Project,
+  isNamed: (table: string, source: string) => boolean,
+): Promise<boolean> {
+  for (const { source } of sources) {
+    const manifest = await ingestion.chain(source.name).newest()
+    if (Object.keys(manifest?.tables ?? {}).some((table) => isNamed(table, source.name)))
+      return true
+  }
+  return false
 }
 
 function identify({ name, environment }: Project): { project: string; environment?: string } {

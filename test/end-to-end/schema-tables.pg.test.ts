@@ -262,7 +262,10 @@ test('P2: a dropped table stops the batch until it is accepted; its rows stay, a
   await project.configure({ source: "tables: { include: ['*'], exclude: ['kept'] }" })
   await expectRefusal(project, { name: 'SourceChanged', says: ['other is no longer there'] })
   const before = await rowsInLake(project, 'other')
-  await project.good({ acceptChange: ['other'] })
+  const { error, events } = await project.run({ acceptChange: ['other'] })
+  expect(error).toBeUndefined()
+  const notes = events.flatMap((event) => (event.type === 'note' ? [event.text] : []))
+  expect(notes).toEqual(['table other is no longer there: its rows stay as they are'])
   expect((await project.good()).outcome).toBe('nothing to do')
   expect(await rowsInLake(project, 'other')).toEqual(before)
   await project.source.query(

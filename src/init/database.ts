@@ -13,6 +13,7 @@ import { chooseTables, exactNames, meaningOf } from '../sources/patterns.ts'
 import { openPostgresSource } from '../sources/source-postgres.ts'
 import type { SourceColumn, SourceSnapshot, SourceTable } from '../sources/source.ts'
 import type { Found, FoundColumn, FoundTable, LeftOut } from './found.ts'
+import { isBookkeeping, mainSchema } from './names.ts'
 
 export interface ReadOptions {
   /** The source's name in the project. */
@@ -27,10 +28,6 @@ export interface ReadOptions {
 }
 
 const LIMITS = { lockTimeoutMs: 10_000, statementTimeoutMs: 120_000 }
-
-/** Tables of tools that keep their books in the database. */
-const BOOKKEEPING =
-  /^(_prisma_migrations|schema_migrations|ar_internal_metadata|django_migrations|flyway_schema_history|alembic_version|knex_migrations|knex_migrations_lock|__drizzle_migrations|databasechangelog|databasechangeloglock)$/i
 
 /** Throws SourceTableUnknown when nothing can be carried, and what connecting throws. */
 export async function readDatabase(options: ReadOptions, context: Context): Promise<Found> {
@@ -89,8 +86,13 @@ function chooseAll(
     ({ schema }) => options.schemas.length === 0 || options.schemas.includes(schema),
   )
   const isTable = ({ kind }: Relation): boolean => kind === 'r' || kind === 'p'
-  const schemas = [...new Set(inSchemas.filter(isTable).map(({ schema }) => schema))]
-  const defaultSchema = schemas.includes('public') ? 'public' : (schemas[0] ?? 'public')
+  const tables = inSchemas.filter(isTable)
+  const schemas = [...new Set(tables.map(({ schema }) => schema))]
+  const defaultSchema = mainSchema(
+    tables
+      .filter((table) => !members.has(originOf(table)) && !isBookkeeping(table.name))
+      .map(({ schema }) => schema),
+  )
   const include =
     options.tables.length > 0 ? options.tables : schemas.map((schema) => withSchema('*', schema))
   const chosen =
@@ -142,7 +144,7 @@ function reasonAgainst(
   if (isAsked) return undefined
   if (other !== undefined) return `${other}, which is carried only when it is named`
   if (isMember) return 'belongs to an extension'
-  if (BOOKKEEPING.test(name)) return 'is the bookkeeping of a migration tool'
+  if (isBookkeeping(name)) return 'is the bookkeeping of a migration tool'
   if (!readable) return 'cannot be read: SELECT on it, or USAGE on its schema, is missing'
   return filtered ? 'shows this role only some of its rows: row-level security' : undefined
 }

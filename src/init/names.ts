@@ -33,6 +33,33 @@ export function sourceName(database: string): string {
   return (taken ? `${begun}_db` : begun).slice(0, 48)
 }
 
+/**
+ * The schema whose tables go by their names alone, given that of every table: `public` where it has one, else
+ * the one that has more than half. Of several alike none is the first, and every table is named with its schema.
+ */
+export function mainSchema(schemas: readonly string[]): string {
+  if (schemas.includes('public')) return 'public'
+  const most = new Map<string, number>()
+  for (const schema of schemas) most.set(schema, (most.get(schema) ?? 0) + 1)
+  const [main] = [...most].find(([, count]) => count * 2 > schemas.length) ?? ['public']
+  return main
+}
+
+/** Whether a table is one in which a tool keeps the books of its migrations. */
+export function isBookkeeping(table: string): boolean {
+  return BOOKKEEPING.has(table.toLowerCase())
+}
+
+const BOOKKEEPING: ReadonlySet<string> = new Set(
+  (
+    '_prisma_migrations schema_migrations ar_internal_metadata django_migrations flyway_schema_history alembic_version ' +
+    'knex_migrations knex_migrations_lock __drizzle_migrations databasechangelog databasechangeloglock ' +
+    '__diesel_schema_migrations _sqlx_migrations refinery_schema_history goose_db_version __efmigrationshistory ' +
+    'sequelizemeta doctrine_migration_versions phinxlog pgmigrations kysely_migration kysely_migration_lock ' +
+    'mikro_orm_migrations typeorm_metadata'
+  ).split(' '),
+)
+
 /** An environment variable for the source's URL. */
 export function variableName(source: string): string {
   return `${source.toUpperCase()}_URL`

@@ -35,6 +35,9 @@ const BETWEEN: Readonly<Record<VerifiedTable['what'], string>> = {
   warehouse: 'lake → warehouse',
 }
 
+/** So many comparisons are listed one by one; of more, those that are equal are summed up. */
+const LISTED = 200
+
 /** One line a table with the rows of both sides, and one for all; below, where keys may be shown, which rows. */
 export function verifiedTables(
   found: readonly VerifiedTable[],
@@ -56,7 +59,12 @@ export function verifiedTables(
     ]
   }
   const numbers = ['expected', 'found', 'missing', 'too many', 'different']
-  const rows = found.map((one) => row(printable(nameOf(one)), BETWEEN[one.what], [one]))
+  const listed = found.length > LISTED ? found.filter((one) => differingRows(one) > 0) : found
+  const rows = listed.map((one) => row(printable(nameOf(one)), BETWEEN[one.what], [one]))
+  const sides = Object.entries(BETWEEN).flatMap(([what, between]) => {
+    const rest = found.filter((one) => one.what === what && !listed.includes(one))
+    return rest.length === 0 ? [] : [row(`${counted(rest.length, 'table')} equal`, between, rest)]
+  })
   return [
     ...renderTable(
       [
@@ -65,7 +73,7 @@ export function verifiedTables(
         ...numbers.map((title) => ({ title, align: 'right' }) as const),
         { title: '', align: 'left' },
       ],
-      [...rows, ...(found.length > 1 ? [row('all', '', found)] : [])],
+      [...rows, ...sides, ...(found.length > 1 ? [row('all', '', found)] : [])],
       { indent: 2, title: style.dim },
     ),
     ...(ownTerminal ? found.flatMap(firstKeys) : []),

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { openNames, plainName, sourceName } from '../../src/init/names.ts'
+import {
+  isBookkeeping,
+  mainSchema,
+  openNames,
+  plainName,
+  sourceName,
+} from '../../src/init/names.ts'
 
 test.each([
   ['OrderItem', 'order_item'],
@@ -49,4 +55,25 @@ test('names are distinct, fit, and meet no view of current rows', () => {
       },
     ),
   )
+})
+
+test.each([
+  ['public, however few', ['app', 'app', 'app', 'public'], 'public'],
+  ['the one with more than half', ['art', 'music', 'music', 'stats', 'music'], 'music'],
+  ['the only one', ['app'], 'app'],
+  ['none of several alike', ['person', 'sales', 'sales', 'person'], 'public'],
+  ['none of no tables', [], 'public'],
+])('tables go by their names alone in %s', (_, schemas, main) => {
+  expect(mainSchema(schemas)).toBe(main)
+})
+
+test('the books of migration tools are known by their names', () => {
+  const tables = [
+    '_prisma_migrations',
+    '__EFMigrationsHistory',
+    '__diesel_schema_migrations',
+    'migrations',
+    'order',
+  ]
+  expect(tables.filter(isBookkeeping)).toEqual(tables.slice(0, 3))
 })

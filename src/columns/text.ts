@@ -36,15 +36,13 @@ export function tryText(column: string, carried: string): string {
 
 /** The text of a value that files carry as `carried`. */
 export function toText(column: string, carried: string): string {
-  const text =
-    carried === 'TIMESTAMP WITH TIME ZONE' ? zonedText(column) : `cast(${column} as varchar)`
+  if (DATED.test(carried)) return datedText(column, carried)
+  const text = `cast(${column} as varchar)`
   if (carried === 'VARCHAR') return column
   if (carried === 'BLOB') return String.raw`'\x' || lower(hex(${column}))`
   if (carried === 'BOOLEAN') return `substr(${text}, 1, 1)`
   if (carried === 'FLOAT' || carried === 'DOUBLE')
     return `replace(replace(${text}, 'inf', 'Infinity'), 'nan', 'NaN')`
-  if (DATED.test(carried))
-    return `case when contains(${text}, 'BC') then regexp_replace(${text}, ${ERA_BACK}) else ${text} end`
   // DuckDB prints no digit before the point where the type has none.
   const [, precision, scale] = DECIMAL.exec(carried) ?? []
   return precision !== undefined && precision === scale ? `replace(${text}, '.', '0.')` : text
@@ -73,18 +71,32 @@ export interface LineValue {
 /** A row as the line that COPY prints of it in the text format, its end left out. */
 export function toLine(values: readonly LineValue[]): string {
   const fields = values.map(({ text, carried, notNull }) => {
-    const escaped = PLAIN.test(carried)
-      ? text
-      : ESCAPES.reduce((all, [raw, written]) => `replace(${all}, '${raw}', '${written}')`, text)
+    const escaped = PLAIN.test(carried) ? text : escapedText(text)
     return notNull ? escaped : `coalesce(${escaped}, '\\N')`
   })
   return `concat_ws('\t', ${fields.join(', ')})`
 }
 
-/** DuckDB's own way asks a calendar for each value, which takes four times as long and moves the last year's microseconds. */
-function zonedText(column: string): string {
+/** Of a date or a moment. The year 1 is looked for in the value, which is compared sooner than its text is searched. */
+function datedText(column: string, carried: string): string {
+  const text = `cast(${column} as varchar)`
+  const isEarly = `${column} < ${carried} '0001-01-01${carried.endsWith('ZONE') ? ' 00:00:00+00' : ''}'`
+  const early = (printed: string): string =>
+    `when ${isEarly} then regexp_replace(${printed}, ${ERA_BACK})`
+  if (!carried.endsWith('ZONE')) return `case ${early(text)} else ${text} end`
+  // DuckDB's own way asks a calendar for each value, which takes four times as long and moves the last year's microseconds.
   const utc = `cast(make_timestamp(epoch_us(${column})) as varchar) || '+00'`
-  return `case when isfinite(${column}) then ${utc} else cast(${column} as varchar) end`
+  return `case when not isfinite(${column}) then ${text} ${early(utc)} else ${utc} end`
+}
+
+/** Few texts have such a character, and to look for each takes a tenth of replacing it. */
+function escapedText(text: string): string {
+  const has = ESCAPES.map(([raw]) => `contains(${text}, '${raw}')`)
+  const escaped = ESCAPES.reduce(
+    (all, [raw, written]) => `replace(${all}, '${raw}', '${written}')`,
+    text,
+  )
+  return `case when ${has.join(' or ')} then ${escaped} else ${text} end`
 }
 
 /** DuckDB would read '0044-03-15 BC' as a date of our era, silently, and refuse such a timestamp. */

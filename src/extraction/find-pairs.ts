@@ -13,7 +13,14 @@ import type { BasePolicy } from '../lake/base.ts'
 import { liveColumns } from '../lake/column-ids.ts'
 import type { PairsEntry, TableEntry } from '../lake/manifest.ts'
 import type { Zone } from '../lake/zone.ts'
-import { pagesOfBlock, watchBlocks, type Blocks, type SeenBlocks } from '../pairs/pair-blocks.ts'
+import {
+  oneBlock,
+  pagesOfBlock,
+  sameBlock,
+  watchBlocks,
+  type Blocks,
+  type SeenBlocks,
+} from '../pairs/pair-blocks.ts'
 import { knownPairs } from '../pairs/pair-files.ts'
 import {
   columnsBeside,
@@ -85,8 +92,7 @@ export async function readPairs(reading: PairReading): Promise<AllPairs> {
     if (!pairs.inPlace) {
       const rows = await snapshot.copy(table, writer, { columns: 'pairs' })
       const pieces = await writer.finish()
-      const digests = new Map([[0, new Map([[0, pieces.digest]])]])
-      return { rows, pieces, seen: { blocks: { pages: 0, digests }, changed: [] } }
+      return { rows, pieces, seen: { blocks: oneBlock(pieces.digest), changed: [] } }
     }
     const watch = watchBlocks({
       pages: pagesOfBlock(pairs.pages, null),
@@ -120,8 +126,7 @@ export async function findByKey(
   const { known, before, reused } = of
   const { pieces, seen, rows } = await readPairs(reading)
   try {
-    const digest = before?.digests.get(0)?.get(0)
-    if (reused === null && digest === pieces.digest) return { rows, seen, changes: null }
+    if (reused === null && sameBlock(before, seen?.blocks)) return { rows, seen, changes: null }
     const pairs = await knownPairs(reading.zone, known, table.key)
     const now = placedPairs(await relationOf(pieces, columnsOfPairs(table, columns)))
     const relation = nameAnew('pair_changes')

@@ -174,6 +174,17 @@ function digestOf(bytes: Buffer): string {
   return hash('sha256', bytes, 'buffer').toString('latin1', 0, DIGEST_BYTES)
 }
 
+/** All rows as one block, which need not come in the order of their places: `sha256` of them, in hex. */
+export function oneBlock(sha256: string): Blocks {
+  const digest = Buffer.from(sha256, 'hex').toString('latin1', 0, DIGEST_BYTES)
+  return { pages: 0, digests: new Map([[0, new Map([[0, digest]])]]) }
+}
+
+export function sameBlock(one: Blocks | null, other: Blocks | undefined): boolean {
+  const digest = one?.digests.get(0)?.get(0)
+  return digest !== undefined && digest === other?.digests.get(0)?.get(0)
+}
+
 const HEADER_BYTES = 12
 
 /** Blocks as bytes, in runs that follow each other: the leaf, the first and how many, 32 bits each, and their digests. */
@@ -190,6 +201,7 @@ export function formatBlocks({ digests }: Blocks): Buffer {
         parts.push(header)
       }
       header.writeUInt32LE(header.readUInt32LE(8) + 1, 8)
+      if (digest.length !== DIGEST_BYTES) throw new RangeError('a digest of another length')
       parts.push(Buffer.from(digest, 'latin1'))
       next = block + 1
     }

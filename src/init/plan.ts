@@ -127,7 +127,7 @@ function planModel(
       ...new Set([
         ...labelled.flatMap(({ origin, labels }) => {
           const column = lookup(origin)
-          return column === undefined
+          return column?.sort !== 'text'
             ? []
             : (writable(acceptedValues(column.name, labels ?? [])) ?? [])
         }),
@@ -197,15 +197,17 @@ function acceptedValues(column: string, labels: readonly string[]): string {
   return `("${column.replaceAll('"', '""')}" in (${values}))`
 }
 
-function sortOf({ type, carried, labels, exact }: FoundColumn): Sort | undefined {
+function sortOf({ type, carried, labels, exact, builtin }: FoundColumn): Sort | undefined {
   // A whole number beside a DECIMAL of more places would not fit into DuckDB's widest.
   const places = Number(/^DECIMAL\(\d+,(\d+)\)$/.exec(carried)?.[1] ?? 0)
   if (/^(SMALLINT|INTEGER|BIGINT|FLOAT|DOUBLE|DECIMAL.*)$/.test(carried))
-    return places > 18 ? undefined : 'number'
+    return places > 18 ? 'other' : 'number'
   if (carried === 'BOOLEAN') return 'boolean'
   if (carried === 'DATE') return 'date'
   if (carried === 'TIMESTAMP') return 'timestamp'
   if (carried === 'TIMESTAMP WITH TIME ZONE') return 'timestamptz'
   const isText = labels !== null || /^(text|character varying(\(\d+\))?)$/.test(type)
-  return carried === 'VARCHAR' && isText && exact ? 'text' : undefined
+  if (carried === 'VARCHAR' && isText && exact) return 'text'
+  // PostgreSQL calls a composite null when all in it is, and not null when nothing in it is.
+  return builtin === 'text' && labels === null ? undefined : 'other'
 }

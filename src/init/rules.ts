@@ -5,8 +5,8 @@
  */
 import { quoteName, quoteText } from '../columns/sql.ts'
 
-/** What a value is, as far as comparing goes. */
-export type Sort = 'number' | 'text' | 'boolean' | 'date' | 'timestamp' | 'timestamptz'
+/** What a value is, as far as comparing goes; `other` is what DuckDB might compare otherwise: it is null or not, no more. */
+export type Sort = 'number' | 'text' | 'boolean' | 'date' | 'timestamp' | 'timestamptz' | 'other'
 
 /** A column that a rule may name; undefined where DuckDB might compare it otherwise. */
 export type ColumnLookup = (
@@ -186,12 +186,24 @@ class RuleParser {
   }
 
   #call(name: string): Term {
+    if (/^num_(non)?nulls$/.test(name))
+      return this.#countNulls(name === 'num_nulls' ? 'is null' : 'is not null')
     if (!/^(length|char_length|character_length)$/.test(name)) throw new NotPlain()
     this.#expect('(')
     const argument = this.#value()
     this.#expect(')')
     if (argument.sort !== 'text') throw new NotPlain()
     return { sql: `length(${argument.sql})`, sort: 'number' }
+  }
+
+  /** How many of several columns are null, or are not. */
+  #countNulls(test: string): Term {
+    this.#expect('(')
+    const counts: string[] = []
+    do counts.push(`cast(${this.#value().sql} ${test} as integer)`)
+    while (this.#takes(','))
+    this.#expect(')')
+    return { sql: `(${counts.join(' + ')})`, sort: 'number' }
   }
 
   /** A type as `format_type` prints it, without the brackets of an array. */
@@ -272,7 +284,8 @@ function cast(term: Term, type: string): Term {
 }
 
 function alike(left: Term, right: Term): [Term, Term] {
-  if (left.sort !== right.sort || left.sort === 'null') throw new NotPlain()
+  if (left.sort !== right.sort || left.sort === 'null' || left.sort === 'other')
+    throw new NotPlain()
   return [left, right]
 }
 

@@ -102,6 +102,29 @@ describe('the kind of a table', () => {
   })
 })
 
+test('whether there is a value is checked of any column but a composite, which is null when all in it is', () => {
+  const columns = [
+    column('id'),
+    column('u', { type: 'uuid', carried: 'UUID' }),
+    column('j', { type: 'jsonb', carried: 'VARCHAR' }),
+    column('c', { type: 'pair', carried: 'VARCHAR', builtin: 'text' }),
+    column('e', {
+      type: 'mood',
+      carried: 'VARCHAR',
+      builtin: 'text',
+      labels: ['sad'],
+      exact: false,
+    }),
+  ]
+  const rules = ['(num_nonnulls(u, j) = 1)', '(c IS NOT NULL)', '(e IS NOT NULL)', '(u = u)']
+  const [model] = plan(table('x', { columns, rules }))
+  expect(model?.rules).toEqual([
+    '((cast("u" is not null as integer) + cast("j" is not null as integer)) = 1)',
+    '("e" is not null)',
+  ])
+  expect(model?.notes.filter((note) => note.startsWith('A constraint'))).toHaveLength(2)
+})
+
 describe('references', () => {
   const referring = (
     key: FoundForeignKey,

@@ -12,6 +12,8 @@ const SORTS: Readonly<Record<string, Sort>> = {
   made: 'date',
   seen: 'timestamp',
   at: 'timestamptz',
+  uid: 'other',
+  tags: 'other',
 }
 const lookup = (name: string) => {
   const sort = SORTS[name]
@@ -47,6 +49,12 @@ const PLAIN: readonly (readonly [string, string])[] = [
   ],
   ['(paid OR (NOT (paid = false)))', '("paid" or not ("paid" = false))'],
   ['paid', '"paid"'],
+  ['((uid IS NOT NULL) <> (tags IS NOT NULL))', '(("uid" is not null) <> ("tags" is not null))'],
+  [
+    '(num_nonnulls(uid, tags, status) = 1)',
+    '((cast("uid" is not null as integer) + cast("tags" is not null as integer) + cast("status" is not null as integer)) = 1)',
+  ],
+  ['(num_nulls(uid) <= 1)', '((cast("uid" is null as integer)) <= 1)'],
 ]
 
 const LEFT_OUT = [
@@ -68,6 +76,15 @@ const LEFT_OUT = [
   '((quantity > 0)',
   '(status COLLATE "C" = \'a\'::text)',
   '(abs(price) < 5)',
+  '(uid = uid)',
+  "(uid = 'a'::uuid)",
+  '(uid > uid)',
+  'uid',
+  "(uid = ANY (ARRAY['a'::text]))",
+  '(length(uid) > 0)',
+  '(uid IS TRUE)',
+  '(num_nonnulls(VARIADIC tags) = 1)',
+  '(num_nonnulls() = 1)',
   '',
 ]
 
@@ -85,7 +102,7 @@ describe('what is translated', () => {
     try {
       await engine.run(
         `create table t as select 'a' as status, 'x' as "odd ""name""", 1.5::decimal(10,2) as price, 3 as quantity,
-         true as paid, date '2020-02-02' as made, timestamp '2020-02-02' as seen, timestamptz '2020-02-02 00:00:00+00' as at`,
+         true as paid, date '2020-02-02' as made, timestamp '2020-02-02' as seen, timestamptz '2020-02-02 00:00:00+00' as at, uuid() as uid, '{}' as tags`,
       )
       for (const [, condition] of PLAIN) {
         const [row] = await engine.rows(`select ${condition} as judged from t`)

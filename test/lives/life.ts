@@ -1,0 +1,181 @@
+/** One life of a project: its steps, each drawn by the life's seed. */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createProject } from '../support/project.ts'
+import { chanceOf, type Chance } from './chance.ts'
+import { FIRST_VARIANTS } from './models.ts'
+import {
+  changeSchema,
+  dump,
+  dumpName,
+  editConfig,
+  editFiles,
+  editSeeds,
+  editSome,
+  emptyWarehouse,
+  moveLake,
+} from './owner.ts'
+import {
+  badEdit,
+  checkThenRun,
+  killThenRun,
+  rehearseThenRun,
+  repair,
+  runAgain,
+  runAndCheck,
+  runElsewhere,
+  runForward,
+  runStages,
+} from './runs.ts'
+import { expectAsOf, expectRebuilt, expectVerified } from './standing.ts'
+import { said, writeAll, type Life, type State } from './state.ts'
+import { changeSql, configOf, FIRST, SETUP } from './world.ts'
+
+export async function live(life: Life): Promise<void> {
+  const project = await createProject({ ...configOf(FIRST), setup: SETUP, models: {} })
+  const state: State = {
+    project,
+    settings: { ...FIRST },
+    carried: { ...FIRST },
+    models: new Map(Object.entries(FIRST_VARIANTS)),
+    taken: new Map(),
+    segments: new Map(),
+    points: [],
+    known: new Map(),
+    shop: 0,
+    seeds: 0,
+    seedRows: [
+      ['R0', 'Zero'],
+      ['R1', 'One'],
+    ],
+    extraAttribute: 0,
+    accept: new Set(),
+    retired: new Map(),
+    dump: false,
+    chance: chanceOf(life.seed, 0),
+    life,
+  }
+  try {
+    await writeAll(state)
+    life.log('first run')
+    await runAndCheck(state)
+    // What happens most is there more than once.
+    const often = STEPS.filter(([weight]) => weight >= 5)
+    const once = shuffled([...STEPS, ...often, ...often], chanceOf(life.seed, 0))
+    for (let step = 1; step <= (life.steps ?? once.length); step++) {
+      if (life.skip.has(step)) continue
+      state.chance = chanceOf(life.seed, step)
+      const [, name, act] =
+        life.steps === null ? (once[step - 1] ?? NOTHING) : weighted(state.chance)
+      life.log(`${step} ${name}`)
+      life.count(name)
+      await act(state)
+    }
+    life.log('last run')
+    await runAndCheck(state)
+    await expectRebuilt(state, false)
+    await expectVerified(state)
+  } finally {
+    if (state.dump) await project.source.query(`drop database if exists ${dumpName(state)}`)
+    await project.close()
+  }
+}
+
+type Act = (state: State) => Promise<void>
+
+type Step = readonly [weight: number, name: string, act: Act]
+
+const NOTHING: Step = [0, 'nothing', async () => undefined]
+
+const STEPS: readonly Step[] = [
+  [
+    10,
+    'change',
+    async (s) =>
+      s.project.source.query(said(s, changeSql(s.chance, s.settings))).then(() => undefined),
+  ],
+  [8, 'edit', async (s) => editSome(s)],
+  [3, 'file', async (s) => editFiles(s)],
+  [5, 'config', async (s) => editConfig(s)],
+  [2, 'seeds', async (s) => editSeeds(s)],
+  [
+    3,
+    'schema',
+    async (s) => {
+      if (await changeSchema(s)) await runAndCheck(s)
+    },
+  ],
+  [
+    10,
+    'run',
+    async (s) => {
+      await runAndCheck(s)
+    },
+  ],
+  [3, 'run --dry-run', async (s) => rehearseThenRun(s)],
+  [4, 'run --forward', async (s) => runForward(s)],
+  [
+    2,
+    'run --full-refresh',
+    async (s) => {
+      await runAndCheck(s, { fullRefresh: true })
+    },
+  ],
+  [2, 'run again', async (s) => runAgain(s)],
+  [3, 'stages', async (s) => runStages(s)],
+  [4, 'kill', async (s) => killThenRun(s)],
+  [2, 'bad edit', async (s) => badEdit(s)],
+  [
+    2,
+    'rebuild',
+    async (s) => {
+      await runAndCheck(s)
+      await expectRebuilt(s, s.chance.yes(0.3))
+    },
+  ],
+  [
+    2,
+    'verify',
+    async (s) => {
+      await runAndCheck(s)
+      await expectVerified(s)
+    },
+  ],
+  [2, 'repair', async (s) => repair(s)],
+  [1, 'empty the warehouse', async (s) => emptyWarehouse(s)],
+  [2, 'dump', async (s) => dump(s)],
+  [
+    1,
+    'delete .tote',
+    async (s) => {
+      await rm(join(s.project.folder, '.tote'), { recursive: true, force: true })
+    },
+  ],
+  [1, 'move the lake', async (s) => moveLake(s)],
+  [
+    2,
+    'as of',
+    async (s) => {
+      await runAndCheck(s)
+      await expectAsOf(s)
+    },
+  ],
+  [2, 'environment', async (s) => runElsewhere(s)],
+  [1, 'check', async (s) => checkThenRun(s)],
+]
+
+function weighted(chance: Chance): Step {
+  const sum = STEPS.reduce((all, [weight]) => all + weight, 0)
+  let left = chance.below(sum)
+  for (const step of STEPS) {
+    const [weight] = step
+    if (left < weight) return step
+    left -= weight
+  }
+  throw new RangeError('no step')
+}
+
+function shuffled<T>(list: readonly T[], chance: Chance): readonly T[] {
+  const left = [...list]
+  return list.map(() => left.splice(chance.below(left.length), 1)).flat()
+}

@@ -1,0 +1,271 @@
+/** The models of a life: every variant as its owner writes it, and the same by hand in PostgreSQL. */
+import type { Chance } from './chance.ts'
+
+export type Kind = 'fact' | 'dimension' | 'history' | 'table'
+
+/** How one model reads now. */
+export interface Variant {
+  readonly kind: Kind
+  /** Each picks one of the ways in which a part of the model can be written. */
+  readonly parts: Readonly<Record<string, number>>
+}
+
+export interface Written {
+  /** The file. */
+  readonly text: string
+  /** A select of the same columns over the tables of one batch; models that it reads go by their names. */
+  readonly sql: string
+  readonly columns: readonly string[]
+  readonly key: readonly string[]
+  readonly reads: readonly string[]
+  readonly references: readonly { readonly column: string; readonly model: string }[]
+  readonly demanded: readonly string[]
+  /** By column, where it is not what every other variant has. */
+  readonly types: Readonly<Record<string, string>>
+}
+
+interface Column {
+  readonly name: string
+  readonly duck: string
+  readonly pg: string
+  readonly nullable?: boolean
+  readonly type?: string
+}
+
+interface Draft {
+  readonly key: readonly string[]
+  readonly columns: readonly Column[]
+  readonly duckFrom: string
+  readonly pgFrom: string
+  readonly reads?: readonly string[]
+  readonly references?: readonly { readonly column: string; readonly model: string }[]
+  readonly header?: readonly string[]
+}
+
+type Parts = Readonly<Record<string, number>>
+
+/** How many ways each part can be written, and what they come to. */
+interface Recipe {
+  readonly kinds: readonly Kind[]
+  readonly parts: Readonly<Record<string, number>>
+  draft(parts: Parts, name: string): Draft
+}
+
+const RECIPES: Readonly<Record<string, Recipe>> = {
+  dim_place: {
+    kinds: ['dimension', 'history', 'table'],
+    parts: { city: 4, region: 3, rows: 3 },
+    draft: ({ city = 0, region = 0, rows = 0 }) => ({
+      key: ['place_id'],
+      columns: [
+        { name: 'place_id', duck: 'p.place_id', pg: 'p.place_id' },
+        [
+          { name: 'city', duck: 'p.city', pg: 'p.city' },
+          { name: 'town', duck: 'p.city', pg: 'p.city' },
+          { name: 'city', duck: 'upper(p.city)', pg: 'upper(p.city)' },
+          { name: 'city', duck: 'length(p.city)', pg: 'length(p.city)::bigint', type: 'bigint' },
+        ][city] as Column,
+        ...([
+          [{ name: 'region', duck: 'p.region', pg: 'p.region', nullable: true }],
+          [
+            { name: 'region', duck: `coalesce(r.label, 'none')`, pg: `coalesce(r.label, 'none')` },
+            { name: 'code', duck: 'r.code', pg: 'r.code', nullable: true },
+          ],
+          [],
+        ][region] as Column[]),
+      ],
+      duckFrom: `shop.place as p ${region === 1 ? 'left join seeds.region as r on r.code = p.region' : ''} ${['', 'where p.place_id <> 3', 'where p.region is not null'][rows]}`,
+      pgFrom: `place as p ${region === 1 ? 'left join region as r on r.code = p.region' : ''} ${['', 'where p.place_id <> 3', 'where p.region is not null'][rows]}`,
+    }),
+  },
+  fact_sale: {
+    kinds: ['fact', 'fact', 'fact', 'table', 'history'],
+    parts: { units: 5, more: 5, rows: 4, key: 2, refers: 4, driven: 2, price: 2, space: 2 },
+    draft: ({
+      units = 0,
+      more = 0,
+      rows = 0,
+      key = 0,
+      refers = 0,
+      driven = 0,
+      price = 0,
+      space = 0,
+    }) => {
+      const where = ['', 'where s.units > 2', 'where s.place_id <> 2', 'where i.price < 6'][rows]
+      const joins = more === 2 || rows === 3
+      return {
+        key: key === 0 ? ['sale_id'] : ['sale_id', 'item_id'],
+        columns: [
+          { name: 'sale_id', duck: 's.sale_id', pg: 's.sale_id' },
+          { name: 'item_id', duck: 's.item_id', pg: 's.item_id' },
+          { name: 'place_id', duck: 's.place_id', pg: 's.place_id' },
+          [
+            { name: 'units', duck: 's.units', pg: 's.units' },
+            { name: 'units', duck: 's.units * 2', pg: 's.units * 2' },
+            { name: 'units', duck: 's.units // 4', pg: 's.units / 4' },
+            { name: 'units', duck: 'cast(s.units as varchar)', pg: 's.units::text', type: 'text' },
+            { name: 'units', duck: 's.units + 0', pg: 's.units' },
+          ][units] as Column,
+          { name: ['price', 'unit_price'][price] ?? '', duck: 's.price', pg: 's.price' },
+          ...([
+            [{ name: 'note', duck: 's.note', pg: 's.note', nullable: true }],
+            [
+              { name: 'note', duck: 'upper(s.note)', pg: 'upper(s.note)', nullable: true },
+              { name: 'twice', duck: 's.units * 2', pg: 's.units * 2' },
+            ],
+            [{ name: 'item', duck: 'i.name', pg: 'i.name' }],
+            [],
+            [{ name: 'note', duck: 's.note', pg: 's.note' }],
+          ][more] as Column[]),
+        ],
+        duckFrom: `${space === 1 ? '/* sales */ ' : ''}shop.sale as s ${joins ? 'join shop.item as i on i.item_id = s.item_id' : ''} ${where}`,
+        pgFrom: `sale as s ${joins ? 'join item as i on i.item_id = s.item_id' : ''} ${where}`,
+        references: refers === 1 ? [{ column: 'place_id', model: 'dim_place' }] : [],
+        header: driven === 1 && !joins ? ['driven by: shop.sale'] : [],
+      }
+    },
+  },
+  fact_totals: {
+    kinds: ['fact', 'dimension'],
+    parts: { by: 2, sum: 2 },
+    draft: ({ by = 0, sum = 0 }) => ({
+      key: [by === 0 ? 'place_id' : 'item_id'],
+      columns: [
+        {
+          name: by === 0 ? 'place_id' : 'item_id',
+          duck: by === 0 ? 'f.place_id' : 'f.item_id',
+          pg: by === 0 ? 'f.place_id' : 'f.item_id',
+        },
+        { name: 'sales', duck: 'count(*)', pg: 'count(*)' },
+        sum === 0
+          ? {
+              name: 'units',
+              duck: 'cast(sum(cast(f.units as bigint)) as bigint)',
+              pg: 'sum(f.units::bigint)::bigint',
+            }
+          : { name: 'first', duck: 'min(f.sale_id)', pg: 'min(f.sale_id)' },
+      ],
+      duckFrom: 'fact_sale as f group by 1',
+      pgFrom: 'fact_sale as f group by 1',
+      reads: ['fact_sale'],
+    }),
+  },
+  all_item: {
+    kinds: ['table', 'fact', 'dimension'],
+    parts: { email: 2, stock: 2 },
+    draft: ({ email = 0, stock = 0 }) => ({
+      key: ['item_id'],
+      columns: [
+        { name: 'item_id', duck: 'item_id', pg: 'item_id' },
+        { name: 'name', duck: 'name', pg: 'name' },
+        { name: 'price', duck: 'price', pg: 'price' },
+        ...(email === 0 ? [{ name: 'email', duck: 'email', pg: 'email', nullable: true }] : []),
+        ...(stock === 0
+          ? [{ name: 'stock', duck: 'stock', pg: 'stock', nullable: true }]
+          : [{ name: 'stock', duck: 'coalesce(stock, -1)', pg: 'coalesce(stock, -1)' }]),
+      ],
+      duckFrom: 'shop.item',
+      pgFrom: 'item',
+    }),
+  },
+  tags: {
+    kinds: ['table', 'history'],
+    parts: { b: 2 },
+    draft: ({ b = 0 }) => ({
+      key: ['a'],
+      columns: [
+        { name: 'a', duck: 'a', pg: 'a' },
+        { name: 'n', duck: 'count(*)', pg: 'count(*)' },
+        ...(b === 0
+          ? []
+          : [{ name: 'b', duck: 'max(b)', pg: 'max(b collate "C")', nullable: true }]),
+      ],
+      duckFrom: 'shop.tag group by 1',
+      pgFrom: 'tag group by 1',
+    }),
+  },
+  fact_beat: {
+    kinds: ['fact'],
+    parts: { n: 1 },
+    draft: () => ({
+      key: ['id'],
+      columns: [
+        { name: 'id', duck: 'id', pg: 'id' },
+        { name: 'n', duck: 'n', pg: 'n' },
+      ],
+      duckFrom: 'shop.beat',
+      pgFrom: 'beat',
+    }),
+  },
+}
+
+export const FIRST_VARIANTS: Readonly<Record<string, Variant>> = Object.fromEntries(
+  Object.entries(RECIPES).map(([name, { kinds }]) => [
+    name,
+    { kind: kinds[0] ?? 'table', parts: {} },
+  ]),
+)
+
+/** The recipe of a model, whatever its file is called now. */
+function recipeOf(name: string): string {
+  return name.replace(/_renamed$/, '')
+}
+
+export function write(name: string, { kind, parts }: Variant): Written {
+  const recipe = RECIPES[recipeOf(name)]
+  if (recipe === undefined) throw new Error(`no recipe for ${name}`)
+  const {
+    key,
+    columns,
+    duckFrom,
+    pgFrom,
+    reads = [],
+    references = [],
+    header = [],
+  } = recipe.draft(parts, name)
+  const nullable = columns.flatMap(({ name: column, nullable: may }) =>
+    may === true ? [column] : [],
+  )
+  const lines = [
+    `kind: ${kind === 'history' ? 'dimension' : kind}`,
+    `key: ${key.join(', ')}`,
+    ...(kind === 'fact' ? [`record id: ${recordIdOf(name, kind)}`] : []),
+    ...(kind === 'history' ? ['history: true'] : []),
+    ...(nullable.length === 0 ? [] : [`nullable: ${nullable.join(', ')}`]),
+    ...references.map(({ column, model }) => `references: ${column} -> ${model}`),
+    ...header,
+  ]
+  const list = (side: 'duck' | 'pg'): string =>
+    columns.map((column) => `${column[side]} as ${column.name}`).join(', ')
+  return {
+    text: `${lines.map((line) => `-- ${line}\n`).join('')}select ${list('duck')}\nfrom ${duckFrom}\n`,
+    sql: `select ${list('pg')} from ${pgFrom}`,
+    columns: columns.map(({ name: column }) => column),
+    key,
+    reads,
+    references,
+    demanded: columns.flatMap(({ name: column, nullable: may }) => (may === true ? [] : [column])),
+    types: Object.fromEntries(
+      columns.flatMap(({ name: column, type }) => (type === undefined ? [] : [[column, type]])),
+    ),
+  }
+}
+
+export function recordIdOf(name: string, kind: Kind): string | null {
+  if (kind === 'fact') return `${recipeOf(name)}_id`
+  return kind === 'history' ? 'record_id' : null
+}
+
+/** One part, or the kind, written otherwise. */
+export function edited(name: string, variant: Variant, chance: Chance): Variant {
+  const recipe = RECIPES[recipeOf(name)]
+  if (recipe === undefined) throw new Error(`no recipe for ${name}`)
+  const parts = Object.keys(recipe.parts)
+  const part = chance.below(parts.length + 1)
+  if (part === parts.length) return { ...variant, kind: chance.of(recipe.kinds) }
+  const chosen = parts[part] ?? ''
+  return {
+    ...variant,
+    parts: { ...variant.parts, [chosen]: chance.below(recipe.parts[chosen] ?? 1) },
+  }
+}

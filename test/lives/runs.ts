@@ -1,0 +1,304 @@
+/** Every way to run a project, each with what must hold afterwards. */
+import { expect } from 'vitest'
+import type { NewEvent, RunSummary } from '../../src/events.ts'
+import { openProject } from '../../src/index.ts'
+import { startSwitched } from '../support/checkout.ts'
+import { startCli } from '../support/project.ts'
+import { rowsAt, type Point } from './history.ts'
+import { FIRST_VARIANTS, write } from './models.ts'
+import { editSome } from './owner.ts'
+import { predict } from './predict.ts'
+import { expectCounts, expectSaid, expectStar, expectVerified } from './standing.ts'
+import {
+  newestPoint,
+  observe,
+  pendingEdits,
+  said,
+  take,
+  textOf,
+  writeModels,
+  type Asked,
+  type State,
+} from './state.ts'
+import { changeSql, configOf } from './world.ts'
+
+export async function runAndCheck(
+  state: State,
+  asked: Asked = {},
+  since?: Point,
+): Promise<{ readonly summary: RunSummary; readonly events: readonly NewEvent[] } | undefined> {
+  const { project, life } = state
+  const accept = [...state.accept]
+  const before = await project.standing()
+  const edits = pendingEdits(state)
+  const processedBefore = since ?? newestPoint(state)
+  const { summary, error, events } = await project.run({ ...asked, acceptChange: accept })
+  await observe(state)
+  const outcome = await predict(state, asked, processedBefore)
+  if (outcome.kind === 'refused') {
+    life.count(`refused ${outcome.names.join('/')}`)
+    expect(
+      error === undefined ? 'nothing' : error.name,
+      `refused, ${JSON.stringify(error?.message)} ${JSON.stringify(error?.facts.problems)}`,
+    ).toBeOneOf([...outcome.names])
+    life.log(
+      `    refused: ${error?.name}: ${error?.message} ${JSON.stringify(error?.facts.problems ?? [])}`,
+    )
+    if (outcome.restated) take(state, asked, { recorded: processedBefore, skips: outcome.skips })
+    else {
+      const after = await project.standing()
+      expect(processedOnly(after.manifests), 'P3: after a refused edit').toEqual(
+        processedOnly(before.manifests),
+      )
+      expect(after.warehouse, 'after a refused edit').toEqual(before.warehouse)
+    }
+    // Back to what ran last.
+    state.models.clear()
+    for (const [name, variant] of state.taken) state.models.set(name, variant)
+    if (state.models.size === 0)
+      for (const [name, variant] of Object.entries(FIRST_VARIANTS)) state.models.set(name, variant)
+    await writeModels(state)
+    life.log('    taken back, and run')
+    const again = await predict(state, {}, processedBefore)
+    if (again.kind === 'refused') {
+      life.log(`    still refused by the rows: ${again.names.join()}; all models as at first`)
+      state.models.clear()
+      for (const [name, variant] of Object.entries(FIRST_VARIANTS)) state.models.set(name, variant)
+      await writeModels(state)
+    }
+    await runAndCheck(state)
+    return undefined
+  }
+  if (error !== undefined)
+    throw new Error(
+      `${error.name}: ${error.message} ${JSON.stringify(error.facts.problems)} ${JSON.stringify(error.facts)}`,
+    )
+  state.accept.clear()
+  if (since === undefined)
+    await expectSaid(state, {
+      forward: asked.forward ?? [],
+      events,
+      recorded: processedBefore,
+      edits,
+    })
+  take(state, asked, { recorded: processedBefore, skips: outcome.skips })
+  await expectStar(state)
+  expectCounts(state, summary)
+  return { summary, events }
+}
+
+const processedOnly = (manifests: readonly string[]): readonly string[] =>
+  manifests.filter((line) => line.includes('processed/'))
+
+/** Where nothing happened there is nothing to do, and nothing is written. */
+export async function runAgain(state: State): Promise<void> {
+  const { project } = state
+  // The one after a change may still keep new positions.
+  for (let n = 0; n < 2; n++) await runAndCheck(state)
+  const before = await project.standing()
+  const { summary } = await project.run()
+  expect(summary.outcome, 'a run after which nothing happened').toBe('nothing to do')
+  expect(await project.standing(), 'a run after which nothing happened').toEqual(before)
+}
+
+export async function runForward(state: State): Promise<void> {
+  const { chance, models, life } = state
+  if (chance.yes(0.5)) await editSome(state)
+  const { added, changed } = pendingEdits(state)
+  const names = [...added, ...changed]
+  // Who reads a model that is restated is restated with it; not asked for here is to go on nevertheless.
+  const forward = names.filter((name) => chance.yes(0.8) && models.has(name))
+  life.log(`    forward ${forward.join(', ')} of ${names.join(', ')}`)
+  await runAndCheck(state, { forward })
+}
+
+export async function runStages(state: State): Promise<void> {
+  const { project, chance, life } = state
+  const recorded = newestPoint(state)
+  const warehouse = (await project.standing()).warehouse
+  const before = await project.run({ only: 'extract', acceptChange: [...state.accept] })
+  if (before.error !== undefined) throw before.error
+  state.accept.clear()
+  await observe(state)
+  expect((await project.standing()).warehouse, 'extract alone').toEqual(warehouse)
+  if (chance.yes(0.4)) {
+    await state.project.source.query(said(state, changeSql(chance, state.settings)))
+    const more = await project.run({ only: 'extract' })
+    if (more.error !== undefined) throw more.error
+    await observe(state)
+  }
+  if (chance.yes(0.3)) return
+  const outcome = await predict(state, {}, recorded)
+  if (outcome.kind === 'refused') return void (await runAndCheck(state))
+  const transformed = await project.run({ only: 'transform' })
+  if (transformed.error !== undefined) throw transformed.error
+  await observe(state)
+  life.log(`    transformed to batch ${newestPoint(state)?.batch}`)
+  take(state, {}, { recorded, skips: outcome.skips })
+  expect((await project.standing()).warehouse, 'transform alone').toEqual(warehouse)
+  if (chance.yes(0.3)) return
+  const loaded = await project.run({ only: 'load' })
+  if (loaded.error !== undefined) throw loaded.error
+  await expectStar(state)
+}
+
+export async function killThenRun(state: State): Promise<void> {
+  const { project, chance, life } = state
+  const at = chance.below(700)
+  if (state.accept.size > 0) await runAndCheck(state)
+  const recorded = newestPoint(state)
+  const started = startSwitched(project.folder, { KILL_AT: String(at + 2) })
+  const [code, point] = await Promise.all([started.ended, started.thrown])
+  life.count(point === undefined ? 'kill came too late' : `killed in ${point.stage}`)
+  life.log(
+    `    ${point === undefined ? `exit ${code}` : `killed ${point.killed} ${point.stage} ${point.effect}`}`,
+  )
+  await observe(state)
+  // As if it had not run: the next one makes it good.
+  await runAndCheck(state, {}, recorded)
+}
+
+export async function rehearseThenRun(state: State): Promise<void> {
+  const { project } = state
+  const before = await project.standing()
+  const dry = await project.run({ dryRun: true, acceptChange: [...state.accept] })
+  expect(await project.standing(), 'a dry run writes nothing').toEqual(before)
+  const told = await runAndCheck(state)
+  if (told === undefined) return
+  const counts = ({ tables, models }: RunSummary): unknown => ({ tables, models })
+  expect(counts(dry.summary), 'a dry run says what the run does').toEqual(counts(told.summary))
+  const notes = (events: readonly NewEvent[]): readonly string[] =>
+    events.flatMap((event) => (event.type === 'note' ? [event.text] : []))
+  expect(notes(dry.events), 'a dry run says what the run says').toEqual(notes(told.events))
+}
+
+export async function checkThenRun(state: State): Promise<void> {
+  const { project } = state
+  const { added, changed, removed } = pendingEdits(state)
+  const before = await project.standing()
+  const told = await project.tote('check', '--live', '--json')
+  expect(await project.standing(), 'check writes nothing').toEqual(before)
+  const text = told.stdout
+  state.life.log(`    check: exit ${told.exit}`)
+  for (const name of [...added, ...changed, ...removed])
+    if (told.exit === 0)
+      expect(
+        text,
+        `check says which models were edited: ${added.join()}; ${changed.join()}; ${removed.join()} ${textOf(name, state.taken)} ${textOf(name, state.models)}`,
+      ).toContain(name)
+  await runAndCheck(state)
+}
+
+export async function badEdit(state: State): Promise<void> {
+  const { project, settings } = state
+  await runAndCheck(state)
+  const before = await project.standing()
+  await project.configure({
+    ...configOf(settings),
+    lake: `format: 'xml', baseAfter: { files: -1 }`,
+  })
+  const config = await project.tote('run', '--json')
+  expect(config.exit, 'a config that is wrong').toBe(2)
+  for (const word of ['format', 'files']) expect(config.stdout + config.stderr).toContain(word)
+  await project.configure(configOf(settings))
+  await project.write(
+    'models/dim_place.sql',
+    '-- kind: dimension\n-- key: place_id\nselect place_id, nope from shop.place\n',
+  )
+  await project.write(
+    'models/fact_beat.sql',
+    '-- kind: fakt\n-- key: id\nselect id, n from shop.beat\n',
+  )
+  const models = await project.tote('run', '--json')
+  expect(models.exit, 'models that are wrong').toBe(2)
+  for (const word of ['fakt', 'nope']) expect(models.stdout + models.stderr).toContain(word)
+  const after = await project.standing()
+  expect(
+    after.manifests.filter((line) => !before.manifests.includes(line)),
+    'manifests after refused edits',
+  ).toEqual([])
+  expect(after, 'after refused edits').toEqual(before)
+  await writeModels(state)
+  await runAndCheck(state)
+}
+
+export async function repair(state: State): Promise<void> {
+  const { project, chance } = state
+  await runAndCheck(state)
+  const sale = state.models.get('fact_sale')
+  const tampers = [
+    'update fact_sale set units = units where false',
+    ...(sale === undefined ? [] : [`delete from fact_sale where sale_id % 3 = ${chance.below(3)}`]),
+    `update fact_sale set place_id = place_id where false; update dim_place set place_id = place_id where false`,
+    ...(state.models.has('all_item')
+      ? [
+          `update all_item set name = 'tampered' where item_id % 2 = 0`,
+          `delete from all_item where item_id = 2`,
+        ]
+      : []),
+    `update fact_beat set n = n + 1 where n % 2 = 0`,
+    `update fact_beat set valid_to = valid_to + interval '1 microsecond' where batch % 2 = 0 and valid_to is not null`,
+  ]
+  const sql = chance.of(tampers)
+  await project.warehouse.query(said(state, sql))
+  const api = await openProject({ cwd: project.folder })
+  try {
+    const run = api.verify({ repair: true })
+    const { error } = await run.summary
+    expect(error, 'a repair').toBeUndefined()
+  } finally {
+    await api.close()
+  }
+  await observe(state)
+  await expectStar(state)
+  await expectVerified(state)
+}
+
+export async function runElsewhere(state: State): Promise<void> {
+  const { project, models, known, life } = state
+  await runAndCheck(state)
+  const before = await project.standing()
+  const told = await startCli(project.folder, ['run', '-e', 'dev', '--json']).ended
+  const after = await project.standing()
+  const main = (list: readonly string[]): readonly string[] =>
+    list.filter((line) => !line.includes('-dev/'))
+  const tables = (all: Readonly<Record<string, unknown>>): unknown =>
+    Object.entries(all).filter(([name]) => !/^(dev|tote_dev)\./.test(name))
+  expect(main(after.manifests), 'another environment').toEqual(main(before.manifests))
+  expect(tables(after.warehouse), 'another environment').toEqual(tables(before.warehouse))
+  if (told.exit !== 0) {
+    const last = JSON.parse(told.stdout.trim().split('\n').at(-1) ?? '{}') as {
+      summary?: RunSummary
+    }
+    life.log(`    dev: ${JSON.stringify(last.summary?.error)}`)
+    life.count(`dev: ${last.summary?.error?.name}`)
+    expect(last.summary?.error?.name).toBeOneOf(['CheckFailed', 'ModelInvalid', 'SourceChanged'])
+    return
+  }
+  const point = newestPoint(state)
+  for (const name of ['fact_sale', 'fact_beat', 'tags']) {
+    const variant = models.get(name)
+    if (variant === undefined || point === undefined) continue
+    if (name === 'tags' && state.settings.tagLeftOut) continue
+    const { columns } = write(name, variant)
+    if (columns.includes('extra')) continue
+    const wanted = await rowsAt(project.source, state.segments, {
+      name,
+      variant,
+      point,
+      points: state.points,
+      known,
+    })
+    const from =
+      variant.kind === 'fact' || variant.kind === 'history'
+        ? `dev.${name}_current`
+        : `(select * from dev.${name}) t`
+    const found = await project.warehouse.query(
+      `select row_to_json(r)::text as row from (select ${columns.join(', ')} from ${from}) r`,
+    )
+    expect(
+      found.map(({ row }) => JSON.stringify(JSON.parse(row ?? ''))).toSorted(),
+      `dev: ${name}`,
+    ).toEqual(wanted.map((row) => JSON.stringify(row)).toSorted())
+  }
+}

@@ -159,6 +159,9 @@ the warehouse's type stays what it was. A model that passes the column on need n
 is refused by name, line and column, and goes on when it says what becomes of such values:
 \`try_cast(amount as decimal(10,2))\`. The column stays text when the values are gone.
 
+A [check](models.md#checks) need not change: a condition sees numbers and moments still, unless it is one that only makes
+sense of text (\`amount = 'NaN'\`), and rows whose values do not fit pass it.
+
 ## Types that the warehouse does not have
 
 An enum, a composite, a domain or a type of an extension is looked for in the warehouse under its name, schema

@@ -62,6 +62,32 @@ export function renderRows({ columns, rows }: QueryResult, style: Style): string
   return [style.bold(title), types, ...lines]
 }
 
+/**
+ * The same turned round, for rows that are wider than a screen: a line a column, and as many of the first rows
+ * as have room beside each other, at least one.
+ */
+export function renderRowsDown(
+  { columns, rows }: QueryResult,
+  style: Style,
+  width: number,
+): { readonly lines: readonly string[]; readonly rows: number } {
+  const most = Math.max(12, Math.floor(width / 3))
+  const names = columns.map(({ name }) => fitText(printable(name), most))
+  const room = width - names.reduce((widest, name) => Math.max(widest, name.length), 0)
+  const shown = rows.slice(0, Math.max(1, Math.floor(room / DOWN)))
+  const each = Math.max(DOWN, Math.floor(room / Math.max(1, shown.length))) - 3
+  const cell = (value: Cell): string =>
+    value === null ? style.dim(NULL_SIGN) : fitText(renderCell(value, style), each)
+  const [, ...lines] = renderTable(
+    [undefined, ...shown].map(() => ({ title: '', align: 'left' }) as const),
+    names.map((name, index) => [style.bold(name), ...shown.map((row) => cell(row[index] ?? null))]),
+  )
+  return { lines, rows: shown.length }
+}
+
+/** Characters of a row's column, the gap before it included. */
+const DOWN = 20
+
 /** CRLF line ends; an empty text is `""`, NULL is nothing at all. */
 export function renderCsv({ columns, rows }: QueryResult): string {
   const line = (cells: readonly Cell[]): string => `${cells.map(renderCsvCell).join(',')}\r\n`

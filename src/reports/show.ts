@@ -4,10 +4,10 @@ import { answer, startLog, toteFrom } from '../cli/answer.ts'
 import { type Invocation, openReading, withProject } from '../cli/context.ts'
 import type { Shown } from '../inspect/show.ts'
 import { counted } from '../terminal/number.ts'
-import { MARKS, printable, type Style } from '../terminal/style.ts'
+import { createStyle, MARKS, printable, type Style } from '../terminal/style.ts'
 import { fitText, renderTable, type TableColumn } from '../terminal/table.ts'
 import { renderMoment } from '../terminal/time.ts'
-import { renderRows } from './query.ts'
+import { renderRows, renderRowsDown } from './query.ts'
 
 export interface ShowFlags {
   readonly asOf?: AsOf
@@ -89,13 +89,27 @@ function renderShown(shown: Shown, { style, tote, now, width }: ScreenOptions): 
             .split('\n')
             .map((line) => `  ${printable(line)}`),
         ]),
-    ...(sample === null || sample.rows.length === 0
-      ? []
-      : [
-          '',
-          `  ${style.dim(sample.truncated ? `The first ${counted(sample.rows.length, 'row')}` : 'Rows')}`,
-          ...renderRows(sample, style).map((line) => `  ${line}`),
-        ]),
+    ...(sample === null || sample.rows.length === 0 ? [] : renderSample(sample, style, width)),
+  ]
+}
+
+/** Rows as wide as the screen, or turned round. */
+function renderSample(
+  sample: NonNullable<Shown['sample']>,
+  style: Style,
+  width: number,
+): readonly string[] {
+  const fits = renderRows(sample, createStyle(false)).every(
+    (line) => fitText(line, width - 2) === line,
+  )
+  const { lines, rows } = fits
+    ? { lines: renderRows(sample, style), rows: sample.rows.length }
+    : renderRowsDown(sample, style, width - 2)
+  const isPart = sample.truncated || rows < sample.rows.length
+  return [
+    '',
+    `  ${style.dim(isPart ? `The first ${rows === 1 ? 'row' : counted(rows, 'row')}` : 'Rows')}`,
+    ...lines.map((line) => `  ${line}`),
   ]
 }
 

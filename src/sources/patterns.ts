@@ -99,10 +99,17 @@ export function namesNothing(
   such = 'that the role can see',
 ): string {
   const names = tables.map(({ schema, name }) => writeTableName(schema, name))
-  const qualified =
-    parseTableName(written)?.schema === null ? `${defaultSchema}.${written}` : written
-  const nearest = nearestName(qualified, names)
-  const hint = nearest === undefined ? '' : ` Did you mean ${quoteOnce(nearest)}?`
+  const name = parseTableName(written)
+  const qualified = name?.schema === null ? `${defaultSchema}.${written}` : written
+  // The same name in other schemas is nearer than one that is written alike.
+  const elsewhere = tables.flatMap((table) =>
+    name?.schema === null && table.name === name.name.text
+      ? writeTableName(table.schema, table.name)
+      : [],
+  )
+  const near = elsewhere.length > 0 ? elsewhere : [nearestName(qualified, names) ?? []].flat()
+  const hint =
+    near.length === 0 ? '' : ` Did you mean ${near.slice(0, 3).map(quoteOnce).join(' or ')}?`
   return `${quoteOnce(written)} names no table ${such}.${hint}`
 }
 

@@ -71,6 +71,28 @@ test('every pattern that names nothing is said at once, with the nearest name', 
   )
 })
 
+test('a table of that name in other schemas is named before any that is written alike', () => {
+  const tables = ['sales.order', 'logs.order', 'public.orders'].map((written) => {
+    const [schema = '', name = ''] = written.split('.')
+    return { schema, name }
+  })
+  expect(() =>
+    chooseTables('shop', tables, { include: ['order'], exclude: [], defaultSchema: 'public' }),
+  ).toThrow(
+    expect.objectContaining({
+      facts: {
+        problems: [
+          {
+            where: 'sources.shop.tables.include',
+            message:
+              '"order" names no table that the role can see. Did you mean "sales.order" or "logs.order"?',
+          },
+        ],
+      },
+    }) as Error,
+  )
+})
+
 const part = fc.constantFrom('a', 'b', 'A', '*', 'a*', '"a"', '"a*"', '"a.b"', 'a+b', 'public', '')
 const pattern = fc.oneof(
   part,

@@ -1,0 +1,60 @@
+/** The screen of `tote show`: a few rows fit beside each other, or a column a line where they are too wide. */
+import { expect, test } from 'vitest'
+import type { Shown } from '../../src/inspect/show.ts'
+import { captureOutput, play } from '../support/surface.ts'
+
+const shownWith = (count: number): Shown => ({
+  name: 'shop.fee',
+  kind: 'source',
+  path: null,
+  comment: null,
+  key: ['c0'],
+  columns: [],
+  reads: [],
+  readBy: [],
+  references: [],
+  referredBy: [],
+  checks: [],
+  sql: null,
+  compiled: null,
+  lake: null,
+  sample: {
+    columns: Array.from({ length: count }, (_, index) => ({ name: `c${index}`, type: 'VARCHAR' })),
+    rows: Array.from({ length: 5 }, (_, row) =>
+      Array.from({ length: count }, (_, index) =>
+        index === 1 ? null : `${row}.${index} ${'x'.repeat(index)}`,
+      ),
+    ),
+    truncated: true,
+  },
+})
+
+async function rowsShown(count: number, columns: number): Promise<string[]> {
+  const stdout = captureOutput({ columns })
+  const { exit } = await play(['show', 'fee', '--no-color'], {
+    pipeline: { show: async () => shownWith(count) },
+    surface: { stdout },
+  })
+  expect(exit).toBe(0)
+  const lines = stdout.text().split('\n')
+  return lines.slice(lines.findIndex((line) => line.includes('The first'))).filter(Boolean)
+}
+
+test('rows that fit the screen are lines', async () => {
+  const lines = await rowsShown(3, 80)
+  expect(lines[0]).toBe('  The first 5 rows')
+  expect(lines).toHaveLength(8)
+  expect(lines[3]).toMatch(/^ {2}0\.0 +∅ +0\.2 xx$/)
+})
+
+test('wider ones are turned round, as many as have room; long values are cut', async () => {
+  const lines = await rowsShown(30, 80)
+  expect(lines[0]).toBe('  The first 3 rows')
+  expect(lines).toHaveLength(31)
+  expect(lines[1]).toMatch(/^ {2}c0 +0\.0 +1\.0 +2\.0$/)
+  expect(lines[2]).toMatch(/^ {2}c1 +∅ +∅ +∅$/)
+  expect(lines[30]).toMatch(/^ {2}c29 +0\.29 x+… +1\.29 x+… +2\.29 x+…$/)
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(80)
+  // However narrow, one row is shown.
+  expect((await rowsShown(30, 30))[0]).toBe('  The first row')
+})

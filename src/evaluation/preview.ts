@@ -125,7 +125,7 @@ async function previewModel(
 export function describePreview(preview: Preview): string {
   const { before, after, inserted, updated, deleted, columnsAdded, columnsGone } = preview
   const count = (rows: number): string => rows.toLocaleString('en-US')
-  if (before === 0) return `${count(after)} rows`
+  if (before === 0) return `${count(after)} ${after === 1 ? 'row' : 'rows'}`
   const rows = [
     `${count(updated)} of ${count(before)} rows change`,
     ...(inserted === 0 ? [] : [`${count(inserted)} are new`]),

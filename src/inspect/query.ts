@@ -19,6 +19,7 @@ import { beginReading } from '../postgres/session.ts'
 import { readCatalogue } from '../star/catalogue.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { Project } from '../project/project.ts'
+import { allColumns, layoutOf } from '../star/layout.ts'
 import { latestOnly, manifestAsOf, starAsOf, viewsAsOf, type ManifestAsOf } from './as-of.ts'
 import type { AsOf } from '../project/moment.ts'
 
@@ -229,7 +230,7 @@ async function queryWarehouse(
   }
 }
 
-/** A table whose model is gone may have been dropped. */
+/** A table whose model is gone may have been dropped; in a warehouse that was put back it may be what it was before: then it has no versions. */
 async function thatAreThere(
   connection: Connection,
   schema: string,
@@ -240,7 +241,13 @@ async function thatAreThere(
     schema,
     star.map(({ name }) => name),
   )
-  return star.filter(({ name }) => catalogue.has(name))
+  return star.flatMap((table) => {
+    const found = catalogue.get(table.name)
+    if (found === undefined) return []
+    const has = new Set(found.columns.map(({ name }) => name))
+    const isWhole = allColumns(layoutOf(table)).every(({ name }) => has.has(name))
+    return [isWhole ? table : { ...table, kind: 'table' as const, history: false }]
+  })
 }
 
 function invalid(cause: Error): ToteError {

@@ -99,6 +99,16 @@ test('changes end with the batch, a moment between two batches is the earlier on
   expect((await project.onTerminal('show', 'fact_sale', '--as-of', '1')).exit).toBe(0)
 })
 
+test('a table whose model is gone, and which is not what the lake knows of it, keeps no other from being asked', async () => {
+  const question = 'select count(*) from fact_sale'
+  const before = await ask(question, '1', 'warehouse')
+  // As in a warehouse that was put back to where it was of another kind.
+  await project.warehouse.query('alter table gone drop column valid_to cascade')
+  expect(await ask(question, '1', 'warehouse')).toEqual(before)
+  const { stderr } = await project.tote('query', '--warehouse', '--as-of', '1', 'table gone')
+  expect(stderr).toContain('gone: the warehouse keeps the latest values only')
+})
+
 test('P11: a question as of a batch can change nothing', async () => {
   const before = await project.standing()
   for (const sql of [

@@ -77,6 +77,16 @@ test('a server without room for locks is told by the setting that its hint names
   }
 })
 
+test('what a source computes as it is read may fail: where to look is said', () => {
+  for (const code of ['22003', '22012']) {
+    const { facts } = translateFailure(server(code), peer('source'), 'read table "t"')
+    expect(facts.why).toContain('virtual generated column')
+    expect(facts.fix).toContain('columns.exclude')
+    expect(translateFailure(server(code), peer('warehouse'), 'load').facts.fix).toBeUndefined()
+  }
+  expect(translateFailure(server('42P01'), peer('source'), 'read').facts.fix).toBeUndefined()
+})
+
 test('P10: detail, context and hint never pass, nor the message where it may quote a value', () => {
   for (const code of ['22P02', '22003', '23505', '23514', 'P0001', '38000', '39000']) {
     const error = translateFailure(

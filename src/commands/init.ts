@@ -168,26 +168,41 @@ interface ScreenOptions {
   readonly place: string
 }
 
+/** A line a table; of many, a line a reason. */
+function renderLeftOut(left: Initialized['plan']['leftOut']): string[] {
+  const byReason = new Map<string, string[]>()
+  for (const { origin, why } of left)
+    byReason.set(printable(why), [...(byReason.get(printable(why)) ?? []), printable(origin)])
+  const reasons = [...byReason].toSorted(([, a], [, b]) => b.length - a.length)
+  const rows =
+    left.length <= SHOWN
+      ? left.map(({ origin, why }) => [printable(origin), printable(why)])
+      : reasons
+          .slice(0, SHOWN)
+          .map(([why, [first = '', ...more]]) => [
+            more.length === 0 ? first : `${first} and ${counted(more.length, 'other')}`,
+            why,
+          ])
+  const lines = renderTable(
+    [
+      { title: '', align: 'left' },
+      { title: '', align: 'left' },
+    ],
+    rows,
+    { indent: 4 },
+  ).slice(1)
+  return left.length <= SHOWN ? lines : [...lines, '    README.md has all of them']
+}
+
 function renderInit(made: Initialized, { style, tote, warehouse, place }: ScreenOptions): string[] {
   const counts = countsOf(made)
   const { plan, files, source } = made
   const done = style.green(MARKS.done)
-  const left = plan.leftOut.map(({ origin, why }) => [printable(origin), printable(why)])
   const others = files.filter(({ path }) => !path.startsWith('models/')).map(({ path }) => path)
   const of = (count: number, noun: string): string[] => (count === 0 ? [] : [counted(count, noun)])
   return [
     `${done} ${counted(counts.tablesFound, 'table')} in ${style.bold(printable(made.found.database))}: ${formatCount(counts.tablesCarried)} carried, ${formatCount(counts.tablesLeftOut)} left out`,
-    ...renderTable(
-      [
-        { title: '', align: 'left' },
-        { title: '', align: 'left' },
-      ],
-      left.slice(0, SHOWN),
-      { indent: 4 },
-    ).slice(1),
-    ...(left.length > SHOWN
-      ? [`    and ${formatCount(left.length - SHOWN)} more: README.md has all`]
-      : []),
+    ...renderLeftOut(plan.leftOut),
     `${done} ${counted(counts.models, 'model')}${counts.models === 0 ? '' : ': '}${[
       ...of(counts.dimensions, 'dimension'),
       ...of(counts.facts, 'fact'),

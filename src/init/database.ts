@@ -146,7 +146,9 @@ function reasonAgainst(
   if (isMember) return 'belongs to an extension'
   if (isBookkeeping(name)) return 'is the bookkeeping of a migration tool'
   if (!readable) return 'cannot be read: SELECT on it, or USAGE on its schema, is missing'
-  return filtered ? 'shows this role only some of its rows: row-level security' : undefined
+  return filtered
+    ? 'shows this role only some of its rows: row-level security, which a role with bypassrls passes'
+    : undefined
 }
 
 function refuseUnknownSchemas({ source, schemas }: ReadOptions, listed: readonly Relation[]): void {

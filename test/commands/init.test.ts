@@ -157,3 +157,29 @@ test('--json holds the same numbers', async () => {
     warnings: [],
   })
 })
+
+test('tables that are left out are told each, and of many by reason', async () => {
+  const leftOut = [
+    ...Array.from({ length: 30 }, (_, index) => ({ origin: `public.v${index}`, why: 'is a view' })),
+    { origin: 'public.books', why: 'is the bookkeeping of a migration tool' },
+    ...Array.from({ length: 40 }, (_, index) => ({ origin: `app.s${index}`, why: 'is hidden' })),
+  ]
+  const tell = async (some: typeof leftOut): Promise<string[]> => {
+    const { stdout } = await play(['init', '--source', URL], {
+      surface: { cwd, env: {} },
+      pipeline: { init: async () => ({ ...MADE, plan: { ...MADE.plan, leftOut: some } }) },
+    })
+    return stdout.split('\n').filter((line) => line.startsWith('    ') && !/\.env/.test(line))
+  }
+  expect((await tell(leftOut)).slice(0, 4)).toEqual([
+    '    app.s0 and 39 others      is hidden',
+    '    public.v0 and 29 others   is a view',
+    '    public.books              is the bookkeeping of a migration tool',
+    '    README.md has all of them',
+  ])
+  expect((await tell(leftOut.slice(28, 31))).slice(0, 3)).toEqual([
+    '    public.v28     is a view',
+    '    public.v29     is a view',
+    '    public.books   is the bookkeeping of a migration tool',
+  ])
+})

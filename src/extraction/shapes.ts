@@ -33,7 +33,7 @@ interface Difference extends Problem {
   readonly refused: boolean
   /** Nor does that. */
   readonly lasting?: boolean
-  /** It is the config's doing, and no change of the source. */
+  /** It is the config's doing and no change of the source, or changes nothing that is carried. */
   readonly own?: boolean
   readonly note: { readonly level: 'info' | 'warn'; readonly text: string } | null
 }
@@ -167,6 +167,12 @@ function sayChange(
       ...(follows ? {} : { so: 'it is another column from now on' }),
     })
   }
+  if (before.notNull && !column.notNull)
+    say(column.name, 'may be null now', {
+      level: 'warn',
+      so: 'a model that demands a value of it fails at the first null, unless its header has it under nullable',
+      own: true,
+    })
   for (const change of insideChanges(column.inside, before.inside)) say(column.name, change, {})
   if (before.gone === true) say(column.name, 'is there again', {})
 }
@@ -227,7 +233,10 @@ function goneTable(where: string): Difference {
     where,
     message: 'is no longer there',
     refused: true,
-    note: { level: 'warn', text: `table ${where} is no longer there: its rows stay as they are` },
+    note: {
+      level: 'warn',
+      text: `table ${where} is no longer there: its rows stay as they are, and what its models refer to may go: take their references out, or the models`,
+    },
   }
 }
 

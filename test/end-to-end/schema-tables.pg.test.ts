@@ -265,7 +265,9 @@ test('P2: a dropped table stops the batch until it is accepted; its rows stay, a
   const { error, events } = await project.run({ acceptChange: ['other'] })
   expect(error).toBeUndefined()
   const notes = events.flatMap((event) => (event.type === 'note' ? [event.text] : []))
-  expect(notes).toEqual(['table other is no longer there: its rows stay as they are'])
+  expect(notes).toEqual([
+    'table other is no longer there: its rows stay as they are, and what its models refer to may go: take their references out, or the models',
+  ])
   expect((await project.good()).outcome).toBe('nothing to do')
   expect(await rowsInLake(project, 'other')).toEqual(before)
   await project.source.query(

@@ -168,6 +168,23 @@ describe('a change that fits the old values is followed, and said once', () => {
     expect(followShapes([table], lakeOf([table], lake), NEVER).notes).toEqual([])
   })
 
+  test('NOT NULL that goes is said once, since models may still demand a value; it stops nothing under freeze', () => {
+    const [id, a] = columnsOf('id integer', 'a text')
+    if (id === undefined || a === undefined) throw new Error('no columns')
+    const lake = lakeOf([tableOf([id, { ...a, notNull: true }])])
+    const now = tableOf([id, a], { frozen: true })
+    expect(followShapes([now], lake, NEVER).notes).toEqual([
+      {
+        level: 'warn',
+        text: 'thing.a may be null now: a model that demands a value of it fails at the first null, unless its header has it under nullable',
+      },
+    ])
+    const after = lakeOf([now], lake)
+    expect(followShapes([now], after, NEVER).notes).toEqual([])
+    // And back again changes nothing for anybody.
+    expect(followShapes([tableOf([id, { ...a, notNull: true }])], after, NEVER).notes).toEqual([])
+  })
+
   test.each(FOLLOWED.filter(({ notes }) => notes.length > 0))(
     'under freeze $what stops the batch, unless it is accepted, or the config did it',
     ({ now, given, columns }) => {
@@ -381,7 +398,10 @@ describe('tables', () => {
     const followed = followShapes([thing], lake, ALWAYS)
     expect(followed.gone).toEqual(['other'])
     expect(followed.notes).toEqual([
-      { level: 'warn', text: 'table other is no longer there: its rows stay as they are' },
+      {
+        level: 'warn',
+        text: 'table other is no longer there: its rows stay as they are, and what its models refer to may go: take their references out, or the models',
+      },
     ])
     const later = lakeOf([thing], lake, ALWAYS)
     expect(followShapes([thing], later, NEVER)).toMatchObject({ gone: ['other'], notes: [] })

@@ -7,6 +7,7 @@ import { ToteError } from '../errors.ts'
 import type { Engine } from '../columns/engine.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
 import { growModel } from '../lake/column-ids.ts'
+import { filesBetween } from '../lake/read.ts'
 import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, StarRestatement } from '../warehouse/warehouse.ts'
@@ -40,7 +41,7 @@ export async function loadRestatement(
   status: 'applied' | 'already' | 'stale'
   tables: readonly WarehouseTableSummary[]
 }> {
-  const star = starOf(edited)
+  const star = [...starOf(edited), ...(await lastOfRemoved(project, edited, last))]
   const live = await liveStar(project, last)
   const since = last?.generation ?? 0
   const remade = new Set(
@@ -75,6 +76,39 @@ export async function loadRestatement(
   } finally {
     engine.close()
   }
+}
+
+/**
+ * Tables whose models have gone since the warehouse was loaded, where it lacks some of what they had come to by then: they
+ * stay as they were in the end. One that somebody has dropped does not come back.
+ */
+async function lastOfRemoved(
+  project: Project,
+  edited: CommittedManifest,
+  last: LedgerEntry | null,
+): Promise<readonly StarTable[]> {
+  if (last === null) return []
+  const before = await project.processed.chain(project.name).read(last.manifest)
+  const removed = everyTable(edited).filter(
+    ({ name }) =>
+      edited.tables[name]?.model?.retired === true &&
+      before.tables[name] !== undefined &&
+      before.tables[name].model?.retired !== true,
+  )
+  const lacking = await Promise.all(
+    removed.map(
+      async ({ name }) =>
+        remadeIn(edited, name) > last.generation ||
+        (await filesBetween(project.processed, edited, name, last.batch, edited.batch)).length > 0,
+    ),
+  )
+  if (!lacking.includes(true)) return []
+  const missing = await project.warehouse.missing(removed.map(({ name }) => name))
+  const there = new Set([...starOf(edited), ...removed].map(({ name }) => name))
+  for (const name of missing) there.delete(name)
+  return removed.filter(
+    ({ name, references }) => there.has(name) && references.every(({ model }) => there.has(model)),
+  )
 }
 
 /** The star that the warehouse was loaded with last, tables whose models are gone included. */

@@ -2,6 +2,8 @@
  * Edited models: restated as if they had always read so, or carried on with --forward; what hangs on
  * the tables stays; and a rebuild from the lake alone equals the live warehouse, record ids included.
  */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createProject, type TestProject } from '../support/project.ts'
 import { MODELS } from '../support/project-shop.ts'
@@ -300,4 +302,36 @@ test('P4: batches that the warehouse lacked when a model was edited are in its l
   await edit('fact_sale')
   await project.good()
   await expectRestated()
+})
+
+test('P7: a model that is removed while the warehouse is behind leaves its table as it was in the end', async () => {
+  const text = MODELS['fact_payment'] ?? ''
+  await project.write('models/fact_paid.sql', text.replace('payment_record_id', 'paid_id'))
+  await project.good()
+  for (const only of ['extract', 'transform'] as const) {
+    await project.source.query('update payment set amount = amount + 1')
+    await project.good({ only })
+  }
+  await project.source.query('update payment set amount = amount + 1')
+  await project.good({ only: 'extract' })
+  await rm(join(project.folder, 'models/fact_paid.sql'))
+  await project.good()
+  const [left] = await project.warehouse.query(
+    'select count(*) as n, max(batch) filter (where valid_to is null) as last from fact_paid',
+  )
+  const [ledger] = await project.warehouse.query('select max(batch) as last from tote.ledger')
+  // The last batch came after the model had gone.
+  expect(Number(left?.['last'])).toBe(Number(ledger?.['last']) - 1)
+  expect((await project.tote('rebuild', '--dry-run')).exit).toBe(0)
+  // One that was dropped with its model does not come back.
+  await project.write('models/fact_paid.sql', text.replace('payment_record_id', 'paid_id'))
+  await project.good()
+  await project.source.query('update payment set amount = amount + 1')
+  await project.good({ only: 'extract' })
+  await project.good({ only: 'transform' })
+  await project.warehouse.query('drop table fact_paid cascade')
+  await rm(join(project.folder, 'models/fact_paid.sql'))
+  await project.good()
+  const [gone] = await project.warehouse.query("select to_regclass('fact_paid') as there")
+  expect(gone).toEqual({ there: null })
 })

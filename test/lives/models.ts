@@ -260,12 +260,12 @@ export function recordIdOf(name: string, kind: Kind): string | null {
 export function edited(name: string, variant: Variant, chance: Chance): Variant {
   const recipe = RECIPES[recipeOf(name)]
   if (recipe === undefined) throw new Error(`no recipe for ${name}`)
-  const parts = Object.keys(recipe.parts)
-  const part = chance.below(parts.length + 1)
-  if (part === parts.length) return { ...variant, kind: chance.of(recipe.kinds) }
-  const chosen = parts[part] ?? ''
-  return {
-    ...variant,
-    parts: { ...variant.parts, [chosen]: chance.below(recipe.parts[chosen] ?? 1) },
-  }
+  const others = recipe.kinds.filter((kind) => kind !== variant.kind)
+  if (others.length > 0 && chance.yes(0.15)) return { ...variant, kind: chance.of(others) }
+  // Each part that has more than one way, and then another one than now.
+  const parts = Object.entries(recipe.parts).filter(([, ways]) => ways > 1)
+  if (parts.length === 0) return variant
+  const [part, ways] = chance.of(parts)
+  const next = ((variant.parts[part] ?? 0) + 1 + chance.below(ways - 1)) % ways
+  return { ...variant, parts: { ...variant.parts, [part]: next } }
 }

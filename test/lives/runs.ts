@@ -144,8 +144,9 @@ export async function runStages(state: State): Promise<void> {
 
 export async function killThenRun(state: State): Promise<void> {
   const { project, chance, life } = state
-  const at = chance.below(700)
   if (state.accept.size > 0) await runAndCheck(state)
+  await project.source.query(said(state, changeSql(chance, state.settings)))
+  const at = chance.below(160)
   const recorded = newestPoint(state)
   const started = startSwitched(project.folder, { KILL_AT: String(at + 2) })
   const [code, point] = await Promise.all([started.ended, started.thrown])

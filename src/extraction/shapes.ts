@@ -45,15 +45,16 @@ export function followShapes(
   options: ShapeOptions,
 ): FollowedShapes {
   const columns = new Map<string, readonly Column[]>()
-  const stopped: { readonly table: string; readonly problems: readonly Problem[] }[] = []
+  const stopped: Stopped[] = []
   const notes: FollowedShapes['notes'][number][] = []
   const judge = (table: string, frozen: boolean, differences: readonly Difference[]): void => {
     const accepted = options.accepts(table)
-    const refuses = differences.some(
+    const problems = differences.filter(
       ({ refused, lasting = false, own = false }) =>
         lasting || ((refused || (frozen && !own)) && !accepted),
     )
-    if (refuses) stopped.push({ table, problems: differences })
+    const forGood = problems.some(({ lasting }) => lasting === true)
+    if (problems.length > 0) stopped.push({ table, problems, forGood })
     else notes.push(...differences.flatMap(({ note }) => note ?? []))
   }
   const followed = tables.map((table) => {
@@ -201,7 +202,10 @@ function keyDifference(
   )
   // A renamed key is no other one.
   if (live && (now === own || now === before)) return []
-  const message = `had the key (${known.join(', ')}) and has (${table.key.join(', ')})`
+  const changed = `had the key (${known.join(', ')}) and has (${table.key.join(', ')})`
+  const message = live
+    ? changed
+    : `${changed}; rows in the lake are told apart by (${kept.join(', ')}), which it has no more`
   const text = `table ${table.name} ${message}: the lake tells its rows apart by (${kept.join(', ')}) as before, which every batch verifies`
   return [
     { where: table.name, message, refused: !live, lasting: !live, note: { level: 'warn', text } },
@@ -240,11 +244,27 @@ function goneTable(where: string): Difference {
   }
 }
 
-function changed(
-  source: string,
-  stopped: readonly { readonly table: string; readonly problems: readonly Problem[] }[],
-): ToteError {
-  const accept = stopped.map(({ table }) => `--accept-change ${quoteWord(table)}`).join(' ')
+interface Stopped {
+  readonly table: string
+  readonly problems: readonly Problem[]
+  /** No consent helps. */
+  readonly forGood: boolean
+}
+
+function changed(source: string, stopped: readonly Stopped[]): ToteError {
+  const accept = stopped
+    .filter(({ forGood }) => !forGood)
+    .map(({ table }) => `--accept-change ${quoteWord(table)}`)
+  const lost = stopped.filter(({ forGood }) => forGood).map(({ table }) => `"${table}"`)
+  const fixes = [
+    ...(accept.length === 0 ? [] : [`tote run ${accept.join(' ')}`]),
+    ...(lost.length === 0
+      ? []
+      : [
+          `nothing tells the rows of ${lost.join(', ')} in the lake apart any more: leave ${lost.length === 1 ? 'it' : 'them'} out (tables.exclude), or begin a new lake`,
+        ]),
+    'or undo the change, or leave the tables or columns out in the config',
+  ]
   return new ToteError(
     'SourceChanged',
     `The tables of source "${source}" have another shape than the lake's.`,
@@ -253,7 +273,7 @@ function changed(
         problems.map(({ where, message }) => ({ where, message })),
       ),
       why: 'the batch was refused before anything was written; docs/schema-changes.md says what accepting each change means',
-      fix: `tote run ${accept}; or undo the change, or leave the tables or columns out in the config`,
+      fix: (lost.length === 0 ? fixes : fixes.slice(0, -1)).join('; '),
     },
   )
 }

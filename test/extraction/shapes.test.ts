@@ -332,12 +332,22 @@ describe('keys', () => {
     const table = tableOf(columnsOf('a text #2', 'b numeric(10,2) #3'), { key: ['a'] })
     for (const options of [NEVER, ALWAYS])
       expect(refusal(() => followShapes([table], lake, options))).toContain(
-        'thing had the key (id) and has (a)',
+        'thing had the key (id) and has (a); rows in the lake are told apart by (id), which it has no more',
       )
+    // No consent is asked for where none helps, and what would be followed is not told beside it.
+    const more = tableOf(columnsOf('a text #2', 'b numeric(10,2) #3', 'c date #4'), { key: ['a'] })
+    expect(refusal(() => followShapes([more], lake, ALWAYS))).toEqual([
+      'thing had the key (id) and has (a); rows in the lake are told apart by (id), which it has no more',
+      'nothing tells the rows of "thing" in the lake apart any more: leave it out (tables.exclude), or begin a new lake',
+    ])
+    const two = lakeOf([tableOf(BEFORE), tableOf(BEFORE, { name: 'other' })])
+    expect(refusal(() => followShapes([more], two, NEVER)).at(-1)).toBe(
+      'tote run --accept-change other; nothing tells the rows of "thing" in the lake apart any more: leave it out (tables.exclude), or begin a new lake',
+    )
     const both = lakeOf([tableOf(BEFORE, { key: ['id', 'a'] })])
     const half = tableOf(columnsOf('id integer', 'b numeric(10,2) #3'))
     expect(refusal(() => followShapes([half], both, ALWAYS))).toContain(
-      'thing had the key (id, a) and has (id)',
+      'thing had the key (id, a) and has (id); rows in the lake are told apart by (id, a), which it has no more',
     )
   })
 

@@ -14,7 +14,7 @@ import { live } from './life.ts'
 
 const LIVES = process.env['TOTE_LIVES']
 const STEPS = LIVES === undefined ? null : Number(process.env['TOTE_STEPS'] ?? 50)
-const SEED = Number(process.env['TOTE_SEED'] ?? (LIVES === undefined ? 1 : Date.now() % 1_000_000))
+const SEED = Number(process.env['TOTE_SEED'] ?? (LIVES === undefined ? 2 : Date.now() % 1_000_000))
 const SKIP = new Set((process.env['TOTE_SKIP'] ?? '').split(',').filter(Boolean).map(Number))
 
 const counts: Record<string, number> = {}

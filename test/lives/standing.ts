@@ -182,7 +182,11 @@ export async function expectSaid(
   } = state
   if (recorded === undefined) return
   const notes = events.flatMap((event) => (event.type === 'note' ? [event.text] : []))
-  for (const text of notes) life.log(`    note: ${text}`)
+  for (const text of notes) {
+    life.log(`    note: ${text}`)
+    if (text.includes('; restated over '))
+      life.count(/\d go\b/.test(text) ? 'restated, and rows go' : 'restated')
+  }
   for (const name of edits.removed)
     expect(notes.join('\n'), 'a model that is gone').toContain(`${name} has no model any more`)
   for (const name of edits.changed) {

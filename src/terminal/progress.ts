@@ -140,6 +140,7 @@ export function describeStage(progress: StageProgress): string {
       : `${counted(finished.size, nounOf(stage))}, no change`
   }
   const broken = state === 'failed' || state === 'stopped'
+  if (finished.size === 0 && stage === 'verify' && state === 'done') return 'nothing compared'
   if (finished.size === 0) return broken ? state : ''
   const parts = [counted(finished.size, nounOf(stage))]
   if (stage === 'verify') {

@@ -87,3 +87,13 @@ test('a table under way has a rate from what arrives now, and the time that its 
   expect(timeLeft({ ...table, lastAt: 1100 })).toBeUndefined()
   expect(timeLeft({ ...table, rows: 4000 })).toBeUndefined()
 })
+
+test('a verification that compared nothing, because the batch failed, says so', () => {
+  const progress = createProgress(['verify'])
+  progress.read(stamp({ type: 'stage.started', stage: 'verify' }))
+  const [begun] = progress.stages()
+  expect(begun === undefined ? undefined : describeStage(begun)).toBe('')
+  progress.read(stamp({ type: 'stage.finished', stage: 'verify', ms: 5, outcome: 'done' }))
+  const [ended] = progress.stages()
+  expect(ended === undefined ? undefined : describeStage(ended)).toBe('nothing compared')
+})

@@ -44,17 +44,15 @@ function redactUrl(url: string): string {
 /** A text of several lines that we did not write, with the passwords of its URLs hidden likewise. */
 export function redactText(text: string): string {
   // To the end of the line: a password may hold quotes and blanks, and must not end at them.
-  const hide = (_: string, scheme: string, rest: string): string => scheme + redactUserInfo(rest)
-  return redactParameters(text.replace(/([a-z][a-z0-9+.-]*:\/\/)(.*)/gi, hide))
+  const hide = (_: string, rest: string): string => `://${redactUserInfo(rest)}`
+  return redactParameters(text.replace(/:\/\/(.*)/g, hide))
 }
 
 function redactUserInfo(rest: string): string {
   // An unescaped "@" in the password: up to the last one, so that no part of it stays.
   const end = rest.lastIndexOf('@')
   const colon = rest.indexOf(':')
-  return end < 0 || colon < 0 || colon > end
-    ? rest
-    : `${rest.slice(0, colon)}:***${rest.slice(end)}`
+  return colon < 0 || colon > end ? rest : `${rest.slice(0, colon)}:***${rest.slice(end)}`
 }
 
 function redactParameters(text: string): string {

@@ -151,9 +151,8 @@ export function loadOrder(star: readonly StarTable[]): readonly StarTable[] {
     }
     ordered.add(table)
   }
-  const facts = star.filter(({ kind }) => kind === 'fact')
   const others = star.filter(({ kind }) => kind !== 'fact')
-  for (const table of [...others, ...facts]) visit(table, [])
+  for (const table of [...others, ...star]) visit(table, [])
   return [...ordered]
 }
 

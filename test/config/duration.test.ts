@@ -58,6 +58,7 @@ test.each([
   ['500kB/s', 500_000],
   ['1kB/s', 1000],
   ['1.5GB/s', 1_500_000_000],
+  ['1.25MB/s', 1_250_000],
 ])('%s is a rate', (written, bytes) => {
   expect(parseRate(written)).toBe(bytes)
 })
@@ -65,6 +66,7 @@ test.each([
 test.each([
   '20MB',
   '20 MB/s',
+  '20MB/s ',
   'MB/s',
   '-1MB/s',
   '0MB/s',

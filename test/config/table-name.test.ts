@@ -40,6 +40,19 @@ test('a name without a schema means the default one, which may need quotes', () 
   expect(means('crm.sale', 'crm', 'sale')).toBe(true)
 })
 
+test('names are quoted where they must be, and what is no name stays as it was', () => {
+  expect(writeTableName('public', 'sale_line')).toBe('public.sale_line')
+  expect(writeTableName('My Shop', 'a.b')).toBe('"My Shop"."a.b"')
+  expect(writeTableName('a"b', 'all*')).toBe('"a""b"."all*"')
+  expect(withSchema('a b', 'public')).toBe('a b')
+})
+
+test('a name without a schema means no table of another', () => {
+  const written = parseTableName('sale') ?? fail('sale')
+  expect(meansTable(written, { schema: 'public', name: 'sale' }, 'public')).toBe(true)
+  expect(meansTable(written, { schema: 'crm', name: 'sale' }, 'public')).toBe(false)
+})
+
 test('a star is any text, unless it is quoted', () => {
   const exact = (text: string): boolean => isExact(parseTableName(text) ?? fail(text))
   const means = (text: string, name: string): boolean =>

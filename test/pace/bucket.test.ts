@@ -1,4 +1,5 @@
 /** A rate, counted in bytes against a clock of the test's own. */
+import { setTimeout } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { openBucket } from '../../src/pace/bucket.ts'
@@ -54,7 +55,7 @@ test('rows pass at once until the bucket is empty; then the socket waits, until 
   const abort = new AbortController()
   const rows: number[] = []
   const sink = { row: (csv: Buffer) => void rows.push(csv.length), ready: () => undefined }
-  const paced = paceRows(sink, openBucket(100_000), abort.signal, () => 0)
+  const paced = paceRows(sink, openBucket(1000), abort.signal, () => 0)
   const row = Buffer.alloc(5_000)
   for (let n = 0; n < 3; n++) {
     paced.row(row)
@@ -64,7 +65,22 @@ test('rows pass at once until the bucket is empty; then the socket waits, until 
   const waiting = paced.ready()
   expect(waiting).toBeInstanceOf(Promise)
   expect(rows).toHaveLength(4)
+  const until = async (ms: number): Promise<string> => setTimeout(ms, 'still waiting')
+  expect(await Promise.race([waiting, until(20)])).toBe('still waiting')
   abort.abort()
-  await waiting
+  expect(await Promise.race([waiting, until(5_000)])).toBe(undefined)
   expect(paceRows(sink, null, abort.signal)).toBe(sink)
+})
+
+test('the clock is asked once in sixteen kilobytes, and nobody waits while there is room', () => {
+  const { signal } = new AbortController()
+  const sink = { row: () => undefined, ready: () => undefined }
+  const slow = paceRows(sink, openBucket(1000), AbortSignal.abort())
+  slow.row(Buffer.alloc(16_383))
+  expect(slow.ready()).toBeUndefined()
+  slow.row(Buffer.alloc(1))
+  expect(slow.ready()).toBeInstanceOf(Promise)
+  const fast = paceRows(sink, openBucket(1_000_000_000), signal)
+  fast.row(Buffer.alloc(20_000))
+  expect(fast.ready()).toBeUndefined()
 })

@@ -29,6 +29,7 @@ test('every part of a URL is read, percent-encoding included', () => {
     port: 5433,
     tls: 'disable',
   })
+  expect(parse('postgres://db.example/shop?user=a://b@/c').user).toBe('a://b@/c')
   expect(parse('postgres://me@[::1]:5433/shop')).toMatchObject({
     host: '::1',
     port: 5433,
@@ -43,7 +44,9 @@ test('P10: a remote server’s certificate is checked unless the URL says otherw
   expect(tls('db.example/shop?sslmode=require')).toBe('require')
   expect(tls('db.example/shop?sslmode=disable')).toBe('disable')
   expect(tls('127.0.0.1/shop')).toBe('disable')
+  expect(tls('127.10.20.30/shop')).toBe('disable')
   expect(tls('127.0.0.1.example/shop')).toBe('verify-full')
+  expect(tls('x127.0.0.1/shop')).toBe('verify-full')
   expect(tls('localhost/shop?sslmode=verify-full')).toBe('verify-full')
   expect(tls('10.0.0.7/shop')).toBe('verify-full')
 })
@@ -69,6 +72,32 @@ test('P10: what is wrong with a URL is said without the URL', () => {
     })
     expect(JSON.stringify((thrown as ToteError).toJSON())).not.toContain('secret')
   }
+})
+
+test('what is wrong with a URL is said, with the way out', () => {
+  const said = (url: string): unknown => {
+    try {
+      return parse(url)
+    } catch (error) {
+      const { message, facts } = error as ToteError
+      return [message, facts.fix]
+    }
+  }
+  const form = 'postgres://user:password@host:5432/database'
+  expect(said('no url')).toEqual(['The URL of sources.shop.url is not a URL.', form])
+  expect(said('mysql://h/shop')).toEqual([
+    'The URL of sources.shop.url begins with "mysql:".',
+    form,
+  ])
+  expect(said('postgres://h')).toEqual(['The URL of sources.shop.url names no database.', form])
+  expect(said('postgres://h/a%zz')).toEqual([
+    'The URL of sources.shop.url has a "%" that is not followed by two hexadecimal digits.',
+    'write % as %25',
+  ])
+  expect(said('postgres://h/shop?sslmode=prefer')).toEqual([
+    'The URL of sources.shop.url has sslmode "prefer".',
+    'sslmode=disable, require, verify-ca or verify-full',
+  ])
 })
 
 test('P10: an address is shown without its password', () => {

@@ -57,6 +57,7 @@ test('all but the password stays readable', () => {
     '["postgres://user:***@host:5432/db"]',
   )
   expect(inspect(new Secret('postgres://user@host:5432/db'))).toBe('postgres://user@host:5432/db')
+  expect(inspect(new Secret('postgres://user@host/db'))).toBe('postgres://user@host/db')
   expect(inspect(new Secret('postgres:///db?host=/run/postgresql'))).toBe(
     'postgres:///db?host=/run/postgresql',
   )

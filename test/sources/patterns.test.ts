@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isExact, meansTable, parseTableName } from '../../src/config/table-name.ts'
 import { ToteError } from '../../src/errors.ts'
-import { chooseTables, exactNames, meaningOf } from '../../src/sources/patterns.ts'
+import { chooseTables, exactNames, meaningOf, namesNothing } from '../../src/sources/patterns.ts'
 
 const TABLES = [
   'public.address',
@@ -91,6 +91,15 @@ test('a table of that name in other schemas is named before any that is written 
       },
     }) as Error,
   )
+})
+
+test('what is no name names nothing, and the nearest is looked for in the schema that was named', () => {
+  expect(() => choose(['address', 'a b'])).toThrow('no such table')
+  const said = (written: string): string =>
+    namesNothing(written, TABLES, { defaultSchema: 'public' }, 'here')
+  expect(said('a b')).toBe('"a b" names no table here.')
+  expect(said('audit.lgo')).toBe('"audit.lgo" names no table here. Did you mean "audit.log"?')
+  expect(said('"adress"')).toBe('"adress" names no table here. Did you mean "public.address"?')
 })
 
 const part = fc.constantFrom('a', 'b', 'A', '*', 'a*', '"a"', '"a*"', '"a.b"', 'a+b', 'public', '')

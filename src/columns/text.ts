@@ -80,9 +80,8 @@ export function toLine(values: readonly LineValue[]): string {
 /** Of a date or a moment. The year 1 is looked for in the value, which is compared sooner than its text is searched. */
 function datedText(column: string, carried: string): string {
   const text = `cast(${column} as varchar)`
-  const isEarly = `${column} < ${carried} '0001-01-01${carried.endsWith('ZONE') ? ' 00:00:00+00' : ''}'`
   const early = (printed: string): string =>
-    `when ${isEarly} then regexp_replace(${printed}, ${ERA_BACK})`
+    `when ${column} < ${carried} '0001-01-01' then regexp_replace(${printed}, ${ERA_BACK})`
   if (!carried.endsWith('ZONE')) return `case ${early(text)} else ${text} end`
   // DuckDB's own way asks a calendar for each value, which takes four times as long and moves the last year's microseconds.
   const utc = `cast(make_timestamp(epoch_us(${column})) as varchar) || '+00'`

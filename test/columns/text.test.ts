@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
 import { quoteText } from '../../src/columns/sql.ts'
-import { fromText, isUncarried, toText } from '../../src/columns/text.ts'
+import { fromText, isUncarried, toLine, toText } from '../../src/columns/text.ts'
 
 let engine: Engine
 beforeAll(async () => {
@@ -72,6 +72,7 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
     '0044-03-15 01:02:03+00 BC',
     '0001-01-01 00:00:00.000001+00',
     '10000-01-01 00:00:00+00',
+    '294247-01-09 23:59:59.999999+00',
     'infinity',
     '-infinity',
   ],
@@ -88,7 +89,6 @@ async function valueOf(expression: string, text: string): Promise<unknown> {
 test.each(Object.entries(TEXTS))(
   'P8: a text of PostgreSQL is read as %s and printed as it was',
   async (carried, texts) => {
-    await engine.run("set timezone = 'UTC'")
     for (const text of texts) {
       const value = `(${fromText('c', carried)})`
       expect(await valueOf(`typeof${value}`, text)).toBe(carried)
@@ -107,7 +107,6 @@ test('P8: an instant is printed as DuckDB prints it in UTC', async () => {
   const printed = toText('c', 'TIMESTAMP WITH TIME ZONE')
   const own = `case when c < '0001-01-01 00:00:00+00'::timestamptz then ${printed} else c::varchar end`
   const differ = `select count(*) filter (where ${printed} is distinct from ${own}) as n, count(*) filter (where ${printed} like '% BC') as bc from (${instants})`
-  await engine.run("set timezone = 'UTC'")
   const [row] = await engine.rows(differ)
   expect(Number(row?.['n'])).toBe(0)
   expect(Number(row?.['bc'])).toBeGreaterThan(100)
@@ -118,6 +117,69 @@ test('P8: a date before our era is not read as one of it', async () => {
   expect(await valueOf(`epoch(${fromText('c', 'TIMESTAMP')})`, '0044-03-15 23:59:59 BC')).toBe(
     Date.parse('-000043-03-15T23:59:59Z') / 1000,
   )
+})
+
+/** PostgreSQL, "COPY", Text Format. */
+function written(text: string): string {
+  const escapes: Readonly<Record<string, string>> = {
+    '\\': '\\\\',
+    '\b': '\\b',
+    '\t': '\\t',
+    '\n': '\\n',
+    '\v': '\\v',
+    '\f': '\\f',
+    '\r': '\\r',
+  }
+  return [...text].map((character) => escapes[character] ?? character).join('')
+}
+
+test('P12: a row becomes the line that COPY prints of it, whatever its texts hold', async () => {
+  const character = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom(...'\\\b\t\n\v\f\r', 'b', 'N', ',', '"', "'") },
+    { weight: 2, arbitrary: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 1 }) },
+  )
+  const text = fc.string({ unit: character, maxLength: 8 }).filter((one) => !one.includes('\0'))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ a: fc.option(text), b: text, n: fc.option(fc.integer()) }), {
+        minLength: 1,
+        maxLength: 12,
+      }),
+      async (rows) => {
+        const line = toLine([
+          { text: 'r.a', carried: 'VARCHAR', notNull: false },
+          { text: 'r.b', carried: 'VARCHAR', notNull: true },
+          { text: toText('r.n', 'BIGINT'), carried: 'BIGINT', notNull: false },
+        ])
+        const literal = (value: string | number | null): string =>
+          value === null ? 'null' : typeof value === 'number' ? `${value}` : quoteText(value)
+        const values = rows.map(
+          ({ a, b, n }, place) => `(${place}, ${literal(a)}, ${literal(b)}, ${literal(n)}::bigint)`,
+        )
+        const lines = await engine.rows(
+          `select ${line} as v from (values ${values.join(', ')}) r(place, a, b, n) order by place`,
+        )
+        expect(lines.map(({ v }) => v)).toEqual(
+          rows.map(({ a, b, n }) =>
+            [a === null ? '\\N' : written(a), written(b), n ?? '\\N'].join('\t'),
+          ),
+        )
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+test('P12: of a type whose texts hold nothing to be written otherwise none is looked at', () => {
+  const line = (carried: string): string => toLine([{ text: 'x', carried, notNull: true }])
+  const plain = [
+    ...['BOOLEAN', 'TINYINT', 'UTINYINT', 'SMALLINT', 'USMALLINT', 'INTEGER', 'UINTEGER', 'BIGINT'],
+    ...['UBIGINT', 'HUGEINT', 'UHUGEINT', 'DECIMAL(10,2)', 'DATE', 'TIME', 'TIMESTAMP', 'UUID'],
+    'TIMESTAMP WITH TIME ZONE',
+  ]
+  for (const carried of plain) expect(line(carried), carried).toBe("concat_ws('\t', x)")
+  for (const carried of ['VARCHAR', 'BLOB', 'INTEGER[]', 'UUID[]', 'MYUUID', 'FLOAT'])
+    expect(line(carried), carried).toContain('replace(')
 })
 
 test('P8: what a type cannot hold is told, and raises where it is read', async () => {

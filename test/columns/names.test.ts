@@ -111,6 +111,7 @@ test('P8: rows are sorted by the whole key, and keep the sign of their zeros', a
     { name: 'a', carried: 'INTEGER' },
   ]
   const table = `(select * from (values (1, '1'), (0, '-0'), (1, '-0'), (0, '0')) r(a, t))`
+  expect(sortNames(['v'], columns)).toBe('"v" + 0')
   const order = sortNames(['a', 'k'], columns, 'x.')
   const rows = await engine.rows(
     `select a || ' ' || k::varchar as row from (select a, t::double as k from ${table}) x order by ${order}, k::varchar`,

@@ -119,6 +119,23 @@ test('P8: a date before our era is not read as one of it', async () => {
   )
 })
 
+test('texts pass as they are, and wide decimals of few digits behind the point the quick way', () => {
+  expect([fromText('c', 'VARCHAR'), toText('c', 'VARCHAR')]).toEqual(['c', 'c'])
+  expect(isUncarried('c', 'VARCHAR')).toBe('false')
+  const quick = (carried: string): boolean => fromText('c', carried).includes('try_cast')
+  expect(['DECIMAL(19,0)', 'DECIMAL(38,18)'].map(quick)).toEqual([true, true])
+  expect(
+    ['DECIMAL(18,18)', 'DECIMAL(38,19)', 'DECIMAL(20,8)[]', 'MAP(UUID, DECIMAL(20,8))'].map(quick),
+  ).toEqual([false, false, false, false])
+  const isPadded = (carried: string): boolean => toText('c', carried).includes(`'0.'`)
+  expect(['DECIMAL(3,3)', 'DECIMAL(38,38)'].map(isPadded)).toEqual([true, true])
+  expect(['DECIMAL(13,3)', 'DECIMAL(3,3)[]', 'MAP(UUID, DECIMAL(3,3))'].map(isPadded)).toEqual([
+    false,
+    false,
+    false,
+  ])
+})
+
 /** PostgreSQL, "COPY", Text Format. */
 function written(text: string): string {
   const escapes: Readonly<Record<string, string>> = {

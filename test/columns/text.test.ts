@@ -147,12 +147,15 @@ function written(text: string): string {
     '\f': '\\f',
     '\r': '\\r',
   }
-  return [...text].map((character) => escapes[character] ?? character).join('')
+  return text.replaceAll(/[\\\b\t\n\v\f\r]/g, (character) => escapes[character] ?? '')
 }
 
 test('P12: a row becomes the line that COPY prints of it, whatever its texts hold', async () => {
   const character = fc.oneof(
-    { weight: 3, arbitrary: fc.constantFrom(...'\\\b\t\n\v\f\r', 'b', 'N', ',', '"', "'") },
+    {
+      weight: 3,
+      arbitrary: fc.constantFrom('\\', '\b', '\t', '\n', '\v', '\f', '\r', 'b', 'N', ',', '"'),
+    },
     { weight: 2, arbitrary: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 1 }) },
   )
   const text = fc.string({ unit: character, maxLength: 8 }).filter((one) => !one.includes('\0'))
@@ -189,14 +192,12 @@ test('P12: a row becomes the line that COPY prints of it, whatever its texts hol
 
 test('P12: of a type whose texts hold nothing to be written otherwise none is looked at', () => {
   const line = (carried: string): string => toLine([{ text: 'x', carried, notNull: true }])
-  const plain = [
-    ...['BOOLEAN', 'TINYINT', 'UTINYINT', 'SMALLINT', 'USMALLINT', 'INTEGER', 'UINTEGER', 'BIGINT'],
-    ...['UBIGINT', 'HUGEINT', 'UHUGEINT', 'DECIMAL(10,2)', 'DATE', 'TIME', 'TIMESTAMP', 'UUID'],
-    'TIMESTAMP WITH TIME ZONE',
-  ]
-  for (const carried of plain) expect(line(carried), carried).toBe("concat_ws('\t', x)")
+  const plain =
+    'BOOLEAN TINYINT UTINYINT SMALLINT USMALLINT INTEGER UINTEGER BIGINT UBIGINT HUGEINT UHUGEINT DATE TIME TIMESTAMP UUID'
+  for (const carried of [...plain.split(' '), 'DECIMAL(10,2)', 'TIMESTAMP WITH TIME ZONE'])
+    expect([carried, line(carried)]).toEqual([carried, "concat_ws('\t', x)"])
   for (const carried of ['VARCHAR', 'BLOB', 'INTEGER[]', 'UUID[]', 'MYUUID', 'FLOAT'])
-    expect(line(carried), carried).toContain('replace(')
+    expect([carried, line(carried).includes('replace(')]).toEqual([carried, true])
 })
 
 test('P8: what a type cannot hold is told, and raises where it is read', async () => {

@@ -141,15 +141,18 @@ export async function evaluateModel(
     }
   } else {
     let previous = await asOf(among)
+    // Of thousands of models each would have it until the point ends, 20 kB of each column at least.
+    let done = ''
     if (among !== null) {
       const held = quoteName(`before ${model.name}`)
+      done = `;\ndrop table ${held}`
       const [counted] = await engine.rows(
         `create table ${held} as ${previous};\nselect count(*) as n from ${held}`,
       )
       previous = `from ${held}`
       had = Number(counted?.['n'])
     }
-    make = differenceTable({
+    const difference = differenceTable({
       into: changes,
       previous,
       next,
@@ -157,6 +160,7 @@ export async function evaluateModel(
       gone: goneColumns(columns),
       key: model.key,
     })
+    make = difference + done
   }
   const counts =
     make === null

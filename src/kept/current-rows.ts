@@ -25,8 +25,12 @@ export type ReadRows = (
 /** Of one table, and of its files. */
 const MOST_ROWS = 100_000
 const MOST_BYTES = 4 << 20
-/** Of the files of all tables. */
-const MOST_BYTES_OF_ALL = 16 << 20
+/** What all tables may have of memory. */
+const MOST_MEMORY = 64 << 20
+/** DuckDB's memory for a column, however few its rows: 195 kB of ten. */
+const COLUMN_BYTES = 20_000
+/** In memory a file's bytes are about so many times as many. */
+const UNPACKED = 4
 
 const DATABASE = quoteName('_tote_kept')
 
@@ -38,7 +42,8 @@ interface Kept {
   readonly query: string
   /** Files after the bulk that it reads. */
   readonly since: number
-  readonly bytes: number
+  /** Bytes, about. */
+  readonly memory: number
 }
 
 const homes = new WeakMap<object, Map<string, Kept>>()
@@ -107,9 +112,10 @@ async function bring(kept: Map<string, Kept>, asked: Asked): Promise<Kept | null
   kept.delete(id)
   const relation = `${DATABASE}.main.${quoteName(id)}`
   const bytes = sizeOf([...files.bulk, ...files.since])
-  const others = [...kept.values()].reduce((sum, one) => sum + one.bytes, 0)
+  const memory = UNPACKED * bytes + COLUMN_BYTES * columns.length
+  const others = [...kept.values()].reduce((sum, one) => sum + one.memory, 0)
   const isSmall = files.entry.rows <= MOST_ROWS && bytes <= MOST_BYTES
-  if (!isSmall || others + bytes > MOST_BYTES_OF_ALL) {
+  if (!isSmall || others + memory > MOST_MEMORY) {
     if (before !== undefined) await engine.run(`drop table if exists ${relation}`)
     return null
   }
@@ -127,7 +133,7 @@ async function bring(kept: Map<string, Kept>, asked: Asked): Promise<Kept | null
       return null
     }
   }
-  const found = { relation, batch, query, since: files.since.length, bytes }
+  const found = { relation, batch, query, since: files.since.length, memory }
   kept.set(id, found)
   return found
 }

@@ -229,3 +229,39 @@ test('an engine without a home keeps nothing', async () => {
     await rowsAsOf(zone, first, 't', 1),
   )
 })
+
+test('of very many tables some are kept, because each column takes memory, however few its rows', async () => {
+  const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
+  const columns = Array.from({ length: 200 }, (_, index) => ({
+    id: index + 1,
+    name: `c${index}`,
+    type: 'integer',
+    carried: 'INTEGER',
+    notNull: false,
+  }))
+  const names = Array.from({ length: 30 }, (_, index) => `t${index}`)
+  const where = { ...goOnWith(null, columns), key: ['c0'], shape: '', position: {}, rows: 0 }
+  const entry = { ...where, columns, files: [] }
+  const manifest = await zone.chain('shop').commit(
+    {
+      chain: 'c',
+      batch: 1,
+      instant: fromMicros(1n),
+      run: 'r',
+      writer: 'test',
+      tables: Object.fromEntries(names.map((name) => [name, entry])),
+    },
+    null,
+  )
+  const own = openEngineHome({ tempFolder: join(folder, 'tmp'), threads: 1 })
+  const engine = await own.engine()
+  const read = await keepRows(engine)
+  const kept: string[] = []
+  for (const name of names)
+    if ((await read(zone, manifest, name, 1)).includes('_tote_kept')) kept.push(name)
+  expect(kept).toEqual(names.slice(0, kept.length))
+  expect(kept.length).toBeGreaterThan(10)
+  expect(kept.length).toBeLessThan(20)
+  engine.close()
+  await own.close()
+})

@@ -46,7 +46,7 @@ export function differenceTable(options: {
   const on = key.map((name) => `o.${quoteName(name)} = n.${quoteName(name)}`).join(' and ')
   const where = [`o.${first} is null`, `n.${first} is null`, ...differs].join(' or ')
   return (
-    `create table ${quoteName(into)} as select` +
+    `create or replace table ${quoteName(into)} as select` +
     ` case when n.${first} is null then 'd' else 'u' end as ${quoteName(OP_COLUMN)},` +
     ` case when o.${first} is null then 'i' when n.${first} is null then 'd' else 'u' end as ${quoteName(KIND_COLUMN)},` +
     ` ${[...values, ...absent].join(', ')}` +
@@ -62,7 +62,7 @@ export function insertTable(options: {
 }): string {
   const { into, next, columns } = options
   return (
-    `create table ${quoteName(into)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)},` +
+    `create or replace table ${quoteName(into)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)},` +
     ` ${quoteNames(columns.map((column) => column.name))} from (${next})`
   )
 }
@@ -85,7 +85,7 @@ export function keepDifference({
   readonly gone: readonly DifferenceColumn[]
 }): string {
   const absent = gone.map(({ name, carried }) => `, null::${carried} as ${quoteName(name)}`)
-  return `create table ${quoteName(into)} as select *${absent.join('')} from (${rows})`
+  return `create or replace table ${quoteName(into)} as select *${absent.join('')} from (${rows})`
 }
 
 /** How many rows have no key, or one that another row has, too. */

@@ -11,6 +11,7 @@ import { quoteName } from './sql.ts'
 
 export type EngineValue = string | number | bigint | boolean | null
 
+/** Of several statements in one text each may come again, the first included, where memory is short: they must bear it. */
 export interface Engine {
   /** DuckDB's version, recorded in processed manifests. */
   readonly version: string
@@ -228,7 +229,7 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
     } catch (error) {
       signal?.throwIfAborted()
       const message = error instanceof Error ? error.message : String(error)
-      // A statement has effect whole or not at all, so it may be tried again.
+      // A statement has effect whole or not at all, so it may be tried again; and several bear it.
       const isShort = message.startsWith('Out of Memory Error')
       if (isShort && (await limits.giveMore(connection))) return await tryOut(action, sql)
       if (/^(FATAL|INTERNAL) Error/.test(message)) options.onFatal()

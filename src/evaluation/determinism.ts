@@ -87,7 +87,7 @@ async function copyInputs(
       const order = ORDERS[index]?.by(orderable(entry.key, entry.columns)) ?? ''
       await engine.run(
         `create schema if not exists ${quoteName(run)}.${quoteName(table.schema)};` +
-          ` create table ${quoteName(run)}.${quoteTable(table)} as select * from (${rows}) order by ${order}`,
+          ` create or replace table ${quoteName(run)}.${quoteTable(table)} as select * from (${rows}) order by ${order}`,
       )
     }
   }

@@ -100,7 +100,7 @@ export async function evaluateModel(
     rows = first.rows ?? 'unsound key'
   } else if (driven === null) {
     await relations.need(model.reads)
-    const make = `create table ${quoteName(evaluated)} as ${modelQuery(model)}`
+    const make = `create or replace table ${quoteName(evaluated)} as ${modelQuery(model)}`
     rows = await makeRows(model, async () => soundRows(engine, evaluated, model.key, make))
   } else {
     rows = await evaluateApart(engine, relations, model, driven, evaluated)
@@ -141,18 +141,15 @@ export async function evaluateModel(
     }
   } else {
     let previous = await asOf(among)
-    // Of thousands of models each would have it until the point ends, 20 kB of each column at least.
-    let done = ''
     if (among !== null) {
       const held = quoteName(`before ${model.name}`)
-      done = `;\ndrop table ${held}`
       const [counted] = await engine.rows(
-        `create table ${held} as ${previous};\nselect count(*) as n from ${held}`,
+        `create or replace table ${held} as ${previous};\nselect count(*) as n from ${held}`,
       )
       previous = `from ${held}`
       had = Number(counted?.['n'])
     }
-    const difference = differenceTable({
+    make = differenceTable({
       into: changes,
       previous,
       next,
@@ -160,12 +157,13 @@ export async function evaluateModel(
       gone: goneColumns(columns),
       key: model.key,
     })
-    make = difference + done
   }
   const counts =
     make === null
       ? { inserted: rows, updated: 0, deleted: 0 }
       : await countChanges(engine, changes, make)
+  // Of thousands of models each would have it until the point ends, 20 kB of each column at least.
+  if (among !== null) await engine.run(`drop table if exists ${quoteName(`before ${model.name}`)}`)
   const gained = counts.inserted - counts.deleted
   if (rows !== had + gained) {
     throw new ToteError(
@@ -228,12 +226,14 @@ async function evaluateApart(
   const apart = quoteName(`${relations.database} apart for ${model.name}`)
   const schemas = new Set(model.reads.flatMap(({ schema }) => schema ?? []))
   const statements = [
-    `attach ':memory:' as ${apart}`,
-    ...[...schemas].map((schema) => `create schema ${apart}.${quoteName(schema)}`),
-    `create view ${within(apart, table)} as select * exclude (${quoteName(OP_COLUMN)}) from ${home}.main.${driving} where ${quoteName(OP_COLUMN)} = 'u'`,
-    ...lookups.map((read) => `create view ${within(apart, read)} as from ${within(home, read)}`),
+    `attach if not exists ':memory:' as ${apart}`,
+    ...[...schemas].map((schema) => `create schema if not exists ${apart}.${quoteName(schema)}`),
+    `create or replace view ${within(apart, table)} as select * exclude (${quoteName(OP_COLUMN)}) from ${home}.main.${driving} where ${quoteName(OP_COLUMN)} = 'u'`,
+    ...lookups.map(
+      (read) => `create or replace view ${within(apart, read)} as from ${within(home, read)}`,
+    ),
     `use ${apart}`,
-    `create table ${home}.main.${quoteName(into)} as ${modelQuery(model)}`,
+    `create or replace table ${home}.main.${quoteName(into)} as ${modelQuery(model)}`,
   ]
   const back = `use ${home}; detach database if exists ${apart}`
   const make = [...statements, back].join(';\n')

@@ -67,8 +67,8 @@ export async function writeFirstRows(
   const names = quoteNames(columns.map(({ name }) => name))
   const written = readBack(path)
   await engine.run(
-    `create view ${quoteName(rows)} as select ${names} from ${written};` +
-      ` create view ${quoteName(changes)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)}, ${names} from ${written}`,
+    `create or replace view ${quoteName(rows)} as select ${names} from ${written};` +
+      ` create or replace view ${quoteName(changes)} as select 'u' as ${quoteName(OP_COLUMN)}, 'i' as ${quoteName(KIND_COLUMN)}, ${names} from ${written}`,
   )
   return { path, rows: seen.misplaced + seen.withoutKey === 0 ? seen.rows : null }
 }

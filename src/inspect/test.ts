@@ -199,7 +199,7 @@ function typedColumns({ table, columns, where }: Case['given'][number]): KnownCo
 
 async function apart<T>(engine: Engine, home: string, action: () => Promise<T>): Promise<T> {
   const database = quoteName(`test in ${home}`)
-  await engine.run(`attach ':memory:' as ${database}; use ${database}`)
+  await engine.run(`attach if not exists ':memory:' as ${database}; use ${database}`)
   try {
     return await action()
   } finally {

@@ -131,7 +131,7 @@ export function pairDifference(options: {
   )
   const on = key.map((name) => `k.${quoteName(name)} = n.${quoteName(name)}`).join(' and ')
   return (
-    `create temp table ${quoteName(into)} as select case when n.${first} is null then 'd' when k.${first} is null then 'i'` +
+    `create or replace temp table ${quoteName(into)} as select case when n.${first} is null then 'd' when k.${first} is null then 'i'` +
     ` when ${other} then 'u' else 'm' end as ${quoteName(PAIR_KIND)}, ${keys.join(', ')}, ${values.join(', ')}` +
     ` from (${known}) k full join (${now}) n on ${on}` +
     ` where n.${first} is null or k.${first} is null or ${differs(PAGE_COLUMN)} or ${differs(ITEM_COLUMN)} or ${other}`
@@ -180,9 +180,9 @@ export function placeDifference(
     `select * from ${a} a where not exists (select 1 from ${b} b where ${on})${suspect}`
   const [all, each] = [quoteName(`${lost} of`), quoteName(`${fresh} of`)]
   return (
-    `create temp table ${all} as ${known}; create temp table ${each} as ${now};` +
-    ` create temp table ${quoteName(fresh)} as ${apart(each, all)};` +
-    ` create temp table ${quoteName(lost)} as ${apart(all, each)};` +
+    `create or replace temp table ${all} as ${known}; create or replace temp table ${each} as ${now};` +
+    ` create or replace temp table ${quoteName(fresh)} as ${apart(each, all)};` +
+    ` create or replace temp table ${quoteName(lost)} as ${apart(all, each)};` +
     ` drop table ${all}; drop table ${each}`
   )
 }

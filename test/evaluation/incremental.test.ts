@@ -101,6 +101,24 @@ const steps = fc.array(fc.record({ changes: batch, transformed: fc.nat(5).map((n
 
 const CASES = Number(process.env['TOTE_P7_CASES'] ?? 40)
 
+let tries = 0
+
+/** Where memory is short, a text of several statements comes again from the first: here each does, after some of them. */
+function triedAgain(engine: Engine): Engine {
+  const first = async (sql: string): Promise<void> => {
+    const statements = sql.split(/;[ \n]/)
+    tries += 1
+    if (statements.length > 1)
+      await engine.run(statements.slice(0, 1 + (tries % statements.length)).join(';\n'))
+  }
+  return {
+    ...engine,
+    run: async (sql) => first(sql).then(async () => engine.run(sql)),
+    rows: async (sql) => first(sql).then(async () => engine.rows(sql)),
+    beside: async () => triedAgain(await engine.beside()),
+  }
+}
+
 test(
   `P7: incremental equals full, over ${CASES} random stars`,
   { timeout: 60_000 + CASES * 3_000 },
@@ -109,7 +127,10 @@ test(
     const changed = { full: 0, driven: 0, skipped: 0 }
     await fc.assert(
       fc.asyncProperty(randomModels, filling, steps, async (models, first, more) => {
-        const lake = await openRandomLake({ lake: async () => home.engine(), fresh }, models)
+        const lake = await openRandomLake(
+          { lake: async () => triedAgain(await home.engine()), fresh },
+          models,
+        )
         try {
           await lake.commit(first)
           await lake.transform()

@@ -99,7 +99,7 @@ function megabytes(text: string): number {
 const FLOOR = 280_000_000
 /** By so much it must have grown since: to look for what is free takes some hundredths of a second. Bytes. */
 const GROWN = 48_000_000
-const EVERY_MS = 200
+const EVERY_MS = 50
 /** Of a DuckDB that holds nothing. */
 const LIMIT = '1MB'
 

@@ -114,3 +114,29 @@ test('a row that is refused is known by its header, before its bytes are there',
   })
   expect([begun, driver]).toEqual([[100], 5])
 })
+
+test('P2: a length that no message has is an error as soon as it is there, and the longest that one may have is none', () => {
+  const take = (length: number, ...cuts: readonly number[]): void => {
+    const header = Buffer.from('d----')
+    header.writeUInt32BE(length, 1)
+    const cutter = openMessageCutter()
+    for (const chunk of chunksOf(header, cuts)) cutter.cut(Buffer.from(chunk), () => undefined)
+  }
+  for (const length of [0, 3, 2 ** 30 + 5, 2 ** 32 - 1])
+    for (const cuts of [[], [2]])
+      expect(() => take(length, ...cuts)).toThrow(
+        expect.objectContaining({
+          name: 'ProtocolBroken',
+          message: 'the server broke the protocol',
+        }) as Error,
+      )
+  for (const length of [4, 2 ** 30 + 4]) expect(() => take(length)).not.toThrow()
+})
+
+test('a chunk that ends where a row does brings the row', () => {
+  const rows = receive(
+    [message('d', Buffer.from('one\n')), message('d', Buffer.from('two\n'))],
+    true,
+  )
+  expect(rows.rows).toEqual(['one\n', 'two\n'])
+})

@@ -126,8 +126,8 @@ insert into spans values (1, 0.5, 9, 10, '9999-01-01', '10000-01-01'), (2, 'NaN'
   (3, 1, 9, 'NaN', '0044-03-15 BC', '294276-12-31'), (4, 2, null, 0, '-infinity', null), (5, 3, 9.99, 10.01, '2024-02-29', '2024-02-29'), (6, 'NaN', null, null, null, null);
 -- One of several, and a composite, which is null when all in it is, and not null when nothing in it is.
 create table arcs (
-  id integer primary key, a uuid, b jsonb, c pair,
-  check (num_nonnulls(a, b) = 1), check ((a is null) <> (b is null)), check (c is null or not (c is not null))
+  id integer primary key, a uuid, b jsonb, couple pair,
+  check (num_nonnulls(a, b) = 1), check ((a is null) <> (b is null)), check (couple is null or not (couple is not null))
 );
 insert into arcs values (1, '00000000-0000-0000-0000-000000000001', null, null), (2, null, 'null', row(null, null)), (3, null, '{}', row(1, null)), (4, null, '[]', null), (5, gen_random_uuid(), null, row(null, ''));
 create table by_double (k double precision primary key, v text);

@@ -85,6 +85,7 @@ export async function evaluateModel(
 ): Promise<EvaluatedModel | UnsoundModel> {
   const evaluated = `rows of ${model.name}`
   const changes = `changes of ${model.name}`
+  const held = quoteName(`before ${model.name}`)
   const columns = growModel(model.columns, before?.entry.columns ?? [])
   const isFirst = before === null || !hasFiles(before.entry)
   const driven = way === 'driven' && !isFirst ? model.driven : null
@@ -142,7 +143,6 @@ export async function evaluateModel(
   } else {
     let previous = await asOf(among)
     if (among !== null) {
-      const held = quoteName(`before ${model.name}`)
       const [counted] = await engine.rows(
         `create or replace table ${held} as ${previous};\nselect count(*) as n from ${held}`,
       )
@@ -163,7 +163,7 @@ export async function evaluateModel(
       ? { inserted: rows, updated: 0, deleted: 0 }
       : await countChanges(engine, changes, make)
   // Of thousands of models each would have it until the point ends, 20 kB of each column at least.
-  if (among !== null) await engine.run(`drop table if exists ${quoteName(`before ${model.name}`)}`)
+  if (among !== null) await engine.run(`drop table if exists ${held}`)
   const gained = counts.inserted - counts.deleted
   if (rows !== had + gained) {
     throw new ToteError(

@@ -3,10 +3,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { csvRelation } from '../columns/csv.ts'
 import { EngineFailure } from '../columns/engine.ts'
 import {
+  discardAtFailure,
   openPieceWriter,
   type PieceGroup,
   type Pieces,
-  type PieceWriter,
 } from '../storage/pieces.ts'
 import { quoteName, quoteNames } from '../columns/sql.ts'
 import type { BasePolicy } from '../lake/base.ts'
@@ -325,16 +325,4 @@ export function emptyRelation(
 
 function nameAnew(name: string): string {
   return `${name}_${randomBytes(4).toString('hex')}`
-}
-
-async function discardAtFailure<T>(
-  what: Pick<PieceWriter, 'discard'>,
-  action: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await action()
-  } catch (error) {
-    await what.discard()
-    throw error
-  }
 }

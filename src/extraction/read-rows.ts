@@ -15,7 +15,12 @@ import type {
   SourceSnapshot,
   SourceTable,
 } from '../sources/source.ts'
-import { openPieceWriter, type Pieces, type SpareBlocks } from '../storage/pieces.ts'
+import {
+  discardAtFailure,
+  openPieceWriter,
+  type Pieces,
+  type SpareBlocks,
+} from '../storage/pieces.ts'
 import type { Column } from '../types.ts'
 import type { Landing, PartLanding } from './landing.ts'
 import { resumePart } from './resume.ts'
@@ -123,7 +128,7 @@ async function readPart(
   const expectedBytes = part === undefined ? lastBytes(source, table) : undefined
   const gathering = { expectedBytes, spare, ...into?.gathering }
   const writer = openPieceWriter(tempFolder, randomUUID(), gathering)
-  try {
+  return discardAtFailure(writer, async () => {
     await snapshot.copy(
       table,
       {
@@ -142,10 +147,7 @@ async function readPart(
     )
     const pieces = await writer.finish()
     return { rows: pieces.passed, digest: pieces.digest, pieces, into }
-  } catch (error) {
-    await writer.discard()
-    throw error
-  }
+  })
 }
 
 interface Progress {
@@ -209,14 +211,11 @@ export async function readSome(
   tempFolder: string,
 ): Promise<Pieces> {
   const writer = openPieceWriter(tempFolder, randomUUID())
-  try {
+  return discardAtFailure(writer, async () => {
     const bounds = ranges === undefined ? undefined : boundsOf(ranges)
     await snapshot.copy(table, writer, { since, ranges: bounds })
-    return await writer.finish()
-  } catch (error) {
-    await writer.discard()
-    throw error
-  }
+    return writer.finish()
+  })
 }
 
 /** A `select` of those rows of the lake that `readSome` reads of the source. */

@@ -16,7 +16,7 @@ import {
   rowsWithKey,
   rowsWithPair,
 } from '../pairs/pairs.ts'
-import { openPieceWriter, type Pieces } from '../storage/pieces.ts'
+import { discardAtFailure, openPieceWriter, type Pieces } from '../storage/pieces.ts'
 import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import { changesIn } from '../lake/read.ts'
@@ -168,13 +168,10 @@ async function readPieces(
   readings: readonly SourceReading[],
 ): Promise<Pieces> {
   const writer = openPieceWriter(tempFolder, randomUUID())
-  try {
+  return discardAtFailure(writer, async () => {
     for (const reading of readings) await snapshot.copy(landing.table, writer, reading)
-    return await writer.finish()
-  } catch (error) {
-    await writer.discard()
-    throw error
-  }
+    return writer.finish()
+  })
 }
 
 /** The files as they are where every row's pair is there still; else written anew without the others. */

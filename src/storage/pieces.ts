@@ -311,6 +311,19 @@ function inPieces(blocks: readonly Block[]): Block[][] {
   return pieces
 }
 
+/** What was written is gone when the action fails. */
+export async function discardAtFailure<T>(
+  what: Pick<PieceWriter, 'discard'>,
+  action: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await action()
+  } catch (error) {
+    await what.discard()
+    throw error
+  }
+}
+
 /** Several groups as one. */
 export function joinGroups(groups: readonly PieceGroup[]): PieceGroup {
   return {

@@ -4,7 +4,12 @@
  */
 import { ROW_COLUMN } from '../columns/sql.ts'
 import { quoteWord, ToteError, type Problem } from '../errors.ts'
-import { continueColumns, matchColumns, type NewColumn } from '../lake/column-ids.ts'
+import {
+  continueColumns,
+  matchColumns,
+  withoutNumbers,
+  type NewColumn,
+} from '../lake/column-ids.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import { holdsAll, isOtherBase } from '../postgres/carried.ts'
 import type { SourceColumn, SourceTable } from '../sources/source.ts'
@@ -94,7 +99,8 @@ interface ComparedColumns {
 
 function compareColumns(table: SourceTable, entry: TableEntry, accepted: boolean): ComparedColumns {
   const sameTable = table.relationId !== undefined && table.relationId === entry.relationId
-  const matches = new Map(matchColumns(table.columns, entry.columns, sameTable))
+  const known = sameTable ? entry.columns : withoutNumbers(entry.columns)
+  const matches = new Map(matchColumns(table.columns, known))
   const differences: Difference[] = []
   const say = (
     column: string,
@@ -117,7 +123,7 @@ function compareColumns(table: SourceTable, entry: TableEntry, accepted: boolean
     // What does not fit the old values is another column of the same name.
     if (!holdsAll(column, before) && accepted) matches.delete(column)
   }
-  const columns = continueColumns(table.columns, entry.columns, matches)
+  const columns = continueColumns(table.columns, known, matches)
   const same = new Set([...matches.values()].map(({ id }) => id))
   for (const { id, name, gone } of entry.columns) {
     if (same.has(id) || gone === true) continue

@@ -39,18 +39,19 @@ function withIds(
 /** Which of a table's columns in the lake each of its columns at the source is; absent for those that are new. */
 export type ColumnMatches = ReadonlyMap<NewColumn, Column>
 
-/**
- * Columns that are the same: by their attribute numbers where these are of the same table of the same server
- * and known, else by their names.
- */
+/** Columns of which another table of the same name is compared: its numbers say nothing of them, now or later. */
+export function withoutNumbers(columns: readonly Column[]): readonly Column[] {
+  return columns.map((column) => ({ ...column, attribute: undefined }))
+}
+
+/** Columns that are the same: by their attribute numbers where both are known, else by their names. */
 export function matchColumns(
   columns: readonly NewColumn[],
   previous: readonly Column[],
-  sameTable: boolean,
 ): ColumnMatches {
   const matches = new Map<NewColumn, Column>()
   const counts = (attribute: number | undefined): attribute is number =>
-    sameTable && attribute !== undefined && attribute > 0
+    attribute !== undefined && attribute > 0
   for (const column of columns) {
     const same = previous.find((before) =>
       counts(column.attribute) && counts(before.attribute)
@@ -71,7 +72,7 @@ export function matchColumns(
 export function continueColumns(
   columns: readonly NewColumn[],
   previous: readonly Column[],
-  matches: ColumnMatches = matchColumns(columns, previous, false),
+  matches: ColumnMatches = matchColumns(columns, withoutNumbers(previous)),
 ): Column[] {
   const live = columns.map((column) => {
     const before = matches.get(column)

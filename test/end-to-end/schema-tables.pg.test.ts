@@ -291,6 +291,24 @@ test('P2: a table swapped by renames is compared in full, although every row kee
   await expectSame()
 })
 
+test('P6: a column that comes to a swapped table is new, though one that the old table lost had its number', async () => {
+  const only = { only: ['id', 'code', 'lost'] }
+  await project.source.query(`alter table other add column lost text default 'Qx7 lost'`)
+  await project.good()
+  await project.source.query('alter table other drop column lost')
+  await project.good()
+  await project.source.query(
+    `create table fresh (id integer primary key, code varchar(5) not null); insert into fresh select id, code from other;
+     drop table other; alter table fresh rename to other`,
+  )
+  await project.good()
+  const before = await rowsIn(project.warehouse, 'all_other', only)
+  await project.source.query('alter table other add column come text')
+  await project.good()
+  expect(await rowsIn(project.warehouse, 'all_other', only)).toEqual(before)
+  await expectSame()
+})
+
 test('a table that becomes a partitioned one is the same table', async () => {
   await project.source.query(
     `alter table item rename to whole; create table item (like whole) partition by list (id);

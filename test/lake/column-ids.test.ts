@@ -8,6 +8,7 @@ import {
   growModel,
   liveColumns,
   matchColumns,
+  withoutNumbers,
   type NewColumn,
 } from '../../src/lake/column-ids.ts'
 import type { Column } from '../../src/types.ts'
@@ -55,8 +56,10 @@ const asText = (columns: readonly Column[]): string[] =>
     ({ id, name, gone, partial }) =>
       `${id} ${name}${gone === true ? ' gone' : partial === true ? ' partial' : ''}`,
   )
+const continued = (now: readonly NewColumn[], known: readonly Column[]): Column[] =>
+  continueColumns(now, known, matchColumns(now, known))
 const following = (now: NewColumn[], before: readonly Column[], sameTable = true): string[] =>
-  asText(continueColumns(now, before, matchColumns(now, before, sameTable)))
+  asText(continued(now, sameTable ? before : withoutNumbers(before)))
 
 let FIRST: readonly Column[]
 beforeEach(() => {
@@ -113,6 +116,18 @@ test('of another table, or from before attribute numbers were kept, names decide
   expect(
     following([named('id', 1), named('b', 2), named('a', 3, 'integer')], dropped, false),
   ).toEqual(['1 id', '3 b', '4 a partial', '2 a_dropped_2 gone'])
+})
+
+test("P6: a new column of the table in another's place is not what that one lost, though it has its number", () => {
+  const dropped = continued([named('id', 1), named('a', 2)], FIRST)
+  expect(asText(dropped)).toEqual(['1 id', '2 a', '3 b gone'])
+  const inItsPlace = continued([named('id', 1), named('a', 2)], withoutNumbers(dropped))
+  expect(asText(continued([named('id', 1), named('a', 2), named('c', 3)], inItsPlace))).toEqual([
+    '1 id',
+    '2 a',
+    '4 c partial',
+    '3 b gone',
+  ])
 })
 
 test('a model follows the columns of a source that it is: by name, and else by where they come from', () => {
@@ -194,7 +209,7 @@ test('P8: a column that came to be carried as text stays so', () => {
 test('every name that a column had is known, but for the one that it has', () => {
   const rename = (name: string, before: readonly Column[]): Column[] => {
     const now = [named('id', 1), named(name, 2), named('b', 3)]
-    return continueColumns(now, before, matchColumns(now, before, true))
+    return continueColumns(now, before, matchColumns(now, before))
   }
   expect(FIRST.map(({ formerly }) => formerly)).toEqual([undefined, undefined, undefined])
   const second = rename('y', FIRST)
@@ -210,7 +225,7 @@ test("P6: what is gone may be null, and gives way until its name is nobody else'
     [],
   )
   const now = [named('id', 1), named('A', 5), named('a_dropped_2', 6), named('A_Dropped_2_', 7)]
-  const after = continueColumns(now, before, matchColumns(now, before, true))
+  const after = continueColumns(now, before, matchColumns(now, before))
   expect(asText(after)).toEqual([
     '1 id',
     '5 A partial',
@@ -234,20 +249,20 @@ test("P6: what is gone may be null, and gives way until its name is nobody else'
 test('attribute numbers count where both sides have one; 0 is none', () => {
   const before = continueColumns([named('a', 0), named('b'), named('c', 2)], [])
   for (const now of [named('b', 0), named('b'), named('b', 2)])
-    expect(matchColumns([now], before, true).get(now)?.name).toBe('b')
+    expect(matchColumns([now], before).get(now)?.name).toBe('b')
   const other = named('c', 5)
-  expect(matchColumns([other], before, true).get(other)).toBeUndefined()
-  expect(matchColumns([other], before, false).get(other)?.id).toBe(3)
+  expect(matchColumns([other], before).get(other)).toBeUndefined()
+  expect(matchColumns([other], withoutNumbers(before)).get(other)?.id).toBe(3)
   // A live column of another type is the same one, whose change somebody must judge.
   const narrower = named('c', 2, 'integer')
-  expect(matchColumns([narrower], before, true).get(narrower)?.id).toBe(3)
+  expect(matchColumns([narrower], before).get(narrower)?.id).toBe(3)
   // Without matches names decide, whatever the numbers.
   expect(asText(continueColumns([named('z', 2)], [{ ...named('c', 2), id: 1 }]))).toEqual([
     '2 z partial',
     '1 c gone',
   ])
   const renamed = named('z', 2)
-  expect(matchColumns([renamed], before, true).get(renamed)?.id).toBe(3)
+  expect(matchColumns([renamed], before).get(renamed)?.id).toBe(3)
 })
 
 test('P6: a column of a model that may be null in older rows may be null, whatever is demanded now', () => {

@@ -55,15 +55,21 @@ export const MODULES: Readonly<Record<string, Guarded>> = {
   'star/merge': { promises: 'P4 P6', tests: ['star/merge'] },
   'star/versions': { promises: 'P6 P7', tests: ['star/versions'] },
   'storage/sealed': { promises: 'P3', tests: ['storage/sealed'] },
-  'syntax/row-by-row': { promises: 'P7', tests: ['models/driven'] },
-  'vectors/copy-binary': { promises: 'P8', tests: ['vectors/copy-binary'] },
-  'vectors/copy-encoders': { promises: 'P8', tests: ['vectors/copy-binary'] },
+  'syntax/row-by-row': { promises: 'P7', tests: ['syntax/row-by-row', 'models/driven'] },
+  'vectors/copy-binary': {
+    promises: 'P8',
+    tests: ['vectors/copy-binary', 'vectors/copy-encoders'],
+  },
+  'vectors/copy-encoders': {
+    promises: 'P8',
+    tests: ['vectors/copy-binary', 'vectors/copy-encoders'],
+  },
   'vectors/copy-types': { promises: 'P8', tests: ['vectors/copy-types'] },
   'verification/compare': { promises: 'P12', tests: ['verification/compare'] },
   'verification/ranges': {
     promises: 'P12',
     tests: ['verification/compare', 'verification/ranges'],
   },
-  'wire/copy': { promises: 'P2 P4', tests: ['fuzz/copy-streams'] },
-  'wire/messages': { promises: 'P2', tests: ['wire/messages'] },
+  'wire/copy': { promises: 'P2 P4', tests: ['wire/copy'] },
+  'wire/messages': { promises: 'P2', tests: ['wire/messages', 'wire/copy'] },
 }

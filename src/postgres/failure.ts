@@ -26,6 +26,8 @@ interface ServerError {
   readonly constraint?: unknown
   /** Read for the name of a setting, and never shown. */
   readonly hint?: unknown
+  /** Where in the server's code it was thrown. */
+  readonly routine?: unknown
 }
 
 const NAMES = {
@@ -97,7 +99,7 @@ export function translateFailure(thrown: unknown, peer: Peer, doing: string): To
       {
         ...facts,
         // A missing grant, or a row security policy that would hide rows from us.
-        why: typeof error.message === 'string' ? error.message : undefined,
+        why: serverWords(error, sqlstate),
       },
     )
   }
@@ -184,11 +186,21 @@ const CONNECT_HINTS: Readonly<Record<string, Pick<ErrorFacts, 'why' | 'fix'>>> =
   },
 }
 
-/** The server's primary message quotes names, never values, except where data or somebody's own function speaks. */
+/** PL/pgSQL's `raise`, which may give any SQLSTATE, that of a missing grant too. */
+const RAISED = 'exec_stmt_raise'
+
+/**
+ * The server's primary message, which quotes names and never values; undefined where data, somebody's own
+ * function or a foreign server speaks.
+ */
+function serverWords({ message, routine }: ServerError, sqlstate: string): string | undefined {
+  if (routine === RAISED || /^(22|23|38|39|HV|P0)/.test(sqlstate)) return undefined
+  return typeof message === 'string' ? message : undefined
+}
+
 function serverReason(error: ServerError, sqlstate: string): string {
-  if (/^(22|23|38|39|P0)/.test(sqlstate) || typeof error.message !== 'string')
-    return `SQLSTATE ${sqlstate}`
-  return `${error.message} (SQLSTATE ${sqlstate})`
+  const words = serverWords(error, sqlstate)
+  return words === undefined ? `SQLSTATE ${sqlstate}` : `${words} (SQLSTATE ${sqlstate})`
 }
 
 function objectOf(error: ServerError): string {

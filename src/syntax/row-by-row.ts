@@ -65,7 +65,7 @@ function follow(target: TreeNode, reading: Reading): void {
   const entry = inClause[0]?.node
   if (entry === undefined || reading.passed.has(entry)) return
   reading.passed.add(entry)
-  judge(inClause.slice(inClause.findIndex(({ node }) => isQuery(node))), target, reading)
+  judge(inClause, target, reading)
   const mention = onlyMention(entry, reading)
   if (mention !== undefined) follow(mention, reading)
 }
@@ -97,7 +97,7 @@ function onlyMention(entry: TreeNode, { select, refusals }: Reading): TreeNode |
   return again.length > 0 ? undefined : mention
 }
 
-/** `path` begins at a select and ends at the rows, which `target` names. */
+/** `path` begins at a select, or around it, and ends at the rows, which `target` names. */
 function judge(path: readonly Step[], target: TreeNode, reading: Reading): void {
   const { refusals } = reading
   const position = positionOf(target)
@@ -124,9 +124,9 @@ function judge(path: readonly Step[], target: TreeNode, reading: Reading): void 
   }
 }
 
-/** A subquery in a `from`, or the object around its select. */
+/** A subquery in a `from`, or an object around its select. */
 function isSubquery(node: TreeNode): boolean {
-  return node['class'] === undefined && [undefined, 'SUBQUERY'].includes(node['type'] as undefined)
+  return ['', 'SUBQUERY'].includes(text(node['type']))
 }
 
 /** Joins that keep or drop each row of the table by itself; false when it is not even joined. */
@@ -176,11 +176,9 @@ function judgeLevel(node: TreeNode, { refusals, levels }: Reading): void {
       refuse('"limit" or "offset" counts its rows', placeOf(modifier))
     else if (type !== 'ORDER_MODIFIER') refuse('it is read under an unknown modifier', null)
   }
-  if (
-    children(node['group_expressions']).length > 0 ||
-    !isEmpty(node['group_sets']) ||
-    node['aggregate_handling'] !== 'STANDARD_HANDLING'
-  )
+  const sets = node['group_sets']
+  const grouped = !isList(sets) || sets.length > 0
+  if (grouped || node['aggregate_handling'] !== 'STANDARD_HANDLING')
     refuse('"group by" puts its rows together', placeOf(children(node['group_expressions'])[0]))
   for (const [field, name] of [
     ['having', 'having'],
@@ -208,7 +206,7 @@ export function callsIn(level: TreeNode, functions: ReadonlySet<string>): readon
 
 /** Every node of a select's own expressions, less `qualify`: not those of its subqueries and `with` clauses. */
 function expressionsOf(level: TreeNode): readonly TreeNode[] {
-  const fields = Object.entries(level).filter(([field]) => !['cte_map', 'qualify'].includes(field))
+  const fields = Object.entries(level).filter(([field]) => field !== 'qualify')
   return fields.flatMap(([, value]) => nodesIn(value, (node) => !isQuery(node)))
 }
 
@@ -216,28 +214,32 @@ function nodesIn(
   value: Json | TreeNode | undefined,
   enter: (node: TreeNode) => boolean = () => true,
 ): readonly TreeNode[] {
-  const json = value as Json | undefined
-  if (isList(json)) return json.flatMap((item) => nodesIn(item, enter))
-  const node = asNode(json)
-  if (node === undefined || !enter(node)) return []
-  return [node, ...Object.values(node).flatMap((child) => nodesIn(child, enter))]
+  return nodesOf(value as Json | undefined)
+    .filter(enter)
+    .flatMap((node) => [node, ...Object.values(node).flatMap((child) => nodesIn(child, enter))])
 }
 
 /** The way down to a node, which is one of the tree's own objects. */
 function stepsTo(from: TreeNode, target: TreeNode): readonly Step[] | undefined {
   if (from === target) return []
   for (const [field, value] of Object.entries(from)) {
-    const inner = isList(value) ? children(value) : [asNode(value)]
-    for (const child of inner) {
-      const rest = child === undefined ? undefined : stepsTo(child, target)
+    for (const child of nodesOf(value)) {
+      const rest = stepsTo(child, target)
       if (rest !== undefined) return [{ node: from, field }, ...rest]
     }
   }
   return undefined
 }
 
+/** A node, or those of a list, or of a list of lists (the rows of `values`). */
+function nodesOf(value: Json | undefined): readonly TreeNode[] {
+  if (isList(value)) return value.flatMap(nodesOf)
+  const node = asNode(value)
+  return node === undefined ? [] : [node]
+}
+
 function isQuery(node: TreeNode): boolean {
-  return typeof node['type'] === 'string' && /(?:SELECT|SET_OPERATION|CTE)_NODE$/.test(node['type'])
+  return /(?:SELECT|SET_OPERATION|CTE)_NODE$/.test(text(node['type']))
 }
 
 /** The first place that DuckDB knows in a node. */
@@ -247,8 +249,4 @@ function placeOf(node: TreeNode | undefined): number | null {
     if (position !== null) return position
   }
   return null
-}
-
-function isEmpty(value: Json | undefined): boolean {
-  return value === undefined || value === null || (isList(value) && value.length === 0)
 }

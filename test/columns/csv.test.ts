@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { csvRelation, uncarriedCounts } from '../../src/columns/csv.ts'
+import { csvRelation, readCsv, readLines, uncarriedCounts } from '../../src/columns/csv.ts'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
 import { openPieceWriter } from '../../src/storage/pieces.ts'
 
@@ -127,6 +128,54 @@ test('P8: rows around and above the length that DuckDB takes unasked', async () 
       ['1', true],
       ['2', true],
     ])
+  }
+})
+
+test.each(['lines', 'csv'] as const)(
+  'P2: of many rows that are all as long as the longest none is lost, in %s',
+  async (format) => {
+    const path = join(folder, 'longest.csv')
+    for (const longestRow of [2_000_000, 2_000_001]) {
+      await writeFile(path, `${'x'.repeat(longestRow - 1)}\n`.repeat(9))
+      const options = { names: ['c0'], header: false, longestRow, compressed: false }
+      const from = format === 'lines' ? readLines([path], longestRow) : readCsv([path], options)
+      const [row] = await engine.rows(
+        `select count(*)::integer as rows, sum(strlen(c0))::integer as bytes from ${from}`,
+      )
+      expect(row).toEqual({ rows: 9, bytes: 9 * (longestRow - 1) })
+    }
+  },
+)
+
+test('P8: what stands under a header, compressed or not, is read by the names that it is given', async () => {
+  const body = 'ä,"b ""c"""\n1,"two\nlines"\n,""\n'
+  const expected = [
+    { one: '1', "it's": 'two\nlines' },
+    { one: null, "it's": '' },
+  ]
+  for (const compressed of [true, false]) {
+    const path = join(folder, 'by-names')
+    await writeFile(path, compressed ? gzipSync(body) : body)
+    const names = ['one', "it's"]
+    const from = readCsv([path], { names, header: true, longestRow: 100, compressed })
+    expect(await engine.rows(`from ${from}`)).toEqual(expected)
+  }
+})
+
+/** What the text format has, and more: it has no control character but the tab. */
+const LINES = [
+  'a\tb|\\N\t|"|""|"a","b"|,|it\'s|\\|\\b\\v|NULL|\\r| |\t|\t\t\\N|#|# a|é🐘'.split('|'),
+  'x'.repeat(3000),
+].flat()
+
+test('P8: lines are read whole, whatever stands in them', async () => {
+  const paths = [join(folder, 'lines-1'), join(folder, 'lines-2')]
+  // Each line is once the first of a file, of which more would be guessed.
+  for (const first of LINES) {
+    const lines = [first, ...LINES]
+    for (const path of paths) await writeFile(path, lines.map((line) => `${line}\n`).join(''))
+    const rows = await engine.rows(`select c0 from ${readLines(paths, 3001)}`)
+    expect(rows.map(({ c0 }) => String(c0)).toSorted()).toEqual([...lines, ...lines].toSorted())
   }
 })
 

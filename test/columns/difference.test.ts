@@ -1,14 +1,17 @@
 /** The difference of two relations against a model of it: every kind of change, every way values differ. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { csvRelation } from '../../src/columns/csv.ts'
 import {
   countChanges,
   countKeyFaults,
+  DIFFERENCE_COLUMNS,
   differenceTable,
   insertTable,
+  keepDifference,
 } from '../../src/columns/difference.ts'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
 
@@ -179,6 +182,37 @@ test('P6: columns that the source has no more are null in changed rows, and alon
   ).toMatchObject([
     { _tote_kind: 'u', id: 2, v: 'is', 'old "one"': null, older: null, type: 'DOUBLE' },
     { _tote_kind: 'i', id: 3, v: 'new', 'old "one"': null, older: null },
+  ])
+})
+
+test('P2: rows that say themselves what became of them are kept as a difference, and counted as they are', async () => {
+  const path = join(folder, 'changes.csv')
+  await writeFile(path, 'u,u,1,is\nu,i,2,new\nd,d,3,\nd,d,4,\n')
+  const columns = [
+    { name: 'id', carried: 'INTEGER' },
+    { name: 'v', carried: 'VARCHAR' },
+  ]
+  const make = keepDifference({
+    into: 'd "kept"',
+    rows: csvRelation([path], [...DIFFERENCE_COLUMNS, ...columns], 20),
+    gone: [
+      { name: 'old "one"', carried: 'DOUBLE' },
+      { name: 'older', carried: 'VARCHAR' },
+    ],
+  })
+  expect(await countChanges(engine, 'd "kept"', make)).toEqual({
+    inserted: 1,
+    updated: 1,
+    deleted: 2,
+  })
+  const gone = { 'old "one"': null, older: null, type: 'DOUBLE' }
+  expect(
+    await engine.rows('select *, typeof("old ""one""") as type from "d ""kept""" order by id'),
+  ).toEqual([
+    { _tote_op: 'u', _tote_kind: 'u', id: 1, v: 'is', ...gone },
+    { _tote_op: 'u', _tote_kind: 'i', id: 2, v: 'new', ...gone },
+    { _tote_op: 'd', _tote_kind: 'd', id: 3, v: null, ...gone },
+    { _tote_op: 'd', _tote_kind: 'd', id: 4, v: null, ...gone },
   ])
 })
 

@@ -174,6 +174,7 @@ test('P10: no error shows a value, whatever the server says of it', async () => 
     insert into t values ('${planted}', 1);
     create function complain() returns trigger language plpgsql as $$ begin raise exception 'no % here', new.id; end $$;
     create table u (id text); create trigger complain before insert on u for each row execute function complain();
+    create function refuse(id text, code text) returns text language plpgsql as $$ begin raise '% is not yours', id using errcode = code; end $$;
   `)
   for (const [statement, sqlstate] of [
     [`select '${planted}'::integer`, '22P02'],
@@ -181,6 +182,10 @@ test('P10: no error shows a value, whatever the server says of it', async () => 
     [`insert into t values ('${planted}x', 4711)`, '23514'],
     [`insert into u values ('${planted}')`, 'P0001'],
     [`select repeat('${planted}', 1)::date`, '22007'],
+    // Any SQLSTATE may come from a function of theirs, with any words.
+    [`select refuse(id, '42501') from t`, '42501'],
+    [`select refuse(id, 'MY001') from t`, 'MY001'],
+    [`select refuse(id, '40001') from t`, '40001'],
   ] as const) {
     const { error, stored } = await failure(
       withConnection(async (connection) => connection.query('try it', statement)),

@@ -19,6 +19,8 @@ interface Belonging {
   readonly kind: 'table' | 'index' | 'constraint' | 'default'
   readonly what: string
   readonly statement: string
+  /** Of an index of current versions: ours was over the key, and goes with a column of it. */
+  readonly needs: readonly string[]
 }
 
 export interface Standing {
@@ -57,6 +59,8 @@ export async function readAttached(
   ]
   if (problems.length > 0) throw notReplaceable(problems)
   const belongings = await connection.query(doing, BELONGINGS, [schema, tableList])
+  const current = await connection.query(doing, CURRENT_INDEXES, [schema, tableList])
+  const needs = new Map(current.map((row) => [row['statement'], row['columns']]))
   return {
     dependents: [
       ...over,
@@ -70,6 +74,7 @@ export async function readAttached(
       kind: (row['kind'] ?? 'table') as Belonging['kind'],
       what: row['what'] ?? '',
       statement: row['statement'] ?? '',
+      needs: JSON.parse(needs.get(row['statement']) ?? '[]') as string[],
     })),
   }
 }
@@ -102,7 +107,13 @@ export async function giveBack(
     await connection.query('take back rights that the table did not give', statement ?? '')
   const now = await connection.query(doing, BELONGINGS, [schema, tableList])
   const has = new Set(now.map(sameAs))
-  const lacking = belongings.filter((one) => !has.has(sameAs({ ...one })))
+  const columns = await connection.query(doing, COLUMNS, [schema, tableList])
+  const there = new Set(columns.map((row) => JSON.stringify([row['table'], row['name']])))
+  const lacking = belongings.filter(
+    ({ table, kind, statement, needs }) =>
+      !has.has(sameAs({ table, kind, statement })) &&
+      needs.every((name) => there.has(JSON.stringify([table, name]))),
+  )
   await replacing(async () => {
     const parts = lacking.map(({ table, what, statement }): Dependent => ({
       what: `${what} of ${table}`,
@@ -254,7 +265,20 @@ where g.grantee <> c.relowner`
 const GRANTEE = `case when g.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end,
   case when g.is_grantable then ' with grant option' else '' end`
 
-/** In the order in which they are given. */
+/** Indexes of the rows that are current, by what gives them back. */
+const CURRENT_INDEXES = `
+with ${STAR}
+select pg_get_indexdef(i.indexrelid) as statement, jsonb_agg(a.attname) as columns
+from star join pg_index as i on i.indrelid = star.oid join pg_attribute as a on a.attrelid = star.oid and a.attnum = any (i.indkey)
+where pg_get_expr(i.indpred, i.indrelid) = '(valid_to IS NULL)'
+group by i.indexrelid`
+
+const COLUMNS = `
+with ${STAR}
+select star.relname as "table", a.attname as name
+from star join pg_attribute as a on a.attrelid = star.oid and a.attnum > 0 and not a.attisdropped`
+
+/** In the order in which they are given. References within the star are the new tables' own. */
 const BELONGINGS = `
 with ${STAR}, t as (select c.*, star.nspname, format('%I.%I', star.nspname, c.relname) as named from star join pg_class as c using (oid))
 select 1 as place, 'default' as kind, relname as "table", format('default of column %I', a.attname) as what,
@@ -283,6 +307,7 @@ union all
 select case k.contype when 'f' then 4 else 3 end, 'constraint', t.relname, format('constraint %I', k.conname),
   format('alter table %s add constraint %I %s', named, k.conname, pg_get_constraintdef(k.oid))
 from t join pg_constraint as k on k.conrelid = t.oid and k.contype in ('c', 'u', 'x', 'f') and k.conparentid = 0
+where k.contype <> 'f' or k.confrelid not in (select oid from star)
 union all
 select 5, 'table', t.relname, 'replica identity', case when relreplident = 'i'
   then format('alter table %s replica identity using index %I', named, (select x.relname from pg_index as i

@@ -12,7 +12,13 @@ import type { Context, WarehouseTableSummary } from '../events.ts'
 import { readCatalogue, readTypes, type Catalogue } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
 import { requireRights } from '../star/rights.ts'
-import { needsOf, relationNames, unknownTypes, type TablePlan } from '../star/shape.ts'
+import {
+  needsOf,
+  relationNames,
+  unknownTypes,
+  withTypesHere,
+  type TablePlan,
+} from '../star/shape.ts'
 import { alterStar, type AlteredStar } from '../star/alter-star.ts'
 import { finishBatch, makeSchemas, prepareTable, readLedger, targetOf } from './apply.ts'
 import type { Site } from './session.ts'
@@ -46,20 +52,14 @@ export async function applyRestatement(
     return { status: moved, tables: [] }
   }
   const star = loadOrder(restatement.star)
-  const types = await readTypes(
-    connection,
-    unknownTypes(star, await readCatalogue(connection, schema, relationNames(star))),
-  )
+  const catalogue = await readCatalogue(connection, schema, relationNames(star))
+  const types = await readTypes(connection, unknownTypes(star, catalogue))
   const staged = new Map<string, Remade>()
-  for (const [index, remade] of restatement.remade.entries())
-    staged.set(
-      remade.table.name,
-      await stageRows(
-        site,
-        { remade, index, keptAs: ({ type }) => types.get(type) ?? type },
-        context,
-      ),
-    )
+  const keptAs = ({ type }: { readonly type: string }): string => types.get(type) ?? type
+  for (const [index, { table, ...rows }] of restatement.remade.entries()) {
+    const remade = { ...rows, table: withTypesHere(table, { catalogue, types }) }
+    staged.set(table.name, await stageRows(site, { remade, index, keptAs }, context))
+  }
   const altered = await alterStar(site, {
     star,
     live: restatement.live,

@@ -121,3 +121,33 @@ test('an enum that belongs to another role is left alone; who must add what is s
     await project.close()
   }
 })
+
+test.each([
+  ['lacks', ''],
+  ['has', `${MOOD}; create domain temper as mood;`],
+])(
+  'P6, P7: models over types that the warehouse %s are edited like any other',
+  async (_, types) => {
+    const project = await createProject({ setup: SETUP, models: MODELS })
+    try {
+      await project.warehouse.query(`set role ${project.loader}; ${types} reset role`)
+      await project.good()
+      await project.source.query(`update item set mood = null, temper = null where id = 1`)
+      await project.good()
+      for (const [name, text] of Object.entries(MODELS))
+        await project.write(`models/${name}.sql`, `${text}where id <> 2\n`)
+      await project.good()
+      const only = ['id', 'mood', 'moods', 'temper']
+      expect(await rowsIn(project.warehouse, 'fact_item_current', { only })).toEqual(
+        (await rowsIn(project.source, 'item')).filter((row) => !row.includes('"id","2"')),
+      )
+      const moods = await project.warehouse.query(
+        `select mood::text as mood from fact_item order by item_record_id`,
+      )
+      expect(moods).toEqual([{ mood: 'Qx7 sad' }, { mood: null }])
+      expect(await project.tote('rebuild', '--dry-run')).toMatchObject({ exit: 0 })
+    } finally {
+      await project.close()
+    }
+  },
+)

@@ -178,3 +178,39 @@ test('a source put back on another server is refused until accepted; what it los
     ),
   ).toEqual([{ current: '3', versions: '8' }])
 })
+
+test('P7: a rebuild from a lake that was put back may find other keys and references than the live tables have', async () => {
+  let lake = async (): Promise<void> => undefined
+  const { shop } = await livedThrough(async (lived) => {
+    lake = await backUpLake(lived)
+  })
+  await shop.warehouse.query('create index mine on fact_payment (amount) where valid_to is null')
+  await shop.write(
+    'models/dim_payment_type.sql',
+    '-- kind: dimension\n-- key: kind_id\nselect payment_type_id + 1 as kind_id from shop.payment_type\n',
+  )
+  await shop.write(
+    'models/fact_payment.sql',
+    '-- kind: fact\n-- key: payment\n-- record id: payment_record_id\n-- references: kind_id -> dim_payment_type\n' +
+      'select payment_id * 2 as payment, payment_type_id + 1 as kind_id, amount from shop.payment\n',
+  )
+  await shop.good()
+  await lake()
+  const told = await shop.tote('rebuild', '--accept-lake')
+  expect(told).toMatchObject({ exit: 0 })
+  const indexes = await shop.warehouse.query(
+    `select pg_get_indexdef(indexrelid) as text from pg_index where indrelid = 'fact_payment'::regclass`,
+  )
+  const over = indexes.map(({ text }) => String(text).replace(/^.* USING /, ''))
+  expect(over.toSorted()).toEqual([
+    'btree (amount) WHERE (valid_to IS NULL)',
+    'btree (payment_id) WHERE (valid_to IS NULL)',
+    'btree (payment_record_id)',
+  ])
+  const keys = await shop.warehouse.query(
+    `select pg_get_constraintdef(oid) as text from pg_constraint where conrelid = 'fact_payment'::regclass and contype = 'f'`,
+  )
+  expect(keys).toEqual([
+    { text: 'FOREIGN KEY (payment_type_id) REFERENCES dim_payment_type(payment_type_id)' },
+  ])
+})

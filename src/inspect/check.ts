@@ -80,6 +80,11 @@ export async function check(
             key,
           })),
         )
+        // Models read on what the source has no more.
+        for (const name of shapes.gone) {
+          const { columns = [], key = [] } = manifest?.tables[name] ?? {}
+          tables.push({ schema: source.name, name, columns, key })
+        }
         const { length } = snapshot.tables
         const how = describeStrategies(snapshot.tables)
         return `${length} ${length === 1 ? 'table' : 'tables'} can be read${how}`

@@ -269,6 +269,7 @@ test('P2: a dropped table stops the batch until it is accepted; its rows stay, a
     'table other is no longer there: its rows stay as they are, and what its models refer to may go: take their references out, or the models',
   ])
   expect((await project.good()).outcome).toBe('nothing to do')
+  expect(await project.tote('check', '--live', '--data')).toMatchObject({ exit: 0 })
   expect(await rowsInLake(project, 'other')).toEqual(before)
   await project.source.query(
     'alter table kept rename to other; alter table other add primary key (id)',

@@ -213,8 +213,15 @@ export async function refuseMissing(
     `${tables} not in schema "${schema}", though the ledger says that batch ${last.batch} was loaded.`,
     {
       where: schema,
-      why: 'they were dropped, or warehouse.schema was another one',
-      fix: 'have the warehouse made anew from the lake: tote rebuild',
+      ...(last.schema === null
+        ? {
+            why: 'they were dropped, or warehouse.schema was another one when an earlier version loaded them, which did not note it',
+            fix: 'set warehouse.schema back, tote run, and change it then; or have the warehouse made anew from the lake: tote rebuild',
+          }
+        : {
+            why: 'they were dropped, or only the ledger was put back',
+            fix: 'have the warehouse made anew from the lake: tote rebuild',
+          }),
       ...(missing.length === 1
         ? {}
         : { problems: missing.map((name) => ({ where: name, message: 'is not there' })) }),

@@ -35,6 +35,12 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
   const newest = await project.processed.chain(project.name).newest()
   await refuseForeignLedger(project, newest, last)
   if (newest === null) return { batches: 0, tables: [], last }
+  if (last?.schema === null)
+    context.emit({
+      type: 'note',
+      level: 'info',
+      text: `an earlier version loaded the star and did not note where; from now on the ledger says schema "${project.settings.warehouse.schema}"`,
+    })
   if (last === null && (newest.batch > 1 || generationOf(newest) > 1)) {
     const begun = await begin(project, newest, context)
     // Another run loaded meanwhile.
@@ -60,6 +66,7 @@ export async function load(project: Project, context: Context): Promise<Loaded> 
   if (newest.batch === after) {
     if (batches === 0) {
       await refuseMissing(project, entry, starOf(newest))
+      if (last?.schema === null) await project.warehouse.upgradeLedger(project.name)
       await project.warehouse.keepReaders(starOf(newest))
     }
     return { batches, tables: [...tables.values()], last: entry }

@@ -24,13 +24,22 @@ import {
   foreignKeysOf,
 } from '../star/ddl.ts'
 import { allColumns, layoutOf, loadOrder } from '../star/layout.ts'
-import { entryValues, parseEntry, placeInLedger, refuseRows } from './ledger.ts'
+import {
+  createLedger,
+  entryValues,
+  placeInLedger,
+  readLedger,
+  refuseGone,
+  refuseRows,
+  sayOthers,
+  type LedgerState,
+} from './ledger.ts'
 import { loadTables, needsStage, type TableLoad } from './load.ts'
 import { finishAltered, followStar, type AlteredStar, type Run } from '../star/alter-star.ts'
 import { carriedColumn, countRows, type Target } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
 import type { Site } from './session.ts'
-import { beginLoading, lockLedger, lockPipeline, moreMemoryForKeys, runIn } from './session.ts'
+import { beginLoading, lockPipeline, moreMemoryForKeys, runIn } from './session.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, StarBatch, StarChanges } from './warehouse.ts'
@@ -61,7 +70,8 @@ export async function applyBatch(site: Site, batch: StarBatch, context: Context)
   )
   requireRights(rights, needsOf(schema, plans), connection.peer.address)
   const changes = new Map(batch.changes.map((change) => [change.table.name, change]))
-  await refuseStrangeRows(entry, { plans, empty, changes, first: ledger.last === null })
+  await refuseStrangeRows(site, entry, { plans, empty, changes, ledger })
+  sayOthers(site, ledger, context)
 
   const run = runIn(site, context)
   await makeSchemas(site, { ledger, rights }, run)
@@ -92,7 +102,7 @@ export async function makeSchemas(
   run: Run,
 ): Promise<void> {
   const { schema } = site
-  if (!ledger.exists) await createLedgerTable(site, rights)
+  if (!ledger.exists) await createLedger(site, { alone: rights.ledgerSchemaExists })
   if (!rights.schemaExists)
     await run(`create schema "${schema}"`, `create schema if not exists ${quoteIdentifier(schema)}`)
 }
@@ -120,7 +130,7 @@ export async function finishBatch(
   const relations = relationNames(star)
   await grantReaders(connection, { schema, ledger: ledger.schema, readers, relations })
   const tables = await countTables(connection, schema, loaded)
-  await connection.query('write the ledger', ledger.insert, entryValues(entry, tables))
+  await connection.query('write the ledger', ledger.insert, [schema, ...entryValues(entry, tables)])
   context.signal.throwIfAborted()
   await connection.query('commit', 'commit')
   for (const summary of tables) {
@@ -130,72 +140,31 @@ export async function finishBatch(
   return tables
 }
 
-export interface LedgerState {
-  readonly exists: boolean
-  readonly last: LedgerEntry | null
-  readonly recorded: LedgerEntry | null
-}
-
-export async function readLedger(
-  { connection, ledger }: Site,
-  entry: LedgerEntry,
-): Promise<LedgerState> {
-  const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
-  if ((found?.['oid'] ?? null) === null) return { exists: false, last: null, recorded: null }
-  if ((found?.['outdated'] ?? null) !== null) await bringUpToDate({ connection, ledger })
-  const [last] = await connection.query('read the ledger', ledger.selectLast, [entry.pipeline])
-  const [recorded] = await connection.query('read the ledger', ledger.selectBatch, [
-    entry.pipeline,
-    String(entry.batch),
-  ])
-  return { exists: true, last: parseEntry(last), recorded: parseEntry(recorded) }
-}
-
-/** A ledger of an earlier version gets the key of this one; another pipeline may do it at the same time. */
-async function bringUpToDate({
-  connection,
-  ledger,
-}: Pick<Site, 'connection' | 'ledger'>): Promise<void> {
-  await connection.query('wait for another loader', lockLedger)
-  const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
-  const key = found?.['outdated'] ?? null
-  if (key !== null)
-    await connection.query('give the ledger the key of this version', ledger.migrate(key))
-}
-
 /** Rows that no ledger knows of, or a ledger whose rows are gone: someone else's tables, or a dropped one. */
 async function refuseStrangeRows(
+  site: Site,
   entry: LedgerEntry,
   seen: {
     readonly plans: readonly TablePlan[]
     readonly empty: ReadonlySet<string>
     readonly changes: ReadonlyMap<string, StarChanges>
-    readonly first: boolean
+    readonly ledger: LedgerState
   },
 ): Promise<void> {
+  const first = seen.ledger.last === null
   for (const { layout, action } of seen.plans) {
     const { name } = layout.table
     const change = seen.changes.get(name)
     if (
       action === 'create' &&
-      !seen.first &&
+      !first &&
       change !== undefined &&
       (change.rowsInLake !== change.upserts || (await change.hasHistory?.()) === true)
     )
-      refuseRows(entry, name, 'a table that is gone')
-    if (action !== 'create' && seen.first && !seen.empty.has(name))
-      refuseRows(entry, name, 'rows without a ledger')
+      refuseGone(entry, name)
+    if (action !== 'create' && first && !seen.empty.has(name))
+      refuseRows(entry, name, { ...site, ...seen.ledger })
   }
-}
-
-export async function createLedgerTable(
-  { connection, ledger }: Site,
-  rights: Rights,
-): Promise<void> {
-  await connection.query('wait for another loader', lockLedger)
-  // `if not exists` would still ask for the right to create it.
-  const schema = rights.ledgerSchemaExists ? [] : [ledger.createSchema]
-  await connection.query('create the ledger', [...schema, ledger.create, ledger.comment].join('; '))
 }
 
 /** Before the rows: a new table without keys, or a user's empty one with our columns. */

@@ -1,11 +1,12 @@
 /**
- * The memory of what was loaded: one row a batch, written in the batch's own transaction (P4). It
- * alone decides whether a batch was applied, and whether a lake belongs to this warehouse.
+ * The memory of what was loaded: one row a batch and schema, written in the batch's own transaction (P4). It
+ * alone decides whether a batch was applied, and whether a lake belongs to this warehouse. Each schema that a
+ * star was ever loaded into has a story of its own: one that was left says where it was left.
  */
 import { ToteError } from '../errors.ts'
-import type { WarehouseTableSummary } from '../events.ts'
-import type { TextRow } from '../postgres/connection.ts'
-import { quoteIdentifier, quoteQualified } from '../postgres/identifiers.ts'
+import type { Context, WarehouseTableSummary } from '../events.ts'
+import type { Connection, TextRow } from '../postgres/connection.ts'
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '../postgres/identifiers.ts'
 import { LEDGER_TABLE } from '../star/layout.ts'
 import type { LedgerEntry } from './warehouse.ts'
 
@@ -17,28 +18,36 @@ export interface Ledger {
   readonly comment: string
   /** Parameter: the schema. Yields `oid`, and as `outdated` the name of the key that an earlier version made. */
   readonly find: string
-  /** Parameter: the pipeline. */
+  /** Parameters: the pipeline, the star's schema. The second is for an earlier version's ledger, which knew one star alone. */
   readonly selectLast: string
-  /** Parameters: the pipeline, the batch. */
+  readonly selectLastOutdated: string
+  /** Parameters: the pipeline, the star's schema, the batch. */
   readonly selectBatch: string
+  /** Parameters: the pipeline, the star's schema. Other schemas, as `schema`. */
+  readonly selectElsewhere: string
   readonly insert: string
-  /** Parameter: a JSON array of entries; those that are there stay as they are. */
+  /** Parameters: the star's schema, a JSON array of entries; those that are there stay as they are. */
   readonly insertMany: string
-  /** Parameters: the pipeline, a JSON array of entries. Entries that are none of these, as `n`. */
+  /** Parameters: the pipeline, the star's schema, a JSON array of entries. Entries that are none of these, as `n`. */
   readonly countOthers: string
   readonly deleteOthers: string
-  /** Gives an earlier version's ledger, whose key knew no generations, the key of this one. */
+  /** Gives an earlier version's ledger the columns and the key of this one; of its entries nobody knows the schema yet. */
   readonly migrate: (key: string) => string
+  /** Parameters: the pipeline, the star's schema. Entries of earlier versions are of this schema. */
+  readonly place: string
 }
 
 const COLUMNS = `pipeline, chain, generation, batch, manifest, manifest_sha256, run,
   to_char(instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as instant`
+/** The schema last: the newest entry of a pipeline is found from the end, and most have one schema alone. */
+const KEY = 'primary key (pipeline, generation, batch, schema)'
+const NEWEST = 'order by generation desc, batch desc limit 1'
 
 /** The ledger of a schema. */
 export function ledgerIn(schema: string): Ledger {
   const ledger = quoteQualified(schema, LEDGER_TABLE)
-  const others = `${ledger} as l where l.pipeline = $1 and not exists (
-  select from pg_catalog.jsonb_array_elements($2::jsonb) as e
+  const others = `${ledger} as l where l.pipeline = $1 and l.schema = $2 and not exists (
+  select from pg_catalog.jsonb_array_elements($3::jsonb) as e
   where (e->>8)::integer = l.generation and (e->>2)::bigint = l.batch and e->>4 = l.manifest_sha256)`
   return {
     schema,
@@ -54,27 +63,33 @@ export function ledgerIn(schema: string): Ledger {
   run text not null,
   loaded_at timestamptz not null default clock_timestamp(),
   tables jsonb not null,
-  primary key (pipeline, generation, batch)
+  schema text not null,
+  ${KEY}
 )`,
-    comment: `comment on table ${ledger} is 'Every batch that was loaded, written in the same transaction as its rows.'`,
+    comment: `comment on table ${ledger} is 'Every batch that was loaded into a schema, written in the same transaction as its rows.'`,
     // Whether there is a ledger, as `oid`; asking for a table that is not there would break the
     // transaction. From the catalogue's own rows: `to_regclass` answers from a cache, which does not
     // know of a ledger that another loader created while we waited for its lock.
     find: `select c.oid::text as oid, (select k.conname from pg_catalog.pg_constraint as k
-  where k.conrelid = c.oid and k.contype = 'p' and cardinality(k.conkey) = 2) as outdated
+  where k.conrelid = c.oid and k.contype = 'p' and cardinality(k.conkey) < 4) as outdated
 from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = $1 and c.relname = '${LEDGER_TABLE}'`,
-    selectLast: `select ${COLUMNS} from ${ledger} where pipeline = $1 order by generation desc, batch desc limit 1`,
-    selectBatch: `select ${COLUMNS} from ${ledger} where pipeline = $1 and batch = $2::bigint order by generation desc limit 1`,
-    insert: `insert into ${ledger} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
-values ($1, $2, $3::bigint, $4::bigint, $5, $6::timestamptz, $7, $8::jsonb, $9::integer)`,
-    insertMany: `insert into ${ledger} (pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
-select e->>0, e->>1, (e->>2)::bigint, (e->>3)::bigint, e->>4, (e->>5)::timestamptz, e->>6, (e->>7)::jsonb, (e->>8)::integer
-from pg_catalog.jsonb_array_elements($1::jsonb) as e on conflict (pipeline, generation, batch) do nothing`,
+    selectLast: `select ${COLUMNS}, schema from ${ledger} where pipeline = $1 and schema in ($2, '') ${NEWEST}`,
+    selectLastOutdated: `select ${COLUMNS}, '' as schema from ${ledger} where pipeline = $1 and $2::text is not null ${NEWEST}`,
+    selectBatch: `select ${COLUMNS}, schema from ${ledger} where pipeline = $1 and schema = $2 and batch = $3::bigint ${NEWEST}`,
+    selectElsewhere: `select distinct schema from ${ledger} where pipeline = $1 and schema <> $2 order by 1`,
+    insert: `insert into ${ledger} (schema, pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
+values ($1, $2, $3, $4::bigint, $5::bigint, $6, $7::timestamptz, $8, $9::jsonb, $10::integer)`,
+    insertMany: `insert into ${ledger} (schema, pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
+select $1, e->>0, e->>1, (e->>2)::bigint, (e->>3)::bigint, e->>4, (e->>5)::timestamptz, e->>6, (e->>7)::jsonb, (e->>8)::integer
+from pg_catalog.jsonb_array_elements($2::jsonb) as e on conflict (pipeline, generation, batch, schema) do nothing`,
     countOthers: `select count(*) as n from ${others}`,
     deleteOthers: `delete from ${others}`,
+    // Without a default an earlier version, which does not know of several stars, writes nothing here any more.
     migrate: (key) =>
-      `alter table ${ledger} drop constraint ${quoteIdentifier(key)}, add primary key (pipeline, generation, batch)`,
+      `alter table ${ledger} add column schema text not null default '', drop constraint ${quoteIdentifier(key)}, add ${KEY};
+alter table ${ledger} alter column schema drop default`,
+    place: `update ${ledger} set schema = $2 where pipeline = $1 and schema = ''`,
   }
 }
 
@@ -102,7 +117,7 @@ export function entryValues(
   ]
 }
 
-export function parseEntry(row: TextRow | undefined): LedgerEntry | null {
+function parseEntry(row: TextRow | undefined): LedgerEntry | null {
   if (row === undefined) return null
   const text = (name: string): string => row[name] ?? ''
   return {
@@ -114,8 +129,105 @@ export function parseEntry(row: TextRow | undefined): LedgerEntry | null {
     manifestSha256: text('manifest_sha256'),
     instant: text('instant'),
     run: text('run'),
+    schema: text('schema') === '' ? null : text('schema'),
   }
 }
+
+/** Where a ledger is asked. */
+export interface Asking {
+  readonly connection: Connection
+  readonly ledger: Ledger
+  /** The star's. */
+  readonly schema: string
+}
+
+export interface LedgerState {
+  readonly exists: boolean
+  readonly last: LedgerEntry | null
+  readonly recorded: LedgerEntry | null
+  /** Schemas into which this pipeline was loaded, asked for where nothing was loaded into this one. */
+  readonly elsewhere: readonly string[]
+}
+
+/** The last entry of a pipeline, whatever version made the ledger; nothing is changed. */
+export async function readLast(
+  { connection, ledger, schema }: Asking,
+  pipeline: string,
+): Promise<LedgerEntry | null> {
+  const found = await find({ connection, ledger })
+  if (found === null) return null
+  const text = found.outdated === null ? ledger.selectLast : ledger.selectLastOutdated
+  const [row] = await connection.query('read the ledger', text, [pipeline, schema])
+  return parseEntry(row)
+}
+
+/** What the ledger says of a batch and before it, inside the transaction that loads. One of an earlier version is brought up to date first. */
+export async function readLedger(
+  { connection, ledger, schema }: Asking,
+  { pipeline, batch }: Pick<LedgerEntry, 'pipeline' | 'batch'>,
+): Promise<LedgerState> {
+  const found = await find({ connection, ledger })
+  if (found === null) return { exists: false, last: null, recorded: null, elsewhere: [] }
+  if (found.outdated !== null) await bringUpToDate({ connection, ledger })
+  const ask = async (text: string, ...more: string[]): Promise<readonly TextRow[]> =>
+    connection.query('read the ledger', text, [pipeline, schema, ...more])
+  const [last] = await ask(ledger.selectLast)
+  if (parseEntry(last)?.schema === null)
+    await connection.query('say in the ledger where the star is', ledger.place, [pipeline, schema])
+  const [recorded] = await ask(ledger.selectBatch, String(batch))
+  const elsewhere = last === undefined ? await ask(ledger.selectElsewhere) : []
+  return {
+    exists: true,
+    last: parseEntry(last),
+    recorded: parseEntry(recorded),
+    elsewhere: elsewhere.map((row) => row['schema'] ?? ''),
+  }
+}
+
+async function find({
+  connection,
+  ledger,
+}: Pick<Asking, 'connection' | 'ledger'>): Promise<{ readonly outdated: string | null } | null> {
+  const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
+  if ((found?.['oid'] ?? null) === null) return null
+  return { outdated: found?.['outdated'] ?? null }
+}
+
+/** Another pipeline may do it at the same time. */
+async function bringUpToDate(asking: Pick<Asking, 'connection' | 'ledger'>): Promise<void> {
+  const { connection, ledger } = asking
+  await connection.query('wait for another loader', lockLedger)
+  const key = (await find(asking))?.outdated ?? null
+  if (key !== null) await connection.query('bring the ledger up to date', ledger.migrate(key))
+}
+
+/** A star of its own begins beside others, which somebody may go on reading. */
+export function sayOthers(
+  { schema }: Pick<Asking, 'schema'>,
+  { elsewhere }: Pick<LedgerState, 'elsewhere'>,
+  context: Context,
+): void {
+  if (elsewhere.length === 0) return
+  const names = elsewhere.map((name) => `"${name}"`).join(', ')
+  context.emit({
+    type: 'note',
+    level: 'warn',
+    text: `schema "${schema}" gets a star of its own; the ledger also knows one in ${names}, which stays as it is`,
+  })
+}
+
+/** `alone` when its schema is there and need not be made: `if not exists` would still ask for the right to. */
+export async function createLedger(
+  { connection, ledger }: Pick<Asking, 'connection' | 'ledger'>,
+  { alone }: { readonly alone: boolean },
+): Promise<void> {
+  await connection.query('wait for another loader', lockLedger)
+  const schema = alone ? [] : [ledger.createSchema]
+  await connection.query('create the ledger', [...schema, ledger.create, ledger.comment].join('; '))
+}
+
+/** Held while the ledger itself is created or altered: two pipelines may begin at once. */
+const lockLedger = "select pg_advisory_xact_lock(hashtextextended('tote ledger', 0))"
 
 const REBUILD =
   'point the project at the lake that was loaded here; or make the warehouse anew from this lake: tote rebuild --accept-lake'
@@ -163,23 +275,47 @@ export function placeInLedger(
   )
 }
 
-/** Tables that hold rows nobody recorded, or lack rows that somebody did. Throws LedgerMismatch. */
+/** A table that lacks rows which somebody recorded. Throws LedgerMismatch. */
+export function refuseGone({ pipeline, batch }: LedgerEntry, table: string): never {
+  throw new ToteError(
+    'LedgerMismatch',
+    `Table "${table}" is missing, though earlier batches of pipeline "${pipeline}" were loaded into it.`,
+    {
+      where: table,
+      fix: 'have the warehouse made anew from the lake: tote rebuild',
+      details: { table, pipeline, batch },
+    },
+  )
+}
+
+/** A table that holds rows which nobody recorded, or in another schema. Throws LedgerMismatch. */
 export function refuseRows(
-  entry: LedgerEntry,
+  { pipeline, batch }: LedgerEntry,
   table: string,
-  why: 'rows without a ledger' | 'a table that is gone',
+  { ledger, schema, elsewhere }: Pick<Asking, 'ledger' | 'schema'> & Pick<LedgerState, 'elsewhere'>,
 ): never {
-  const message =
-    why === 'rows without a ledger'
-      ? `Table "${table}" already holds rows, and the ledger has no batch of pipeline "${entry.pipeline}".`
-      : `Table "${table}" is missing, though earlier batches of pipeline "${entry.pipeline}" were loaded into it.`
-  const fix =
-    why === 'rows without a ledger'
-      ? 'empty the table, load into another schema, or have the table made anew from the lake: tote rebuild --accept-lake'
-      : 'have the warehouse made anew from the lake: tote rebuild'
-  throw new ToteError('LedgerMismatch', message, {
-    where: table,
-    fix,
-    details: { table, pipeline: entry.pipeline, batch: entry.batch },
-  })
+  const [other] = elsewhere
+  const anew = 'have the table made anew from the lake: tote rebuild --accept-lake'
+  const details = { table, pipeline, batch }
+  if (other === undefined)
+    throw new ToteError(
+      'LedgerMismatch',
+      `Table "${table}" already holds rows, and the ledger has no batch of pipeline "${pipeline}".`,
+      {
+        where: table,
+        fix: `empty the table, load into another schema, or ${anew}`,
+        details,
+      },
+    )
+  const names = elsewhere.map((name) => `"${name}"`).join(', ')
+  const renamed = `update ${quoteQualified(ledger.schema, LEDGER_TABLE)} set schema = ${quoteLiteral(schema)} where pipeline = ${quoteLiteral(pipeline)} and schema = ${quoteLiteral(other)}`
+  throw new ToteError(
+    'LedgerMismatch',
+    `Table "${table}" of schema "${schema}" already holds rows, and the ledger knows of pipeline "${pipeline}" only in schema ${names}.`,
+    {
+      where: table,
+      fix: `set warehouse.schema back; if the schema was renamed, tell the ledger: ${renamed}; or ${anew}`,
+      details,
+    },
+  )
 }

@@ -5,30 +5,25 @@ import { allColumns, layoutOf, loadOrder } from '../star/layout.ts'
 import { relationNames, unknownTypes } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { Site } from './session.ts'
-import { parseEntry, refuseRows } from './ledger.ts'
+import { readLast, refuseGone } from './ledger.ts'
 import { compareRows, stageRows } from './remade.ts'
 import { beginComparing } from './session.ts'
 import type { StarReading } from './warehouse.ts'
 
 /** Runs `work` in a transaction that is rolled back. */
 export async function readStar<T>(site: Site, work: (star: StarReading) => Promise<T>): Promise<T> {
-  const { connection, schema, ledger } = site
+  const { connection, schema } = site
   await connection.query('begin', beginComparing())
   let tables: ReadonlyMap<string, StarTable> = new Map()
   let catalogue: Catalogue = new Map()
   let stages = 0
   const here = (table: StarTable): StarTable => tables.get(table.name) ?? table
   const answer = await work({
-    last: async (pipeline) => {
-      const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
-      if ((found?.['oid'] ?? null) === null) return null
-      const [row] = await connection.query('read the ledger', ledger.selectLast, [pipeline])
-      return parseEntry(row)
-    },
+    last: async (pipeline) => readLast(site, pipeline),
     open: async (star, entry) => {
       const { plans } = await site.survey(loadOrder(star), 'incomplete')
       for (const { layout, action } of plans)
-        if (action === 'create') refuseRows(entry, layout.table.name, 'a table that is gone')
+        if (action === 'create') refuseGone(entry, layout.table.name)
       // A type that this warehouse lacks has given way to a built-in one.
       tables = new Map(plans.map(({ layout }) => [layout.table.name, layout.table]))
       catalogue = await readCatalogue(connection, schema, relationNames(star))

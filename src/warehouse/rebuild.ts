@@ -25,9 +25,16 @@ import { countRows } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
-import { createLedgerTable, readLedger, summaryOf, type Loaded } from './apply.ts'
+import { summaryOf, type Loaded } from './apply.ts'
 import type { Site } from './session.ts'
-import { entryValues, refuseRows } from './ledger.ts'
+import {
+  createLedger,
+  entryValues,
+  readLedger,
+  refuseRows,
+  sayOthers,
+  type LedgerState,
+} from './ledger.ts'
 import { countSame, takeRows } from './remade.ts'
 import { beginLoading, lockPipeline, moreMemoryForComparing, patiently } from './session.ts'
 import type { RebuildOptions, Rebuilt, WholeStar } from './warehouse.ts'
@@ -71,7 +78,8 @@ export async function rebuildStar(
   const switches = options.into === null && !options.dryRun
   if (switches) {
     const known = ledger.last !== null || options.acceptLake
-    await refuseStrangers(site, { star, live, whole, known })
+    await refuseStrangers(site, { star, live, whole, ledger, known })
+    sayOthers(site, ledger, context)
     // What cannot be done is said before the work, not after it.
     await readAttached(connection, standing)
     // A table that stays as it is made must be able to take the rows.
@@ -101,7 +109,8 @@ export async function rebuildStar(
     await patiently(connection, context, async () =>
       putInPlace(site, { beside: beside.schema, standing, plans, made, stays }),
     )
-    if (!ledger.exists) await createLedgerTable(site, await rightsIn(site))
+    if (!ledger.exists)
+      await createLedger(site, { alone: (await rightsIn(site)).ledgerSchemaExists })
     await forgetOthers(site, whole)
     await recordAll(site, whole, built.tables)
   }
@@ -134,14 +143,16 @@ interface ToReplace {
   readonly star: readonly StarTable[]
   readonly live: Catalogue
   readonly whole: WholeStar
+  readonly ledger: LedgerState
   readonly known: boolean
 }
 
 /** Nothing is replaced that Tote did not make. */
 async function refuseStrangers(
-  { connection, schema }: Site,
-  { star, live, whole, known }: ToReplace,
+  site: Site,
+  { star, live, whole, ledger, known }: ToReplace,
 ): Promise<void> {
+  const { connection, schema } = site
   const problems = star.flatMap((table) => {
     const view = live.get(layoutOf(table).view ?? '')
     return view === undefined || view.kind === 'v'
@@ -159,7 +170,7 @@ async function refuseStrangers(
       'look for rows',
       `select exists (select from ${quoteQualified(schema, name)}) as rows`,
     )
-    if (row?.['rows'] === 't') refuseRows(whole.entry, name, 'rows without a ledger')
+    if (row?.['rows'] === 't') refuseRows(whole.entry, name, { ...site, ...ledger })
   }
 }
 
@@ -352,10 +363,14 @@ async function putInPlace(
 
 /** The ledger tells of this lake alone. */
 async function forgetOthers(
-  { connection, ledger }: Site,
+  { connection, ledger, schema }: Site,
   { entry, entries }: WholeStar,
 ): Promise<void> {
-  const values = [entry.pipeline, JSON.stringify(entries.map((one) => entryValues(one, [])))]
+  const values = [
+    entry.pipeline,
+    schema,
+    JSON.stringify(entries.map((one) => entryValues(one, []))),
+  ]
   const [row] = await connection.query('read the ledger', ledger.countOthers, values)
   // Who has nothing to delete needs no right to.
   if (row?.['n'] !== '0') await connection.query('write the ledger', ledger.deleteOthers, values)

@@ -10,9 +10,9 @@ import { readCatalogue, readTypes } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
 import { requireRights } from '../star/rights.ts'
 import { needsOf, relationNames, unknownTypes } from '../star/shape.ts'
-import { countTables, readLedger } from './apply.ts'
+import { countTables } from './apply.ts'
 import type { Site } from './session.ts'
-import { refuseRows } from './ledger.ts'
+import { readLedger, refuseGone } from './ledger.ts'
 import { deleteAbsent, putRows, stageRows, type Remade } from './remade.ts'
 import { beginLoading, lockPipeline } from './session.ts'
 import type { StarRepair } from './warehouse.ts'
@@ -44,7 +44,7 @@ export async function repairStar(
   for (const [index, { layout, action }] of plans.entries()) {
     const wanted = remade.find(({ table }) => table.name === layout.table.name)
     if (wanted === undefined) continue
-    if (action === 'create') refuseRows(after, layout.table.name, 'a table that is gone')
+    if (action === 'create') refuseGone(after, layout.table.name)
     const rows = { ...wanted, table: layout.table }
     staged.push(await stageRows(site, { remade: rows, index, keptAs }, context))
   }

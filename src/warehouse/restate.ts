@@ -20,9 +20,9 @@ import {
   type TablePlan,
 } from '../star/shape.ts'
 import { alterStar, type AlteredStar } from '../star/alter-star.ts'
-import { finishBatch, makeSchemas, prepareTable, readLedger, targetOf } from './apply.ts'
+import { finishBatch, makeSchemas, prepareTable, targetOf } from './apply.ts'
 import type { Site } from './session.ts'
-import { entryValues, refuseRows } from './ledger.ts'
+import { entryValues, readLedger, refuseGone, refuseRows } from './ledger.ts'
 import { loadTables } from './load.ts'
 import { deleteAbsent, putRows, stageRows, type Remade } from './remade.ts'
 import { beginLoading, lockPipeline, runIn } from './session.ts'
@@ -71,10 +71,10 @@ export async function applyRestatement(
   requireRights(rights, needsOf(schema, plans), connection.peer.address)
   for (const { layout, action } of plans) {
     const { name } = layout.table
-    if (action === 'create' && !staged.has(name)) refuseRows(entry, name, 'a table that is gone')
+    if (action === 'create' && !staged.has(name)) refuseGone(entry, name)
     const ours = !first && restatement.live.some((table) => table.name === name)
     if (action !== 'create' && !ours && !empty.has(name))
-      refuseRows(entry, name, 'rows without a ledger')
+      refuseRows(entry, name, { ...site, ...ledger })
   }
   const run = runIn(site, context)
   await makeSchemas(site, { ledger, rights }, run)
@@ -88,7 +88,10 @@ export async function applyRestatement(
   })
   // Rows bear the number of a batch that was loaded on the way: the ledger says when that was.
   const passed = restatement.passed.map((one) => entryValues(one, []))
-  await connection.query('write the ledger', site.ledger.insertMany, [JSON.stringify(passed)])
+  await connection.query('write the ledger', site.ledger.insertMany, [
+    schema,
+    JSON.stringify(passed),
+  ])
   const took = new Map<string, number>()
   const tables = await finishBatch(site, { entry, star, plans, altered, loaded, took }, context)
   return { status: 'applied', tables }

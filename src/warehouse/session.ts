@@ -158,9 +158,6 @@ where pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('25
 export const moreMemoryForComparing = `select set_config('work_mem', '64MB', true)
 where pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')`
 
-/** Held while the ledger itself is created: two pipelines may begin at once. */
-export const lockLedger = "select pg_advisory_xact_lock(hashtextextended('tote ledger', 0))"
-
 function setLocal(name: string, value: string): string {
   // A list such as search_path must not become one quoted name.
   return `set local ${name} = ${value.includes(',') && name === 'search_path' ? value : quoteLiteral(value)}`

@@ -9,13 +9,13 @@ import { applyBatch } from './apply.ts'
 import type { Site, Surveyed } from './session.ts'
 import { readCatalogue, readEmptyTables, readTypes } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
-import { ledgerIn, parseEntry } from './ledger.ts'
+import { ledgerIn, readLast, readLedger } from './ledger.ts'
 import { grantReaders, readRights, requireReaders, requireRights } from '../star/rights.ts'
 import { readStar } from './reading.ts'
 import { repairStar } from './repair.ts'
 import { rebuildStar } from './rebuild.ts'
 import { applyRestatement } from './restate.ts'
-import { beginLoading } from './session.ts'
+import { beginLoading, lockPipeline } from './session.ts'
 import {
   compareShape,
   incompleteTables,
@@ -89,13 +89,7 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
     }
   }
   return {
-    last: async (pipeline) =>
-      use(async ({ connection }) => {
-        const [found] = await connection.query('look for the ledger', ledger.find, [ledger.schema])
-        if ((found?.['oid'] ?? null) === null) return null
-        const [row] = await connection.query('read the ledger', ledger.selectLast, [pipeline])
-        return parseEntry(row)
-      }),
+    last: async (pipeline) => use(async (site) => readLast(site, pipeline)),
     check: async (star, live = [], refilled = () => false) =>
       use(async (site) => {
         await site.connection.query('begin', beginLoading('read write'))
@@ -150,6 +144,16 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
           JSON.stringify(tables),
         ])
         return rows.map(({ name }) => name ?? '')
+      }),
+    upgradeLedger: async (pipeline) =>
+      use(async (site) => {
+        await site.connection.query('begin', beginLoading('read write'))
+        await site.connection.query(
+          `wait for another loader of "${pipeline}"`,
+          lockPipeline(pipeline, ledger.schema),
+        )
+        await readLedger(site, { pipeline, batch: 0 })
+        await site.connection.query('commit', 'commit')
       }),
     keepReaders: async (star) => {
       if (readers.length === 0) return

@@ -17,6 +17,8 @@ export interface LedgerEntry {
   readonly manifestSha256: string
   readonly instant: Instant
   readonly run: string
+  /** As read: the star's schema; null where an earlier version wrote it, which did not say. */
+  readonly schema?: string | null
 }
 
 export interface StarChanges {
@@ -204,6 +206,8 @@ export interface Warehouse {
   probe(): Promise<{ readonly started: string; readonly databaseOid: string }>
   /** Which of these tables the star's schema does not have. */
   missing(tables: readonly string[]): Promise<readonly string[]>
+  /** Has a ledger that an earlier version wrote say in which schema the star is: this one. */
+  upgradeLedger(pipeline: string): Promise<void>
   /** Gives configured readers what they lack, where no batch does: a reader may be new, or its right taken away. */
   keepReaders(star: readonly StarTable[]): Promise<void>
   close(): Promise<void>

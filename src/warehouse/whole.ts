@@ -18,13 +18,12 @@ import {
   makeSchemas,
   mayFreeze,
   prepareTable,
-  readLedger,
   targetOf,
   type Applied,
   type Loaded,
 } from './apply.ts'
 import type { Site } from './session.ts'
-import { entryValues, refuseRows } from './ledger.ts'
+import { entryValues, readLedger, refuseRows, sayOthers } from './ledger.ts'
 import { binaryColumn, copyRows, needsStage } from './load.ts'
 import { putRows, stageRows, systemColumns } from './remade.ts'
 import { beginLoading, lockPipeline, runIn } from './session.ts'
@@ -53,7 +52,8 @@ export async function beginStar(
   requireRights(rights, needsOf(schema, plans), connection.peer.address)
   for (const { layout, action } of plans)
     if (action !== 'create' && !empty.has(layout.table.name))
-      refuseRows(entry, layout.table.name, 'rows without a ledger')
+      refuseRows(entry, layout.table.name, { ...site, ...ledger })
+  sayOthers(site, ledger, context)
   await makeSchemas(site, { ledger, rights }, runIn(site, context))
   const { loaded, ms } = await fillStar(site, { plans, whole }, context)
   const built = { tables: await countTables(connection, schema, loaded), ms }
@@ -163,12 +163,12 @@ async function fillWhole(
 
 /** The ledger's rows of every batch; those that it has already stay. The last one tells the counts. */
 export async function recordAll(
-  { connection, ledger }: Site,
+  { connection, ledger, schema }: Site,
   { entries, entry }: WholeStar,
   tables: readonly WarehouseTableSummary[],
 ): Promise<void> {
   const rows = entries.map((one) => entryValues(one, one.manifest === entry.manifest ? tables : []))
-  await connection.query('write the ledger', ledger.insertMany, [JSON.stringify(rows)])
+  await connection.query('write the ledger', ledger.insertMany, [schema, JSON.stringify(rows)])
 }
 
 export function sayLoaded({ entry }: WholeStar, { tables, ms }: Built, context: Context): void {

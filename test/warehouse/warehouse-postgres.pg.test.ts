@@ -146,6 +146,7 @@ describe('a first load', () => {
       manifestSha256: 'sha256-1',
       instant: instantOf(1),
       run: 'run-1',
+      schema: 'public',
     })
     expect(await warehouse.last('another')).toBeNull()
     const [ledger] = await database.query(
@@ -421,7 +422,7 @@ describe('exactly once', () => {
   test('the ledger of an earlier version gets the key of this one; who may not do that is told', async () => {
     await warehouse.apply(await lake.batch(first), testContext())
     const older =
-      'alter table tote.ledger drop constraint ledger_pkey, add primary key (pipeline, batch)'
+      'alter table tote.ledger drop constraint ledger_pkey, drop column schema, add primary key (pipeline, batch)'
     await database.query(`${older}; create role older_loader login password 'x';
       grant usage, create on schema public, tote to older_loader;
       grant all on all tables in schema public, tote to older_loader`)
@@ -429,7 +430,7 @@ describe('exactly once', () => {
       const other = await open(withPassword(database.roleUrl('older_loader'), 'x'))
       const second = { stock: { upserts: [["'A1'", '6']] } }
       await expect(other.apply(await lake.batch(second), testContext())).rejects.toThrow(
-        'give the ledger the key of this version',
+        'bring the ledger up to date',
       )
       expect((await warehouse.last('star'))?.batch).toBe(1)
       await warehouse.apply(await lake.batch(second, { batch: 2 }), testContext())
@@ -437,7 +438,7 @@ describe('exactly once', () => {
         await database.query(
           "select pg_get_constraintdef(oid) as key from pg_constraint where conrelid = 'tote.ledger'::regclass and contype = 'p'",
         ),
-      ).toEqual([{ key: 'PRIMARY KEY (pipeline, generation, batch)' }])
+      ).toEqual([{ key: 'PRIMARY KEY (pipeline, generation, batch, schema)' }])
     } finally {
       await database.query('drop owned by older_loader; drop role older_loader')
     }

@@ -94,6 +94,11 @@ export const ERRORS = {
     retry: false,
     means: 'A file of the lake is not what its manifest says, or cannot be decoded.',
   },
+  LakeMismatch: {
+    exit: 2,
+    retry: false,
+    means: 'The lake belongs to another project, or to other sources, than the config names.',
+  },
   LakeNewer: { exit: 2, retry: false, means: 'The lake was written by a newer version.' },
   LakeUnreachable: { exit: 3, retry: true, means: 'The lake could not be read or written.' },
   ModelInvalid: { exit: 2, retry: false, means: 'A model cannot be used as it is written.' },

@@ -15,7 +15,7 @@ import type { SourceIdentity, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
 import { checkModels } from '../pipeline/load-restated.ts'
 import { editsOf, madeOtherwise, reached, whyEdited } from '../project/edits.ts'
-import { newestInputs } from '../project/inputs.ts'
+import { newestInputs, refuseForeignLake } from '../project/inputs.ts'
 import { modelFolder, modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
 
@@ -41,6 +41,8 @@ export async function check(
   options: { readonly live: boolean; readonly data?: boolean | undefined },
   context: Context,
 ): Promise<CheckReport> {
+  // All else that is wrong then may follow from it.
+  await refuseForeignLake(project)
   const passed: { what: string; detail: string }[] = [
     { what: 'config', detail: project.settings.configFile },
   ]

@@ -91,6 +91,11 @@ export function formatManifestKey(chain: string, number: number): string {
   return `${encode(chain)}/_manifests/${String(number).padStart(10, '0')}.json`
 }
 
+/** The inverse, of the first manifest's folder: the chain's name, cut where it had to be. */
+export function chainOf(folder: string): string {
+  return decode(folder)
+}
+
 /** `<chain>/_drafts/<10 digits>/<10 digits>.json`: the n-th finished part of what is to be manifest `manifest`. */
 export function formatDraftKey(chain: string, manifest: number, n: number): string {
   return `${draftFolder(chain, manifest)}/${String(n).padStart(10, '0')}.json`

@@ -5,6 +5,7 @@
 import { ToteError, toToteError } from '../errors.ts'
 import type { Context, RebuildSummary, RunSummary, WarehouseTableSummary } from '../events.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
+import { refuseForeignLake } from '../project/inputs.ts'
 import type { Project } from '../project/project.ts'
 import type { LedgerEntry, Rebuilt, WholeStar } from '../warehouse/warehouse.ts'
 import { wholeStar } from './history.ts'
@@ -90,6 +91,7 @@ async function rebuildStar(
   context: Context,
 ): Promise<Done> {
   refuseOwnSchemas(project, options)
+  await refuseForeignLake(project)
   const { into = null, dryRun = false, acceptLake = false } = options
   for (;;) {
     // The lake after the ledger, as in loading.

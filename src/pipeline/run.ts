@@ -15,7 +15,7 @@ import type {
 } from '../events.ts'
 import type { AnyStage, Stage } from '../types.ts'
 import { extract, namesTable } from './extract.ts'
-import { refuseForeignInputs } from '../project/inputs.ts'
+import { refuseForeignInputs, refuseForeignLake } from '../project/inputs.ts'
 import { load, pendingLoad } from './load.ts'
 import { modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
@@ -201,6 +201,7 @@ async function runStages(
 ): Promise<void> {
   const { beyond } = options
   const extractOne = beyond?.extract ?? extract
+  await refuseForeignLake(project)
   const work: Readonly<Record<AnyStage, () => Promise<boolean>>> = {
     extract: async () => {
       await beyond?.begin(context)

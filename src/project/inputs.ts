@@ -4,7 +4,7 @@
  */
 import { ToteError } from '../errors.ts'
 import type { CommittedManifest, InputMark } from '../lake/manifest.ts'
-import type { Project } from './project.ts'
+import { SEEDS, type Project } from './project.ts'
 
 /** The newest manifest of every source, or null while some source has none. */
 export async function newestInputs(
@@ -20,22 +20,54 @@ export async function newestInputs(
 }
 
 /**
+ * Throws LakeMismatch when the processed zone was made by a project of another name, or of sources that the
+ * config does not have: their names are who they are, in the lake and in the ledger.
+ */
+export async function refuseForeignLake(project: Project): Promise<void> {
+  const { store } = project.processed
+  const mismatch = (message: string, back: string): ToteError =>
+    new ToteError('LakeMismatch', message, {
+      where: store.url,
+      why: 'projects and sources are known by their names, in the lake and in the ledger',
+      fix: `${back}; or begin anew: other folders for lake.processed and lake.ingestion, and another warehouse.schema`,
+    })
+  const processed = await project.processed.chain(project.name).newest()
+  if (processed === null) {
+    const others = await project.processed.chains()
+    if (others.length === 0) return
+    const names = others.map((name) => `"${name}"`).join(', ')
+    throw mismatch(
+      `The lake belongs to project ${names}, and the config says name: "${project.name}".`,
+      `set name back to ${others.length === 1 ? names : 'what it was'}`,
+    )
+  }
+  const known = new Set(project.sources.map(({ source }) => source.name))
+  const gone = Object.keys(processed.inputs ?? {}).filter((name) => !known.has(name))
+  if (gone.length === 0) return
+  const names = gone.map((name) => `"${name}"`).join(', ')
+  const has = [...known].map((name) => `"${name}"`).join(', ')
+  throw mismatch(
+    `The lake was made of ${gone.length === 1 ? 'source' : 'sources'} ${names}, and the config has ${has === '' ? 'none' : has}.`,
+    gone.includes(SEEDS)
+      ? 'put the folder of the seeds back, and the names of sources'
+      : `set the ${gone.length === 1 ? 'name of the source' : 'names of the sources'} back, in models, too`,
+  )
+}
+
+/**
  * Throws LakeCorrupt when the ingestion zone does not hold the very manifests that the processed zone
  * was made of: its batches would be taken for others of the same number, and their rows be lost.
  */
 export async function refuseForeignInputs(project: Project): Promise<void> {
   const processed = await project.processed.chain(project.name).newest()
   for (const [source, recorded] of Object.entries(processed?.inputs ?? {})) {
-    const known = project.sources.some((candidate) => candidate.source.name === source)
-    if (known && (await holds(project, source, recorded))) continue
+    if (await holds(project, source, recorded)) continue
     throw new ToteError(
       'LakeCorrupt',
       `The processed zone stands for batch ${recorded.batch} of source "${source}", which the ingestion zone does not hold.`,
       {
         where: project.ingestion.store.url,
-        why: known
-          ? 'the ingestion zone is another one, or was put back to an earlier state'
-          : 'the source is no longer in the config',
+        why: 'the ingestion zone is another one, or was put back to an earlier state',
         fix: 'restore the ingestion zone, or begin a new processed zone and a new warehouse schema',
       },
     )

@@ -10,6 +10,7 @@ import {
   link,
   mkdir,
   open,
+  readdir,
   readFile,
   stat,
   unlink,
@@ -78,6 +79,14 @@ export function openFolderStore(folder: string): Store {
         pathOf(key),
         async () => (await orUndefined(access(pathOf(key)).then(() => true))) ?? false,
       ),
+    folders: async () =>
+      attempt(folder, async () => {
+        const entries = (await orUndefined(readdir(folder, { withFileTypes: true }))) ?? []
+        return entries
+          .filter((entry) => entry.isDirectory())
+          .map(({ name }) => name)
+          .sort()
+      }),
     localPath: async (key, expected) => {
       const path = pathOf(key)
       if (!sound.has(path)) await verify(key, expected)

@@ -14,6 +14,8 @@ export function openOverlayStore(
     writeFile: async (key, produce) => above.writeFile(key, produce),
     read: async (key) => (await above.read(key)) ?? (hidden(key) ? undefined : below.read(key)),
     has: async (key) => (await above.has(key)) || isBelow(key),
+    folders: async () =>
+      [...new Set([...(await below.folders()), ...(await above.folders())])].sort(),
     localPath: async (key, expected) =>
       ((await above.has(key)) ? above : below).localPath(key, expected),
     verify: async (key, expected) => ((await above.has(key)) ? above : below).verify(key, expected),

@@ -35,6 +35,9 @@ export interface Store {
    */
   localPath(key: string, expected: StoredObject): Promise<string>
 
+  /** What the keys of its objects begin with, up to the first `/`, in order. */
+  folders(): Promise<readonly string[]>
+
   /** Reads the object afresh, whatever was seen of it before. Throws LakeCorrupt as localPath does. */
   verify(key: string, expected: StoredObject): Promise<void>
 }

@@ -141,6 +141,13 @@ test('a written file is told by size and sha256, in folders made for it, and fou
   expect(await store.read('a/2026/11/20/other.parquet')).toBeUndefined()
 })
 
+test('what keys begin with is listed, once each, in order; nothing is there before the first', async () => {
+  const store = openFolderStore(join(folder, 'none'))
+  expect(await store.folders()).toEqual([])
+  for (const key of ['b/x', 'a/x', 'a/y/z', 'alone']) await store.create(key, Buffer.from(''))
+  expect(await store.folders()).toEqual(['a', 'b'])
+})
+
 test('a producer that throws is heard, and nothing is called stored', async () => {
   const store = openFolderStore(folder)
   await expect(
@@ -188,6 +195,7 @@ test('what the system refuses is LakeUnreachable with its code, at every call', 
   await expect(store.writeFile('a/b', async () => undefined)).rejects.toMatchObject(refused)
   await expect(store.read('a/b')).rejects.toMatchObject(refused)
   await expect(store.has('a/b')).rejects.toMatchObject(refused)
+  await expect(store.folders()).rejects.toMatchObject(refused)
   await expect(store.localPath('a/b', { bytes: 0, sha256: '' })).rejects.toMatchObject(refused)
 })
 

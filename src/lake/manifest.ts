@@ -74,6 +74,8 @@ export interface ModelFacts {
   readonly remade?: number
   /** sha256 of the query's syntax tree: formatting and comments edit nothing. */
   readonly syntax?: string
+  /** Columns of which the model demands a value, although older rows may have none. */
+  readonly demands?: readonly string[]
   /** Its model is gone: the rows stay as they were, and nothing is loaded any more. */
   readonly retired?: true
 }

@@ -285,6 +285,10 @@ async function writeModel(
 
 /** What the manifest keeps of a model; its generations go on. */
 export function factsOf(model: Model, entry: TableEntry | null): ModelFacts {
+  const loose = new Set(entry?.columns.flatMap(({ name, notNull }) => (notNull ? [] : [name])))
+  const demands = model.columns.flatMap(({ name, notNull }) =>
+    notNull && loose.has(name) ? [name] : [],
+  )
   return {
     kind: model.kind,
     ...(model.history === true ? { history: true as const } : {}),
@@ -294,6 +298,7 @@ export function factsOf(model: Model, entry: TableEntry | null): ModelFacts {
     generation: entry?.model?.generation ?? 1,
     ...(entry?.model?.remade === undefined ? {} : { remade: entry.model.remade }),
     syntax: model.syntax,
+    ...(demands.length === 0 ? {} : { demands }),
   }
 }
 

@@ -216,7 +216,12 @@ async function converted(
   const columns = continueModel(model.columns, old.columns).map((column) =>
     known.has(column.name) ? column : { ...column, notNull: false },
   )
-  const entry = { ...described(old, model), columns, position: { goesOn: true } }
+  const entry = {
+    ...described(old, model),
+    columns,
+    position: { goesOn: true },
+    model: factsOf(model, { ...old, columns }),
+  }
   if (columns.length === old.columns.length && columns.every(({ name }) => known.has(name)))
     return entry
   const files: DataFile[] = []

@@ -118,8 +118,10 @@ function changesRows(model: Model, entry: TableEntry): boolean {
     !sameList(model.key, entry.key) ||
     !sameList(model.columns.map(carriedAs), liveColumns(entry.columns).map(carriedAs)) ||
     model.columns.some(
-      (column) =>
-        column.notNull && entry.columns.find(({ name }) => name === column.name)?.notNull === false,
+      ({ name, notNull }) =>
+        notNull &&
+        entry.columns.find((known) => known.name === name)?.notNull === false &&
+        entry.model?.demands?.includes(name) !== true,
     ) ||
     model.references.some(
       (reference) =>

@@ -140,9 +140,22 @@ describe('--forward', () => {
     ])
     await expectRebuilt()
     await change('update sale set units = 12 where sale_id = 8800101')
-    expect(await versions()).toHaveLength(4)
+    const kept = await versions()
+    expect(kept).toHaveLength(4)
     await expectRebuilt()
     expect((await project.good()).outcome).toBe('nothing to do')
+    // Another edit, which says nothing of rows, leaves them so, although the new query demands what they lack.
+    await edit(
+      'fact_sale',
+      ['units, unit_price', 'units * 10 as units,  units as pieces, unit_price'],
+      ['-- nullable', '-- types: unit_price numeric(12,2)\n-- nullable'],
+    )
+    const { events } = await project.run()
+    expect(events.filter(({ type }) => type === 'note')).toEqual([
+      expect.objectContaining({ text: 'fact_sale was edited: unit_price is numeric(12,2)' }),
+    ])
+    expect(await versions()).toEqual(kept)
+    await expectRebuilt()
   })
   test('a new model begins now', async () => {
     await project.write(

@@ -46,8 +46,6 @@ export interface WarehouseTableSummary {
   readonly rowsDeleted: number
   /** Current rows (facts: open versions; dimensions: not deleted), counted in the warehouse. */
   readonly rowsCurrent: number
-  /** All rows, history included, counted in the warehouse. */
-  readonly rowsTotal: number
 }
 
 /** A table of a rebuilt star beside the live one. */

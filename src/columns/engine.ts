@@ -283,9 +283,8 @@ async function connectEngine(instance: DuckDBInstance, options: Connecting): Pro
   }
 }
 
-// Files of the lake never change, so what their ends say need not be read again.
 const PINNED =
-  "set global parquet_metadata_cache = true; set global timezone = 'UTC'; set global default_collation = 'binary'; set global default_null_order = 'nulls_last'; set global default_order = 'asc'"
+  "set global timezone = 'UTC'; set global default_collation = 'binary'; set global default_null_order = 'nulls_last'; set global default_order = 'asc'"
 
 async function readRows(
   connection: DuckDBConnection,

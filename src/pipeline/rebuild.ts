@@ -161,12 +161,12 @@ async function fillEmpty(
       schema: project.settings.warehouse.schema,
       from: null,
       to: { batch, instant },
-      tables: tables.map(({ table, kind, rowsTotal }) => ({
+      tables: tables.map(({ table, kind, rowsLoaded }) => ({
         table,
         kind,
         shape: 'absent',
         rowsLive: null,
-        rowsRebuilt: rowsTotal,
+        rowsRebuilt: rowsLoaded,
         rowsEqual: 0,
       })),
     },

@@ -143,11 +143,11 @@ export function insertStaged(target: Target, stamp: BatchStamp): string {
   return `insert into ${nameOf(target)} (${names})\nselect ${staged(target.columns)} from ${target.stage} as s where s.${quoteIdentifier(OP_COLUMN)} = 'u'`
 }
 
-/** Current and all rows, as `current` and `total`. */
-export function countRows(schema: string, { table }: Pick<Layout, 'table'>): string {
+/** Current rows, as `current`. Of a fact the index of its open versions has them: its history, which only grows, is not read. */
+export function countCurrent(schema: string, { table }: Pick<Layout, 'table'>): string {
   const current = isCurrent(table)
-  const filter = current === null ? '' : ` filter (where ${current})`
-  return `select count(*)${filter} as current, count(*) as total from ${quoteQualified(schema, table.name)}`
+  const condition = current === null ? '' : ` where ${current}`
+  return `select count(*) as current from ${quoteQualified(schema, table.name)}${condition}`
 }
 
 /** A condition that current rows of a table meet, whose name in the query may stand before it (`n.`); null where all do. */

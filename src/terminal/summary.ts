@@ -137,7 +137,6 @@ function warehouseTables({ warehouse, models }: RunSummary, style: Style): strin
       kind,
       formatChange(sum('rowsLoaded')),
       formatChange(sum('rowsDeleted')),
-      formatCount(sum('rowsTotal')),
       formatCount(sum('rowsCurrent')),
       known
         ? formatCount(of.reduce((rows, table) => rows + (inLake.get(table.table) ?? 0), 0))
@@ -148,7 +147,7 @@ function warehouseTables({ warehouse, models }: RunSummary, style: Style): strin
   const columns = [
     text('Warehouse table'),
     text('kind'),
-    ...['loaded', 'deleted', 'total', 'current', 'in lake'].map(number),
+    ...['loaded', 'deleted', 'current', 'in lake'].map(number),
     text(''),
   ]
   return renderTable(

@@ -36,7 +36,7 @@ import {
 } from './ledger.ts'
 import { loadTables, needsStage, type TableLoad } from './load.ts'
 import { finishAltered, followStar, type AlteredStar, type Run } from '../star/alter-star.ts'
-import { carriedColumn, countRows, type Target } from '../star/merge.ts'
+import { carriedColumn, countCurrent, type Target } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
 import type { Site } from './session.ts'
 import { beginLoading, lockPipeline, moreMemoryForKeys, runIn } from './session.ts'
@@ -266,19 +266,19 @@ export async function countTables(
   const counted = await connection.queryAll(
     changes.map(({ table }) => ({
       doing: `count "${table.name}"`,
-      text: countRows(schema, layoutOf(table)),
+      text: countCurrent(schema, layoutOf(table)),
     })),
   )
   return changes.map((loaded, index) => {
     const [row] = counted[index]?.rows ?? []
-    return summaryOf(loaded, { current: Number(row?.['current']), total: Number(row?.['total']) })
+    return summaryOf(loaded, Number(row?.['current']))
   })
 }
 
 /** Throws CountMismatch unless the warehouse has as many current rows as the lake. */
 export function summaryOf(
   { table, upserts, deletes, rowsInLake }: Loaded,
-  { current, total }: { readonly current: number; readonly total: number },
+  current: number,
 ): WarehouseTableSummary {
   if (current !== rowsInLake) {
     throw new ToteError(
@@ -293,6 +293,5 @@ export function summaryOf(
     rowsLoaded: upserts,
     rowsDeleted: deletes,
     rowsCurrent: current,
-    rowsTotal: total,
   }
 }

@@ -98,9 +98,9 @@ export function entryValues(
   tables: readonly WarehouseTableSummary[],
 ): readonly string[] {
   const counts = Object.fromEntries(
-    tables.map(({ table, rowsLoaded, rowsDeleted, rowsCurrent, rowsTotal }) => [
+    tables.map(({ table, rowsLoaded, rowsDeleted, rowsCurrent }) => [
       table,
-      { rowsLoaded, rowsDeleted, rowsCurrent, rowsTotal },
+      { rowsLoaded, rowsDeleted, rowsCurrent },
     ]),
   )
   const { pipeline, chain, batch, manifest, manifestSha256, instant, run } = entry

@@ -21,7 +21,7 @@ import {
 } from '../star/attached.ts'
 import { readCatalogue, type Catalogue, type FoundRelation } from '../star/catalogue.ts'
 import { layoutOf, loadOrder, rebuildSchema, type Layout } from '../star/layout.ts'
-import { countRows } from '../star/merge.ts'
+import { countCurrent } from '../star/merge.ts'
 import { grantReaders, requireRights, type Rights } from '../star/rights.ts'
 import { needsOf, relationNames, type TablePlan } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
@@ -295,7 +295,7 @@ async function compareStar(
     )
     const count = (column: string): number => Number(row?.[column] ?? 0)
     seen.push({
-      summary: summaryOf(sent, { current: count('current'), total: count('rebuilt') }),
+      summary: summaryOf(sent, count('current')),
       compared: {
         table: name,
         kind,
@@ -315,10 +315,9 @@ function shapeOf({ columns, primaryKey, kind }: FoundRelation): string {
 }
 
 function countBoth(schema: string, beside: string, layout: Layout, there: boolean): string {
-  const live = there
-    ? `(select count(*) from ${quoteQualified(schema, layout.table.name)})`
-    : 'null'
-  return `select ${live} as live, total as rebuilt, current, 0 as equal from (${countRows(beside, layout)}) as beside`
+  const all = (where: string): string =>
+    `(select count(*) from ${quoteQualified(where, layout.table.name)})`
+  return `select ${there ? all(schema) : 'null'} as live, ${all(beside)} as rebuilt, current, 0 as equal from (${countCurrent(beside, layout)}) as beside`
 }
 
 interface InPlace {

@@ -186,6 +186,18 @@ test('a table of very many columns gets the memory that its buffers need', async
   fixed.close()
 })
 
+test('of files that were read nothing is kept: a project that stays open reads others in every batch', async () => {
+  const held = async (): Promise<unknown> =>
+    (await engine.rows('select sum(memory_usage_bytes)::varchar as bytes from duckdb_memory()'))[0]
+  const before = await held()
+  for (let file = 0; file < 5; file++) {
+    const path = join(folder, `${file}.parquet`)
+    await engine.run(`copy (select range as id from range(100)) to '${path}' (format parquet)`)
+    await engine.rows(`select count(*) as n from read_parquet('${path}')`)
+  }
+  expect(await held()).toEqual(before)
+})
+
 test('P8: a leading U+FEFF stays, and an infinite date is infinite', async () => {
   const sql = `select chr(65279) || 'a' as short, chr(65279) || repeat('b', 20) as long,
     'infinity'::date as late, '-infinity'::date as early, interval '1 day' as span`

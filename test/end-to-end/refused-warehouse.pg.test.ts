@@ -179,7 +179,7 @@ describe('the tables', () => {
       comment on table fact_sale is 'theirs'`)
     const summary = await project.good()
     expect(
-      summary.warehouse.map(({ table, rowsTotal }) => `${table} ${rowsTotal}`).toSorted(),
+      summary.warehouse.map(({ table, rowsCurrent }) => `${table} ${rowsCurrent}`).toSorted(),
     ).toEqual([
       'dim_customer 2',
       'dim_payment_type 1',

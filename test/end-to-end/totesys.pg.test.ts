@@ -133,11 +133,11 @@ test('with nothing but the folder: a run fills and carries everything, and P12: 
         ...Array(3).fill(Number(row?.['n'])),
       ])
     }
-    for (const { table, rowsCurrent, rowsTotal, rowsLoaded } of summary.warehouse) {
+    for (const { table, rowsCurrent, rowsLoaded } of summary.warehouse) {
       const [row] = await warehouse.query(`select count(*) as n from public."${table}"`)
-      expect([table, rowsCurrent, rowsTotal, rowsLoaded]).toEqual([
+      expect([table, rowsCurrent, rowsLoaded]).toEqual([
         table,
-        ...Array(3).fill(Number(row?.['n'])),
+        ...Array(2).fill(Number(row?.['n'])),
       ])
     }
     expect(differences(await expectedRows(source), await currentRows(warehouse))).toEqual([])

@@ -52,7 +52,6 @@ const loadedDimension = {
   rowsLoaded: 3,
   rowsDeleted: 1,
   rowsCurrent: 21,
-  rowsTotal: 22,
 } as const
 const loadedFact = {
   table: 'fact_sales_order',
@@ -60,7 +59,6 @@ const loadedFact = {
   rowsLoaded: 1204,
   rowsDeleted: 0,
   rowsCurrent: 12_204,
-  rowsTotal: 12_208,
 } as const
 const instant = '2026-11-20T11:05:02.123456Z'
 

@@ -15,6 +15,8 @@ export interface CarriedColumn {
   readonly name: string
   readonly duckdbType: string
   readonly sentAs: string
+  /** The column's type in the warehouse, as `format_type` prints it. */
+  readonly keptAs: string
   /** Null when it is sent as what the warehouse keeps. */
   readonly castTo: string | null
 }
@@ -36,8 +38,9 @@ export interface BatchStamp {
 /** `keptAs`: the column's type in the warehouse, as `format_type` prints it; transferOf must allow it. */
 export function carriedColumn(name: string, duckdbType: string, keptAs: string): CarriedColumn {
   if (transferOf(duckdbType, keptAs) === 'direct')
-    return { name, duckdbType, sentAs: keptAs, castTo: null }
-  return { name, duckdbType, sentAs: naturalType(duckdbType) ?? 'text', castTo: castType(keptAs) }
+    return { name, duckdbType, sentAs: keptAs, keptAs, castTo: null }
+  const sentAs = naturalType(duckdbType) ?? 'text'
+  return { name, duckdbType, sentAs, keptAs, castTo: castType(keptAs) }
 }
 
 /**

@@ -74,6 +74,7 @@ export function openEncoder(column: BinaryColumn, reader: VectorReader, table: s
   const refuse = (what: string): ToteError =>
     new ToteError('ValueNotCarried', `Column "${name}" of "${table}" holds ${what}.`, {
       where: `${table}.${name}`,
+      fix: MAKE_FIT,
     })
   const decimal = parseDecimal(duckdbType)
   if (decimal !== undefined) return numeric(decimalReader(decimal.precision), decimal.scale)
@@ -156,6 +157,10 @@ function putNull(view: DataView, at: number): number {
   view.setInt32(at, -1)
   return at + 4
 }
+
+/** The ways on where a column's type does not take one of its values. */
+export const MAKE_FIT =
+  "give the column a type that takes all of its values (types, in the model's header), or make them fit: in the model, or at the source"
 
 type Refuse = (what: string) => ToteError
 

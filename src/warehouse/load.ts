@@ -6,7 +6,7 @@
 import type { DuckDBDataChunk } from '@duckdb/node-api'
 import { encodeBinary } from '../vectors/copy-binary.ts'
 import type { BinaryColumn } from '../vectors/copy-encoders.ts'
-import { OP_COLUMN } from '../columns/sql.ts'
+import { OP_COLUMN, quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { Connection, Statement } from '../postgres/connection.ts'
@@ -24,9 +24,9 @@ import {
   selectNewRows,
   upsertRows,
   type BatchStamp,
-  type CarriedColumn,
   type Target,
 } from '../star/merge.ts'
+import { binaryColumn, namingColumns, type ValuesToLoad } from './refused.ts'
 import type { StarChanges } from './warehouse.ts'
 
 export interface TableLoad {
@@ -59,14 +59,23 @@ export async function loadTables(
     const { name } = load.changes.table
     took.set(name, (took.get(name) ?? 0) + performance.now() - started)
   }
-  for (const load of loads.filter(({ isNew }) => isNew)) await timed(load, fillTable(load, context))
+  for (const load of loads.filter(({ isNew }) => isNew))
+    await timed(load, namingColumns(valuesOf(load), fillTable(load, context)))
   const merged = loads.filter(({ isNew }) => !isNew)
   const ahead = fetchAhead(merged)
   await createStages(connection, merged)
   // One after the other: while the server merges one table's rows, those of the next come out of the lake.
   for (const load of merged) {
-    await timed(load, fillStage(load, context, ahead.get(load)))
-    await timed(load, connection.queryAll(mergeStatements(load)))
+    const merge = async (): Promise<void> => {
+      await fillStage(load, context, ahead.get(load))
+      await connection.queryAll(mergeStatements(load))
+    }
+    // Rows that are asked for again must not come between those that are on their way.
+    const settled = async (error: unknown): Promise<never> => {
+      await Promise.allSettled(ahead.values())
+      throw error
+    }
+    await timed(load, namingColumns(valuesOf(load), merge().catch(settled)))
   }
   return took
 }
@@ -204,6 +213,17 @@ async function fillStage(
   if (rows > FEW_ROWS) await connection.query('analyze a stage table', `analyze ${target.stage}`)
 }
 
+function valuesOf({ connection, target, changes }: TableLoad): ValuesToLoad {
+  const upserts = `where ${quoteName(OP_COLUMN)} = 'u'`
+  return {
+    connection,
+    table: changes.table.name,
+    columns: target.columns,
+    chunks: (column) =>
+      changes.rows.chunks((relation) => `select ${quoteName(column)} from ${relation} ${upserts}`),
+  }
+}
+
 export interface RowsToCopy {
   /** For messages and progress. */
   readonly table: string
@@ -275,8 +295,4 @@ function requireCount({ table }: StarChanges, sent: number, announced: number): 
       details: { table: table.name, announced, read: sent },
     },
   )
-}
-
-export function binaryColumn({ name, duckdbType, sentAs }: CarriedColumn): BinaryColumn {
-  return { name, duckdbType, postgresType: sentAs }
 }

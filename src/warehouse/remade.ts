@@ -12,7 +12,8 @@ import { dependents, isNeeded } from '../star/dependents.ts'
 import { allColumns, layoutOf, type Layout } from '../star/layout.ts'
 import { inRanges } from '../ranges/key-range.ts'
 import type { Column } from '../types.ts'
-import { binaryColumn, copyRows } from './load.ts'
+import { copyRows } from './load.ts'
+import { binaryColumn, namingColumns, sentValues, type ValuesToLoad } from './refused.ts'
 import type { Site } from './session.ts'
 import { carriedColumn, isCurrent, sameValue, type CarriedColumn } from '../star/merge.ts'
 import type { RemadeTable, RowsDiffer, Within } from './warehouse.ts'
@@ -20,6 +21,7 @@ import type { RemadeTable, RowsDiffer, Within } from './warehouse.ts'
 export interface Remade {
   readonly layout: Layout
   readonly stage: string
+  readonly sent: ValuesToLoad
   /** Of all others nothing is known: they are neither compared nor deleted. */
   readonly within: Within | undefined
   /** Every column of the stage, as the table names it, and the expression that gives its value. */
@@ -89,21 +91,25 @@ export async function stageRows(
   )
   const list = columns.map(({ name }) => quoteName(name)).join(', ')
   const chunks = rows.chunks((relation) => `select ${list} from ${relation}`)
-  await copyRows(connection, { table: table.name, into: stage, columns, chunks }, context)
+  const sent = sentValues(connection, table.name, own, rows)
+  const copied = copyRows(connection, { table: table.name, into: stage, columns, chunks }, context)
+  await namingColumns(sent, copied)
   if (respelt) {
     // A partition is what the type's own index takes for one key; an operator of an extension's type would be looked for in the search path.
     const same = `partition by ${key.map(valueOf).join(', ')} order by ${quoteIdentifier(BATCH_COLUMN)} desc`
-    await connection.query(
+    const older = connection.query(
       `load "${table.name}"`,
       `delete from ${stage} as s using (select s.ctid as place, rank() over (${same}) as age from ${stage} as s) as o` +
         ` where s.ctid = o.place and o.age > 1`,
     )
+    await namingColumns(sent, older)
   }
   await connection.query('analyze a stage table', `analyze ${stage}`)
   const staged = (name: string): string => `s.${quoteIdentifier(name)}`
   return {
     layout,
     stage,
+    sent,
     within,
     values: [
       ...(layout.recordId === null
@@ -117,6 +123,14 @@ export async function stageRows(
 
 /** Inserts what is missing and updates what differs, to the byte; returns how many rows that were. */
 export async function putRows(
+  site: Pick<Site, 'connection' | 'schema'>,
+  remade: Remade,
+  how: { readonly kept: Catalogue; readonly empty: boolean },
+): Promise<number> {
+  return namingColumns(remade.sent, changeRows(site, remade, how))
+}
+
+async function changeRows(
   site: Pick<Site, 'connection' | 'schema'>,
   remade: Remade,
   { kept, empty }: { readonly kept: Catalogue; readonly empty: boolean },

@@ -12,9 +12,8 @@ import { loadOrder } from '../star/layout.ts'
 import { ledgerIn, readLast, readLedger } from './ledger.ts'
 import { grantReaders, readRights, requireReaders, requireRights } from '../star/rights.ts'
 import { readStar } from './reading.ts'
-import { repairStar } from './repair.ts'
 import { rebuildStar } from './rebuild.ts'
-import { applyRestatement } from './restate.ts'
+import { applyRestatement, repairStar } from './restate.ts'
 import { beginLoading, lockPipeline } from './session.ts'
 import {
   compareShape,

@@ -24,7 +24,8 @@ import {
 } from './apply.ts'
 import type { Site } from './session.ts'
 import { entryValues, readLedger, refuseRows, sayOthers } from './ledger.ts'
-import { binaryColumn, copyRows, needsStage } from './load.ts'
+import { copyRows, needsStage } from './load.ts'
+import { binaryColumn, namingColumns, sentValues } from './refused.ts'
 import { putRows, stageRows, systemColumns } from './remade.ts'
 import { beginLoading, lockPipeline, runIn } from './session.ts'
 import type { RemadeTable, WholeStar } from './warehouse.ts'
@@ -158,7 +159,8 @@ async function fillWhole(
         ]
   const chunks = remade.rows.chunks((relation) => `select ${list.join(', ')} from ${relation}`)
   const into = quoteQualified(schema, name)
-  return copyRows(connection, { table: name, into, columns, chunks, freeze }, context)
+  const copied = copyRows(connection, { table: name, into, columns, chunks, freeze }, context)
+  return namingColumns(sentValues(connection, name, target.columns, remade.rows), copied)
 }
 
 /** The ledger's rows of every batch; those that it has already stay. The last one tells the counts. */

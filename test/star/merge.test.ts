@@ -170,6 +170,7 @@ describe('casts leave the length to the column, which refuses instead of cutting
       name: 'c',
       duckdbType,
       sentAs,
+      keptAs,
       castTo,
     })
   })

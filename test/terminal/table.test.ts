@@ -1,6 +1,24 @@
+import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
-import { createStyle, printable } from '../../src/terminal/style.ts'
-import { fitText, renderTable } from '../../src/terminal/table.ts'
+import { createStyle, MARKS, printable } from '../../src/terminal/style.ts'
+import { fitText, renderTable, textWidth } from '../../src/terminal/table.ts'
+
+const require = createRequire(import.meta.url)
+
+test('Unicode’s tables are not loaded for our own marks, colour, and letters of Europe', () => {
+  const marks = Object.values(MARKS).join('')
+  const { green } = createStyle(true)
+  expect([textWidth(green(`Łódź ${marks} … a → b`)), textWidth('')]).toEqual([13 + marks.length, 0])
+  expect(Object.keys(require.cache).filter((path) => path.includes('string-width'))).toEqual([])
+})
+
+test('a text is as wide as Unicode says', () => {
+  const { default: width } = require('string-width') as typeof import('string-width')
+  for (let code = 0x20; code < 0xffff; code++) {
+    const text = `a${String.fromCharCode(code)}b`
+    if (textWidth(text) !== width(text)) throw new Error(`U+${code.toString(16)}`)
+  }
+})
 
 test('columns line up by what is seen: wide characters count two, colour and marks nothing more', () => {
   const { green } = createStyle(true)

@@ -4,11 +4,15 @@ import { quoteName } from '../columns/sql.ts'
 import { TerminalOnly, type Context } from '../events.ts'
 import {
   checkFailure,
+  failingRows,
   digestOfChecks,
   hasUniqueColumns,
   runChecks,
   type CheckResult,
 } from '../models/checks.ts'
+import type { CommittedManifest } from '../lake/manifest.ts'
+import { changesIn, filesBetween } from '../lake/read.ts'
+import type { Zone } from '../lake/zone.ts'
 import type { Model } from '../models/model.ts'
 import type { PassedModel, PassedModels } from './passed-model.ts'
 import type { Relations } from './relations.ts'
@@ -19,14 +23,18 @@ export interface PointToCheck {
   readonly models: readonly Model[]
   readonly relations: Relations
   readonly passed: PassedModels
+  /** Where the models' rows of earlier batches are. */
+  readonly processed: Zone
+  readonly inputs: ReadonlyMap<string, CommittedManifest>
 }
 
 /** Runs the checks that rows may fail now, says which failed, and throws CheckFailed when one of severity error did. */
 export async function checkModels(
   results: readonly PassedModel[],
-  { engines, models, relations, passed }: PointToCheck,
+  point: PointToCheck,
   context: Context,
 ): Promise<void> {
+  const { engines, models, relations, passed } = point
   const checked = await sideBySide(results, engines, async (one, engine) => {
     const { model: whole, before, result } = one
     const isRecorded = result.outcome === 'recorded'
@@ -47,7 +55,10 @@ export async function checkModels(
         ? { rows: quoteName(result.evaluated) }
         : {}
     const relationOf = quoteName
-    return runChecks({ model, models, relationOf, engine, soundKey: !isUnsound, ...rows })
+    const checks = { model, models, relationOf, engine, soundKey: !isUnsound, ...rows }
+    const found = await runChecks(checks)
+    const readsGone = found.some(mayBeOfGone) && readsTableThatIsGone(whole, point)
+    return readsGone ? Promise.all(found.map(async (one) => judgeGone(one, checks, point))) : found
   })
   const found: readonly CheckResult[] = checked.flat()
   for (const { model, check: failed, rows, keys } of found.filter((result) => result.rows > 0)) {
@@ -62,6 +73,50 @@ export async function checkModels(
   }
   const failure = checkFailure(found)
   if (failure !== undefined) throw failure
+}
+
+/** A reference that points at nothing. */
+function mayBeOfGone({ check, rows }: CheckResult): boolean {
+  return check.rule.type === 'references' && check.severity === 'error' && rows > 0
+}
+
+/** Also by way of other models. */
+function readsTableThatIsGone(
+  model: Model,
+  { models, inputs }: Pick<PointToCheck, 'models' | 'inputs'>,
+): boolean {
+  return model.reads.some(({ schema, name }) => {
+    if (schema !== null) return inputs.get(schema)?.tables[name]?.gone === true
+    const other = models.find((candidate) => candidate.name === name)
+    return other !== undefined && readsTableThatIsGone(other, { models, inputs })
+  })
+}
+
+/**
+ * Rows of a table that is gone are history that stays, and what they refer to goes on living: that it has gone since is no
+ * fault that anybody could mend, and the warehouse keeps it, marked. What was never there stays an error.
+ */
+async function judgeGone(
+  result: CheckResult,
+  { model, engine, rows }: Pick<Parameters<typeof runChecks>[0], 'model' | 'engine' | 'rows'>,
+  { passed, processed }: PointToCheck,
+): Promise<CheckResult> {
+  const { check } = result
+  if (!mayBeOfGone(result) || check.rule.type !== 'references') return result
+  const { model: target, modelColumn } = check.rule
+  const before = passed.get(target)?.before ?? null
+  if (before === null) return result
+  const { manifest, entry } = before
+  const files = await filesBetween(processed, manifest, target, 0, manifest.batch)
+  if (files.length === 0) return result
+  const key = quoteName(modelColumn)
+  const ever = `(select ${key} from ${quoteName(target)} union all select ${key} from (${await changesIn(processed, entry, files)}))`
+  const relation = rows ?? quoteName(model.name)
+  const { count } = failingRows({ check, relation, relationOf: () => ever, key: model.key })
+  const [never] = await engine.rows(`select cast((${count}) as integer) as n`)
+  if (never?.['n'] !== 0) return result
+  const name = `${check.name} of a table that is gone`
+  return { ...result, check: { ...check, name, severity: 'warn' } }
 }
 
 /** Which rows of a model can be others than those that were checked before. */

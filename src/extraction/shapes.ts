@@ -245,7 +245,7 @@ function goneTable(where: string): Difference {
     refused: true,
     note: {
       level: 'warn',
-      text: `table ${where} is no longer there: its rows stay as they are, and what its models refer to may go: take their references out, or the models`,
+      text: `table ${where} is no longer there: its rows stay as they are, also where what they refer to goes (a warning then)`,
     },
   }
 }

@@ -140,7 +140,7 @@ async function evaluateModels(
         return place === undefined ? [] : (models[place] ?? [])
       }),
   )
-  await checkModels(results, { ...work, passed }, context)
+  await checkModels(results, { ...work, passed, processed: project.processed }, context)
   const written = await allWritten(
     results.map(async (one, index) => {
       const engine = engines[index % engines.length] ?? work.engine

@@ -266,7 +266,7 @@ test('P2: a dropped table stops the batch until it is accepted; its rows stay, a
   expect(error).toBeUndefined()
   const notes = events.flatMap((event) => (event.type === 'note' ? [event.text] : []))
   expect(notes).toEqual([
-    'table other is no longer there: its rows stay as they are, and what its models refer to may go: take their references out, or the models',
+    'table other is no longer there: its rows stay as they are, also where what they refer to goes (a warning then)',
   ])
   expect((await project.good()).outcome).toBe('nothing to do')
   expect(await project.tote('check', '--live', '--data')).toMatchObject({ exit: 0 })

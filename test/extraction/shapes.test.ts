@@ -410,7 +410,7 @@ describe('tables', () => {
     expect(followed.notes).toEqual([
       {
         level: 'warn',
-        text: 'table other is no longer there: its rows stay as they are, and what its models refer to may go: take their references out, or the models',
+        text: 'table other is no longer there: its rows stay as they are, also where what they refer to goes (a warning then)',
       },
     ])
     const later = lakeOf([thing], lake, ALWAYS)

@@ -1,6 +1,7 @@
 /** What the warehouse must hold of a model: its query by hand over every batch, and the versions that follow from it. */
 import type { TestDatabase } from '../support/postgres.ts'
-import { recordIdOf, write, type Variant } from './models.ts'
+import { named, thingSelect, type Thing } from './thing.ts'
+import { write, type Variant } from './models.ts'
 
 /** A batch of the pipeline, and the batches of the sources that it stands for. */
 export interface Point {
@@ -144,12 +145,16 @@ export async function versionsOf(
 export async function tableOf(
   source: TestDatabase,
   segments: Segments,
-  of: { name: string; variant: Variant; points: readonly Point[]; known: Known },
+  of: { name: string; variant: Variant; points: readonly Point[]; known: Known; thing: Thing },
 ): Promise<string[]> {
   const { versions, columns } = await versionsOf(source, segments, of)
   const { kind } = of.variant
+  const { whole, recordId } = write(of.name, of.variant)
   const texts = (row: Row): readonly string[] =>
-    columns.map((column) => `${column}: ${JSON.stringify(row[column] ?? null)}`)
+    columns.map((column) => {
+      const value = row[column] ?? null
+      return `${column}: ${JSON.stringify(whole && column === 'row' ? named(value, of.thing) : value)}`
+    })
   const line = (row: Row, more: readonly string[]): string => [...texts(row), ...more].join(', ')
   if (kind === 'table')
     return versions
@@ -165,7 +170,7 @@ export async function tableOf(
   return versions
     .map(({ row, from, to, batch, deleted }, index) =>
       line(row, [
-        `${recordIdOf(of.name, kind)}: ${index + 1}`,
+        `${recordId}: ${index + 1}`,
         `valid_from: ${JSON.stringify(from)}`,
         `valid_to: ${JSON.stringify(to)}`,
         `batch: ${batch}`,
@@ -178,10 +183,15 @@ export async function tableOf(
 /** The same of the warehouse's table, as it stands. */
 export async function tableIn(
   warehouse: TestDatabase,
-  { name, variant, schema }: { name: string; variant: Variant; schema: string },
+  {
+    name,
+    variant,
+    schema,
+    thing,
+  }: { name: string; variant: Variant; schema: string; thing: Thing },
 ): Promise<string[]> {
-  const { columns } = write(name, variant)
-  const recordId = recordIdOf(name, variant.kind)
+  const { columns, whole, recordId } = write(name, variant)
+  const list = whole ? await thingSelect(warehouse, `${schema}.${name}`, thing) : columns.join(', ')
   const instant = (column: string): string =>
     `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as ${column}`
   const system =
@@ -191,7 +201,7 @@ export async function tableIn(
         ? ['is_deleted']
         : [recordId ?? '', instant('valid_from'), instant('valid_to'), 'batch', 'is_deleted']
   const rows = await warehouse.query(
-    `select row_to_json(r)::text as row from (select ${[...columns, ...system].join(', ')} from ${schema}.${name}) as r`,
+    `select row_to_json(r)::text as row from (select ${[list, ...system].join(', ')} from ${schema}.${name}) as r`,
   )
   return rows
     .map(({ row }) =>

@@ -2,12 +2,15 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createProject } from '../support/project.ts'
+import { backUpOrPutBack, dropBackup } from './backup.ts'
 import { chanceOf, type Chance } from './chance.ts'
+import { hang } from './hanging.ts'
+import { loseLedger, moveSource, repair } from './harm.ts'
 import { FIRST_VARIANTS } from './models.ts'
 import {
   changeSchema,
   dump,
-  dumpName,
+  dropDump,
   editConfig,
   editFiles,
   editSeeds,
@@ -20,14 +23,18 @@ import {
   checkThenRun,
   killThenRun,
   rehearseThenRun,
-  repair,
+  changeThing,
   runAgain,
   runAndCheck,
   runElsewhere,
   runForward,
   runStages,
 } from './runs.ts'
+import { askEverything, checkData } from './reports.ts'
 import { expectAsOf, expectRebuilt, expectVerified } from './standing.ts'
+import { closeOpen, openOrClose } from './stay.ts'
+import { runTogether } from './together.ts'
+import { NO_THING, thingRows } from './thing.ts'
 import { said, writeAll, type Life, type State } from './state.ts'
 import { changeSql, configOf, FIRST, SETUP } from './world.ts'
 
@@ -48,10 +55,16 @@ export async function live(life: Life): Promise<void> {
       ['R0', 'Zero'],
       ['R1', 'One'],
     ],
+    seedColumns: ['code', 'label'],
     extraAttribute: 0,
+    thing: NO_THING,
     accept: new Set(),
     retired: new Map(),
     dump: false,
+    hung: new Map(),
+    hungSoFar: 0,
+    backup: null,
+    open: null,
     chance: chanceOf(life.seed, 0),
     life,
   }
@@ -61,7 +74,7 @@ export async function live(life: Life): Promise<void> {
     await runAndCheck(state)
     // What happens most is there more than once.
     const often = STEPS.filter(([weight]) => weight >= 5)
-    const once = shuffled([...STEPS, ...often, ...often], chanceOf(life.seed, 0))
+    const once = shuffled([...STEPS, ...often], chanceOf(life.seed, 0))
     for (let step = 1; step <= (life.steps ?? once.length); step++) {
       if (life.skip.has(step)) continue
       state.chance = chanceOf(life.seed, step)
@@ -76,7 +89,9 @@ export async function live(life: Life): Promise<void> {
     await expectRebuilt(state, false)
     await expectVerified(state)
   } finally {
-    if (state.dump) await project.source.query(`drop database if exists ${dumpName(state)}`)
+    await closeOpen(state)
+    await dropDump(state)
+    await dropBackup(state)
     await project.close()
   }
 }
@@ -97,6 +112,15 @@ const STEPS: readonly Step[] = [
   [8, 'edit', async (s) => editSome(s)],
   [3, 'file', async (s) => editFiles(s)],
   [5, 'config', async (s) => editConfig(s)],
+  [
+    4,
+    'rows of the thing',
+    async (s) => {
+      const { source } = s.project
+      await source.query(`${said(s, await thingRows(source, s.chance))}; update beat set n = n + 1`)
+    },
+  ],
+  [4, 'columns of the thing', async (s) => changeThing(s)],
   [2, 'seeds', async (s) => editSeeds(s)],
   [
     3,
@@ -161,7 +185,14 @@ const STEPS: readonly Step[] = [
     },
   ],
   [2, 'environment', async (s) => runElsewhere(s)],
-  [1, 'check', async (s) => checkThenRun(s)],
+  [2, 'check', async (s) => (s.chance.yes(0.5) ? checkThenRun(s) : checkData(s))],
+  [4, 'stay open', async (s) => openOrClose(s)],
+  [1, 'move the source', async (s) => moveSource(s)],
+  [2, 'lose the ledger', async (s) => loseLedger(s)],
+  [3, 'hang', async (s) => hang(s)],
+  [3, 'back up', async (s) => backUpOrPutBack(s)],
+  [2, 'together', async (s) => runTogether(s)],
+  [1, 'ask', async (s) => askEverything(s)],
 ]
 
 function weighted(chance: Chance): Step {

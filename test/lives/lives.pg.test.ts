@@ -1,6 +1,7 @@
 /**
  * Lives of a project: models are edited, renamed, taken away and put back, settings and seeds change, the source's rows
- * and columns too; it is run in every way, killed, verified, repaired and rebuilt, its warehouse emptied or put back, its lake moved.
+ * and columns too; it is run in every way, by a process that stays open or by two at once, killed, verified, repaired and rebuilt. Its warehouse is
+ * emptied or damaged, or loses its ledger; views hang on its star; warehouse, lake and source are put back from copies; its lake moves.
  * After each run that went well the warehouse is what PostgreSQL makes of the same models, written by hand, over tables
  * that it keeps beside the source: every version with its instants and record id (P2, P6, P7). What must be refused is
  * told from the rows before, and then nothing has changed; what was said beforehand is what came. In the end a rebuild equals

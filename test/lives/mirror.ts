@@ -4,7 +4,7 @@
  */
 import { createHmac } from 'node:crypto'
 import type { TestDatabase } from '../support/postgres.ts'
-import type { Settings } from './world.ts'
+import type { Mask, Settings } from './world.ts'
 
 const KEYS: Readonly<Record<string, string>> = {
   place: 'place_id',
@@ -33,9 +33,17 @@ export async function capture(
     const present = await columnsOf(source, table)
     const carried = columns.filter(
       (name) =>
-        present.has(name) && !(name === 'email' && (settings.excluded || settings.mask === 'drop')),
+        present.has(name) &&
+        !(name === 'email' && (settings.excluded || settings.mask === 'drop')) &&
+        !(name === 'stock' && settings.stockOut) &&
+        !(name === 'region' && settings.region === 'drop'),
     )
-    const value = (name: string): string => (name === 'email' ? maskedEmail(settings) : `s.${name}`)
+    const value = (name: string): string =>
+      name === 'email'
+        ? masked(name, settings.mask, settings.secret)
+        : name === 'region'
+          ? masked(name, settings.region, settings.secret)
+          : `s.${name}`
     const same = carried
       .map((name) => `(${value(name)}) is not distinct from ${before(name)}`)
       .join(' and ')
@@ -70,21 +78,22 @@ export async function columnsOf(source: TestDatabase, table: string): Promise<Se
   return new Set(rows.map(({ name }) => name ?? ''))
 }
 
-function maskedEmail({ mask, secret }: Settings): string {
-  if (mask === 'redact') return `case when s.email is not null then 'redacted' end`
+function masked(name: string, mask: Mask, secret: string): string {
+  if (mask === 'redact') return `case when s.${name} is not null then 'redacted' end`
   if (mask === 'hash')
-    return `(select h.hash from kept.hash h where h.secret = '${secret}' and h.value = s.email)`
-  return 's.email'
+    return `(select h.hash from kept.hash h where h.secret = '${secret}' and h.value = s.${name})`
+  return `s.${name}`
 }
 
 async function keepHashes(source: TestDatabase, secret: string): Promise<void> {
   const values = await source.query(
-    `select distinct email from public.item where email is not null and email not in (select value from kept.hash where secret = '${secret}')`,
+    `select value from (select email as value from public.item union select region from public.place) as v
+     where value is not null and value not in (select value from kept.hash where secret = '${secret}')`,
   )
-  for (const { email } of values) {
+  for (const { value } of values) {
     const hash = createHmac('sha256', secret)
-      .update(email ?? '')
+      .update(value ?? '')
       .digest('hex')
-    await source.query('insert into kept.hash values ($1, $2, $3)', [secret, email, hash])
+    await source.query('insert into kept.hash values ($1, $2, $3)', [secret, value, hash])
   }
 }

@@ -22,6 +22,10 @@ export interface Written {
   readonly demanded: readonly string[]
   /** By column, where it is not what every other variant has. */
   readonly types: Readonly<Record<string, string>>
+  /** It takes all columns of the thing: here the key, and one object of all others. */
+  readonly whole: boolean
+  /** The column of record ids, or null. */
+  readonly recordId: string | null
 }
 
 interface Column {
@@ -40,6 +44,8 @@ interface Draft {
   readonly reads?: readonly string[]
   readonly references?: readonly { readonly column: string; readonly model: string }[]
   readonly header?: readonly string[]
+  readonly recordIds?: string | undefined
+  readonly whole?: boolean
 }
 
 type Parts = Readonly<Record<string, number>>
@@ -49,6 +55,28 @@ interface Recipe {
   readonly kinds: readonly Kind[]
   readonly parts: Readonly<Record<string, number>>
   draft(parts: Parts, name: string): Draft
+}
+
+/** All columns of the thing, whatever they are called. */
+function wholeRecipe(kinds: readonly Kind[]): Recipe {
+  return {
+    kinds,
+    parts: { rows: 3, driven: 2 },
+    draft: ({ rows = 0, driven = 0 }) => {
+      const where = ['', 'where id <> 3', 'where id % 2 = 0'][rows] ?? ''
+      return {
+        key: ['id'],
+        columns: [
+          { name: 'id', duck: 'id', pg: 'id' },
+          { name: 'row', duck: 'row', pg: 'row', nullable: true },
+        ],
+        duckFrom: `shop.thing ${where}`,
+        pgFrom: `thing ${where}`,
+        header: driven === 1 ? ['driven by: shop.thing'] : [],
+        whole: true,
+      }
+    },
+  }
 }
 
 const RECIPES: Readonly<Record<string, Recipe>> = {
@@ -80,7 +108,17 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   },
   fact_sale: {
     kinds: ['fact', 'fact', 'fact', 'table', 'history'],
-    parts: { units: 5, more: 5, rows: 4, key: 2, refers: 4, driven: 2, price: 2, space: 2 },
+    parts: {
+      units: 5,
+      more: 5,
+      rows: 4,
+      key: 2,
+      refers: 4,
+      driven: 2,
+      price: 2,
+      space: 2,
+      says: 6,
+    },
     draft: ({
       units = 0,
       more = 0,
@@ -90,6 +128,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       driven = 0,
       price = 0,
       space = 0,
+      says = 0,
     }) => {
       const where = ['', 'where s.units > 2', 'where s.place_id <> 2', 'where i.price < 6'][rows]
       const joins = more === 2 || rows === 3
@@ -121,7 +160,18 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
         duckFrom: `${space === 1 ? '/* sales */ ' : ''}shop.sale as s ${joins ? 'join shop.item as i on i.item_id = s.item_id' : ''} ${where}`,
         pgFrom: `sale as s ${joins ? 'join item as i on i.item_id = s.item_id' : ''} ${where}`,
         references: refers === 1 ? [{ column: 'place_id', model: 'dim_place' }] : [],
-        header: driven === 1 && !joins ? ['driven by: shop.sale'] : [],
+        header: [
+          ...(driven === 1 && !joins ? ['driven by: shop.sale'] : []),
+          ...([
+            [],
+            ['comment: every sale'],
+            [`types: ${['price', 'unit_price'][price]} numeric(12,4)`],
+            ['check warn: place_id <> 3'],
+            ['unique: sale_id, item_id'],
+            ['check: sale_id is not null'],
+          ][says] ?? []),
+        ],
+        recordIds: says === 5 ? 'sale_record_id' : undefined,
       }
     },
   },
@@ -184,6 +234,69 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       pgFrom: 'tag group by 1',
     }),
   },
+  all_thing: wholeRecipe(['table', 'fact', 'history']),
+  fact_thing: wholeRecipe(['fact', 'dimension']),
+  sale_ranks: {
+    kinds: ['fact', 'history', 'table'],
+    parts: { order: 2, before: 2, rows: 2 },
+    draft: ({ order = 0, before = 0, rows = 0 }) => {
+      const over = `over (partition by s.item_id order by s.${order === 0 ? 'sale_id' : 'units desc, s.sale_id'})`
+      const rank = `row_number() ${over}`
+      const from = `sale as s ${rows === 0 ? '' : 'where s.units > 1'}`
+      const lag = `lag(s.units) ${over}`
+      return {
+        key: ['item_id', 'rank'],
+        columns: [
+          { name: 'item_id', duck: 's.item_id', pg: 's.item_id' },
+          { name: 'rank', duck: rank, pg: rank },
+          { name: 'sale_id', duck: 's.sale_id', pg: 's.sale_id' },
+          ...(before === 0 ? [] : [{ name: 'before', duck: lag, pg: lag, nullable: true }]),
+        ],
+        duckFrom: `shop.${from}`,
+        pgFrom: from,
+      }
+    },
+  },
+  item_sums: {
+    kinds: ['history', 'fact', 'dimension'],
+    parts: { sums: 2, driven: 2, places: 2, union: 2 },
+    draft: ({ sums = 0, driven = 0, places = 0, union = 0 }) => {
+      const sum = ['sum', 'max'][sums] ?? ''
+      const join = (shop: string): string =>
+        `${shop}item as i left join (select item_id, cast(${sum}(cast(units as bigint)) as bigint) as units, count(distinct place_id) as places
+         from ${shop}sale group by 1) as t on t.item_id = i.item_id`
+      const count = (shop: string): string =>
+        `(select count(*) from ${shop}place where region is not null)`
+      return {
+        key: ['item_id'],
+        columns: [
+          { name: 'item_id', duck: 'i.item_id', pg: 'i.item_id' },
+          { name: 'units', duck: 't.units', pg: 't.units', nullable: true },
+          { name: 'places', duck: 'coalesce(t.places, 0)', pg: 'coalesce(t.places, 0)' },
+          ...(places === 0 ? [] : [{ name: 'regions', duck: count('shop.'), pg: count('') }]),
+        ],
+        duckFrom: `${join('shop.')} ${union === 0 ? '' : 'where exists (select from shop.sale as e where e.item_id = i.item_id)'.replace('select from', 'select 1 from')}`,
+        pgFrom: `${join('')} ${union === 0 ? '' : 'where exists (select 1 from sale as e where e.item_id = i.item_id)'}`,
+        header: driven === 1 ? ['driven by: shop.item'] : [],
+      }
+    },
+  },
+  tops: {
+    kinds: ['table', 'fact'],
+    parts: { of: 2 },
+    draft: ({ of = 0 }) => ({
+      key: ['kind', 'n'],
+      columns: [
+        { name: 'kind', duck: 'u.kind', pg: 'u.kind' },
+        { name: 'n', duck: 'u.n', pg: 'u.n' },
+        { name: 'items', duck: 'count(*)', pg: 'count(*)' },
+        { name: 'best', duck: 'max(u.id)', pg: 'max(u.id)' },
+      ],
+      duckFrom: `(select 'a' as kind, coalesce(units, -1) as n, item_id as id from item_sums union all select 'b', rank, ${of === 0 ? 'sale_id' : '-sale_id'} from sale_ranks) as u group by 1, 2`,
+      pgFrom: `(select 'a' as kind, coalesce(units, -1) as n, item_id as id from item_sums union all select 'b', rank, ${of === 0 ? 'sale_id' : '-sale_id'} from sale_ranks) as u group by 1, 2`,
+      reads: ['item_sums', 'sale_ranks'],
+    }),
+  },
   fact_beat: {
     kinds: ['fact'],
     parts: { n: 1 },
@@ -220,25 +333,35 @@ export function write(name: string, { kind, parts }: Variant): Written {
     duckFrom,
     pgFrom,
     reads = [],
+    whole = false,
     references = [],
     header = [],
+    recordIds,
   } = recipe.draft(parts, name)
   const nullable = columns.flatMap(({ name: column, nullable: may }) =>
     may === true ? [column] : [],
   )
+  const recordId =
+    kind === 'fact'
+      ? (recordIds ?? `${recipeOf(name)}_id`)
+      : kind === 'history'
+        ? 'record_id'
+        : null
   const lines = [
     `kind: ${kind === 'history' ? 'dimension' : kind}`,
     `key: ${key.join(', ')}`,
-    ...(kind === 'fact' ? [`record id: ${recordIdOf(name, kind)}`] : []),
+    ...(kind === 'fact' ? [`record id: ${recordId}`] : []),
     ...(kind === 'history' ? ['history: true'] : []),
-    ...(nullable.length === 0 ? [] : [`nullable: ${nullable.join(', ')}`]),
+    ...(nullable.length === 0 ? [] : [`nullable: ${whole ? 'all' : nullable.join(', ')}`]),
     ...references.map(({ column, model }) => `references: ${column} -> ${model}`),
     ...header,
   ]
   const list = (side: 'duck' | 'pg'): string =>
     columns.map((column) => `${column[side]} as ${column.name}`).join(', ')
   return {
-    text: `${lines.map((line) => `-- ${line}\n`).join('')}select ${list('duck')}\nfrom ${duckFrom}\n`,
+    text: `${lines.map((line) => `-- ${line}\n`).join('')}select ${whole ? '*' : list('duck')}\nfrom ${duckFrom}\n`,
+    whole,
+    recordId,
     sql: `select ${list('pg')} from ${pgFrom}`,
     columns: columns.map(({ name: column }) => column),
     key,
@@ -249,11 +372,6 @@ export function write(name: string, { kind, parts }: Variant): Written {
       columns.flatMap(({ name: column, type }) => (type === undefined ? [] : [[column, type]])),
     ),
   }
-}
-
-export function recordIdOf(name: string, kind: Kind): string | null {
-  if (kind === 'fact') return `${recipeOf(name)}_id`
-  return kind === 'history' ? 'record_id' : null
 }
 
 /** One part, or the kind, written otherwise. */

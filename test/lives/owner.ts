@@ -1,8 +1,10 @@
 /** What the owner of a project does to it, and what happens to it, between two runs. */
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { dropHanging } from './hanging.ts'
 import { columnsOf } from './mirror.ts'
 import { edited, FIRST_VARIANTS, write } from './models.ts'
+import { openAgain } from './stay.ts'
 import { said, writeModels, writeSeeds, type State } from './state.ts'
 import { configOf } from './world.ts'
 
@@ -41,6 +43,10 @@ export async function editConfig(state: State): Promise<void> {
   const edits: (() => void)[] = [
     () => (settings.excluded = !settings.excluded),
     () => (settings.mask = chance.of(['none', 'hash', 'redact', 'drop'])),
+    () => (settings.region = chance.of(['none', 'hash', 'redact', 'drop'])),
+    () => (settings.stockOut = !settings.stockOut),
+    () => (settings.all = chance.of(['auto', 'xmin', 'compare'])),
+    () => (settings.placeKey = !settings.placeKey),
     () => (settings.secret = `secret number ${chance.below(3)} of all`),
     () => (settings.where = chance.of(['true', 'place_id <> 2', 'item_id > 1'])),
     () =>
@@ -59,13 +65,19 @@ export async function editConfig(state: State): Promise<void> {
   said(state, JSON.stringify(settings))
   await project.configure(configOf(settings))
   await project.environment({ MASK_SECRET: settings.secret })
+  await openAgain(state)
 }
 
 export async function editSeeds(state: State): Promise<void> {
   const { chance, project } = state
   state.seedRows = [0, 1, 2, 3]
     .filter(() => chance.yes(0.7))
-    .map((n) => [`R${n}`, `Label ${n}${chance.below(4)}`] as const)
+    .map((n) => [`R${n}`, `Label ${n}${chance.of(['', ', 1', ' "2"', '\n3'])}`] as const)
+  state.seedColumns = chance.of([
+    ['code', 'label'],
+    ['code', 'label', 'more'],
+    ['code', 'other', 'label'],
+  ])
   said(state, JSON.stringify(state.seedRows))
   await writeSeeds(state)
   await project.source.query('update beat set n = n + 1')
@@ -92,15 +104,16 @@ export async function changeSchema(state: State): Promise<boolean> {
 
 export async function emptyWarehouse(state: State): Promise<void> {
   const { project } = state
+  await dropHanging(state)
   await project.warehouse.query(
     `drop schema if exists tote cascade; drop schema public cascade; create schema public; alter schema public owner to ${project.loader}`,
   )
   for (const name of state.retired.keys()) state.retired.set(name, null)
 }
 
-export const dumpName = ({ project }: State): string => `${project.warehouse.name}_dump`
+const dumpName = ({ project }: State): string => `${project.warehouse.name}_dump`
 
-async function endSessions({ project: { source, warehouse } }: State): Promise<void> {
+export async function endSessions({ project: { source, warehouse } }: State): Promise<void> {
   await source.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where datname like '${warehouse.name}%'`,
   )
@@ -113,6 +126,7 @@ export async function dump(state: State): Promise<void> {
     life,
   } = state
   const name = dumpName(state)
+  await dropHanging(state)
   await endSessions(state)
   if (state.dump) {
     life.count('dump put back')
@@ -125,6 +139,11 @@ export async function dump(state: State): Promise<void> {
   state.dump = !state.dump
 }
 
+export async function dropDump(state: State): Promise<void> {
+  if (state.dump) await state.project.source.query(`drop database if exists ${dumpName(state)}`)
+  state.dump = false
+}
+
 export async function moveLake(state: State): Promise<void> {
   const { project, settings } = state
   const to = settings.lake === 'lake' ? 'lake/elsewhere/pond' : 'lake'
@@ -135,4 +154,5 @@ export async function moveLake(state: State): Promise<void> {
   await rename(folder('moved'), folder(to))
   settings.lake = to
   await project.configure(configOf(settings))
+  await openAgain(state)
 }

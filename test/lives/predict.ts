@@ -26,7 +26,7 @@ export async function predict(
     skips: ReadonlySet<number> = new Set(),
   ): Outcome => ({ kind: 'refused', names, restated, skips })
   for (const [name, variant] of models) {
-    const { reads, references, columns } = write(name, variant)
+    const { reads, references, columns, sql } = write(name, variant)
     if (
       reads.some((read) => !models.has(read)) ||
       references.some(({ model }) => !models.has(model))
@@ -35,9 +35,10 @@ export async function predict(
     for (const read of reads) {
       const other = models.get(read)
       const has = other === undefined ? [] : write(read, other).columns
-      const wanted = ['place_id', 'item_id', 'units', 'sale_id'].filter((c) =>
-        write(name, variant).sql.includes(`f.${c}`),
-      )
+      const wanted =
+        read === 'fact_sale'
+          ? ['place_id', 'item_id', 'units', 'sale_id'].filter((c) => sql.includes(`f.${c}`))
+          : []
       if (wanted.some((c) => !has.includes(c))) return refused(['ModelInvalid'])
     }
     if (columns.includes('extra') && state.extraAttribute === 0) return refused(['ModelInvalid'])

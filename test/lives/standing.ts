@@ -8,7 +8,7 @@ import { write } from './models.ts'
 import { observe, type PendingEdits, type State } from './state.ts'
 
 export async function expectStar(state: State): Promise<void> {
-  const { project, models, points, known, segments } = state
+  const { project, models, points, known, segments, thing } = state
   const last = points.at(-1)
   if (last === undefined) throw new Error('no batch')
   // A point at which no model changed a row is no batch.
@@ -21,8 +21,8 @@ export async function expectStar(state: State): Promise<void> {
     ).toEqual(await rowsAt(project.source, segments, { ...of, point: newest }))
   }
   for (const [name, variant] of models) {
-    const wanted = await tableOf(project.source, segments, { name, variant, points, known })
-    const found = await tableIn(project.warehouse, { name, variant, schema: 'public' })
+    const wanted = await tableOf(project.source, segments, { name, variant, points, known, thing })
+    const found = await tableIn(project.warehouse, { name, variant, schema: 'public', thing })
     for (const line of found.filter((one) => !wanted.includes(one)))
       state.life.log(`    too much in ${name}: ${line}`)
     for (const line of wanted.filter((one) => !found.includes(one)))
@@ -99,7 +99,8 @@ export async function expectAsOf(state: State): Promise<void> {
   const api = await openProject({ cwd: project.folder })
   try {
     for (const [name, variant] of models) {
-      const { columns } = write(name, variant)
+      const { columns, whole } = write(name, variant)
+      if (whole) continue
       const { versions } = await versionsOf(project.source, segments, {
         name,
         points: state.points,

@@ -1,10 +1,14 @@
 /** A project as its owner has written it, what was taken of that, and what the lake has seen of the source since. */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Project } from '../../src/project/project.ts'
 import type { TestProject } from '../support/project.ts'
+import type { Backup } from './backup.ts'
 import type { Chance } from './chance.ts'
 import type { Known, Point, Segment } from './history.ts'
+import type { Hung } from './hanging.ts'
 import { capture } from './mirror.ts'
+import { captureThing, type Thing } from './thing.ts'
 import { write, type Variant, type Written } from './models.ts'
 import { configOf, type Settings } from './world.ts'
 
@@ -26,20 +30,26 @@ export interface State {
   readonly models: Map<string, Variant>
   /** What the processed zone was made with. */
   taken: Map<string, Variant>
-  readonly segments: Map<string, readonly Segment[]>
+  segments: Map<string, readonly Segment[]>
   points: Point[]
   readonly known: Known
   shop: number
   seeds: number
   seedRows: readonly (readonly [string, string])[]
+  seedColumns: readonly string[]
   extraAttribute: number
+  thing: Thing
   accept: Set<string>
   /** Tables of models that have no file any more, as they were left; null where nobody knows. */
-  readonly retired: Map<string, readonly string[] | null>
+  retired: Map<string, readonly string[] | null>
   dump: boolean
+  readonly hung: Hung
+  hungSoFar: number
+  backup: Backup | null
+  /** What stays open from run to run; null when each run opens the project for itself. */
+  open: Project | null
   chance: Chance
   readonly life: Life
-  /** Steps of this life that failed on purpose. */
 }
 
 export function said(state: State, text: string): string {
@@ -62,12 +72,24 @@ export async function writeModels({ project, models }: State): Promise<void> {
     await project.write(`models/${name}.sql`, write(name, variant).text)
 }
 
-export async function writeSeeds({ project, seedRows }: State): Promise<void> {
+/** Columns that no model names come and go, and change their places. */
+export async function writeSeeds({ project, seedRows, seedColumns }: State): Promise<void> {
   await project.write(
     'seeds/region.csv',
-    `code,label\n${seedRows.map((row) => `${row.join(',')}\n`).join('')}`,
+    [
+      seedColumns,
+      ...seedRows.map(([code, label]) =>
+        seedColumns.map((name) =>
+          name === 'code' ? code : name === 'label' ? quoted(label) : 'x',
+        ),
+      ),
+    ]
+      .map((row) => `${row.join(',')}\n`)
+      .join(''),
   )
 }
+
+const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`
 
 export interface Asked {
   readonly fullRefresh?: boolean
@@ -92,6 +114,7 @@ export async function observe(state: State): Promise<void> {
   }
   for (let batch = state.shop + 1; batch <= shop; batch++) {
     await capture(source, settings, { batch, extraIsNew })
+    state.thing = await captureThing(source, state.thing, batch)
     if (attribute !== 0) state.extraAttribute = attribute
     state.carried = structuredClone(settings)
   }

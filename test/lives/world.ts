@@ -1,5 +1,6 @@
 /** The source of a life, the config and the seeds as its owner has written them, and how they change. */
 import type { Chance } from './chance.ts'
+import { THING } from './thing.ts'
 
 /** Rows of six tables; what the oracle keeps stands in a schema of its own, which no pattern takes. */
 export const SETUP = `
@@ -29,6 +30,7 @@ ${['place', 'item', 'sale', 'tag', 'beat']
       `create view mirror.${table} as select * from kept.${table} where batch = current_setting('lives.shop')::integer;`,
   )
   .join('\n')}
+${THING}
 create view mirror.region as select * from kept.region where batch = current_setting('lives.seeds')::integer;
 `
 
@@ -39,6 +41,11 @@ export type Strategy = 'default' | 'auto' | 'compare' | 'xmin' | 'cursor'
 export interface Settings {
   excluded: boolean
   mask: Mask
+  /** Of the places' regions. */
+  region: Mask
+  stockOut: boolean
+  all: 'auto' | 'xmin' | 'compare'
+  placeKey: boolean
   secret: string
   where: 'true' | 'place_id <> 2' | 'item_id > 1'
   strategy: Record<'sale' | 'item' | 'place', Strategy>
@@ -52,6 +59,10 @@ export interface Settings {
 export const FIRST: Settings = {
   excluded: false,
   mask: 'none',
+  region: 'none',
+  stockOut: false,
+  all: 'auto',
+  placeKey: false,
   secret: 'the first secret of all',
   where: 'true',
   strategy: { sale: 'default', item: 'default', place: 'default' },
@@ -72,14 +83,18 @@ export function configOf(settings: Settings): { source: string; lake: string; pr
           strategy[table] === 'cursor' ? ` cursor: { column: 'touched', lookBack: '1h' },` : ''
         }`
   const tables = [
-    `place: { ${said('place')} }`,
-    `item: { ${said('item')} ${settings.excluded ? `columns: { exclude: ['email'] },` : ''} ${
+    `place: { ${said('place')} ${settings.region === 'none' ? '' : `mask: { region: '${settings.region}' },`} ${settings.placeKey && settings.strategy.place !== 'xmin' ? `key: ['place_id'],` : ''} }`,
+    `item: { ${said('item')} ${
+      settings.excluded || settings.stockOut
+        ? `columns: { exclude: [${[...(settings.excluded ? [`'email'`] : []), ...(settings.stockOut ? [`'stock'`] : [])].join(', ')}] },`
+        : ''
+    } ${
       settings.mask === 'none' || settings.excluded ? '' : `mask: { email: '${settings.mask}' },`
     } }`,
     `sale: { ${said('sale')} ${settings.where === 'true' ? '' : `where: '${settings.where}',`} }`,
   ]
   return {
-    source: `tables: { include: ['*'], exclude: [${settings.tagLeftOut ? `'tag'` : ''}] }, table: { ${tables.join(', ')} }`,
+    source: `strategy: '${settings.all}', tables: { include: ['*'], exclude: [${settings.tagLeftOut ? `'tag'` : ''}] }, table: { ${tables.join(', ')} }`,
     lake: `ingestion: '${settings.lake}/ingestion', processed: '${settings.lake}/processed', format: '${settings.format}', baseAfter: { files: ${settings.baseAfter} },`,
     project: `maskSecret: env('MASK_SECRET'), environments: { dev: { warehouse: { schema: 'dev' } } }, ${settings.memory}`,
   }

@@ -55,7 +55,7 @@ export const MODULES: Readonly<Record<string, Guarded>> = {
   'star/merge': { promises: 'P4 P6', tests: ['star/merge'] },
   'star/versions': { promises: 'P6 P7', tests: ['star/versions'] },
   'storage/sealed': { promises: 'P3', tests: ['storage/sealed'] },
-  'syntax/row-by-row': { promises: 'P7', tests: ['syntax/row-by-row', 'models/driven'] },
+  'syntax/row-by-row': { promises: 'P7', tests: ['syntax/row-by-row'] },
   'vectors/copy-binary': {
     promises: 'P8',
     tests: ['vectors/copy-binary', 'vectors/copy-encoders'],

@@ -159,7 +159,10 @@ function judgeJoin(join: TreeNode, side: string, refusals: Refusal[]): boolean {
 
 function judgeLevel(node: TreeNode, { refusals, levels }: Reading): void {
   const refuse = (message: string, position: number | null): void =>
-    void refusals.push({ message, position: position ?? placeOf(node) })
+    void refusals.push({
+      message,
+      position: position ?? placeOf(children(node['select_list'])[0] ?? node),
+    })
   if (node['type'] !== 'SELECT_NODE') {
     const what = text(node['setop_type']).toLowerCase().replaceAll('_', ' ')
     refuse(

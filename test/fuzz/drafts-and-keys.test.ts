@@ -126,11 +126,12 @@ const rowOf = ([page, xmin]: Pair): Buffer => Buffer.from(`${xmin},"(${page},1)"
 const placeOf = ([page, xmin]: Pair): string => `${xmin},${page},1\n`
 
 test('P2: with damaged digests more blocks are compared, never fewer', () => {
-  const xmins = fc.array(fc.integer({ min: 3, max: 9 }), { minLength: 1, maxLength: 60 })
+  const xmins = fc.array(fc.integer({ min: 3, max: 4 }), { minLength: 20, maxLength: 60 })
+  let passedOver = 0
   fc.assert(
     fc.property(
       xmins,
-      fc.array(fc.nat(59), { maxLength: 5 }),
+      fc.array(fc.nat(19), { minLength: 1, maxLength: 3 }),
       damage,
       (before, changes, damaged) => {
         const old = before.map((xmin, page): Pair => [page, xmin])
@@ -140,11 +141,13 @@ test('P2: with damaged digests more blocks are compared, never fewer', () => {
         ])
         const { blocks } = watch(old, null)
         const { kept } = watch(now, parseBlocks(damaged(formatBlocks(blocks)), 4))
+        if (kept.size < now.length) passedOver += 1
         for (const pair of now) if (changes.includes(pair[0])) expect(kept).toContain(placeOf(pair))
       },
     ),
     { numRuns: 1000, ...drawn },
   )
+  expect(passedOver, 'some blocks are believed').toBeGreaterThan(300)
 })
 
 const names = fc.oneof(

@@ -273,3 +273,29 @@ describe('the line itself', () => {
       ).toThrow(value === '' ? 'says nothing' : 'is not one table')
   })
 })
+
+test('P7: all reasons are told at once, each with its line, and the way out', async () => {
+  const failed = async (sql: string): Promise<ToteError> => {
+    const error: unknown = await bind(sql).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+    if (!(error instanceof ToteError)) throw new Error('not refused', { cause: error })
+    return error
+  }
+  const one = await failed('select distinct id from s.sale')
+  expect(one.message).toBe('A model is not driven by the table that its header names.')
+  expect(one.facts.fix).toBe(
+    'remove the line "driven by": the model is then evaluated in full when a table that it reads has changed',
+  )
+  expect(one.facts.terminal?.join('\n')).toContain('select distinct id from s.sale')
+  const two = await failed('select distinct id from s.sale\nlimit 3')
+  expect(two.message).toBe(
+    'Models are not driven by the tables that their headers name: 2 reasons.',
+  )
+  expect(two.facts.problems?.map(({ where }) => where)).toEqual([
+    'models/m.sql:5:17',
+    'models/m.sql:6:7',
+  ])
+  expect(two.facts.terminal?.join('\n')).toContain('limit 3')
+})

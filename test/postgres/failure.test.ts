@@ -33,6 +33,7 @@ test.each([
   ['57P03', 'SourceUnreachable', 'WarehouseUnreachable', true],
   ['08006', 'SourceUnreachable', 'WarehouseUnreachable', true],
   ['23505', 'SourceRefused', 'WarehouseRefused', false],
+  ['22021', 'ValueNotCarried', 'WarehouseRefused', false],
 ] as const)(
   'SQLSTATE %s is %s at a source, %s at the warehouse',
   (code, source, warehouse, retry) => {
@@ -173,7 +174,7 @@ test('without a table, a column or a constraint nothing is said of them, and a m
   expect(told('42703', { column: 'c' })).toBe(
     `${THE_SOURCE} refused to read: the server says (SQLSTATE 42703), column "c".`,
   )
-  expect(told('42704', { constraint: 'k', message: undefined })).toBe(
+  expect(told('42704', { constraint: 'k', message: undefined, hint: undefined })).toBe(
     `${THE_SOURCE} refused to read: SQLSTATE 42704, constraint "k".`,
   )
 })

@@ -42,7 +42,18 @@ describe('P7: every select that the rows pass is looked at', () => {
     ['with a as (from s.t), b as (select count(*) as n from o) from a, b', 2],
     ['select id from s.t natural join o', 1],
     ['select id from s.t cross join o', 1],
-    ['select id from s.t positional_is_a_name', 1],
+    ['select id from s.t left join o using (id)', 1],
+    ['select id from o right join s.t using (id)', 1],
+    ['select id from o join s.t using (id)', 1],
+    ['select id from s.t semi join o using (id)', 1],
+    ['select id from s.t anti join o using (id)', 1],
+    ['select t.id from s.t, lateral (select id from o where o.id = t.id order by id limit 1) x', 1],
+    ['select id from s.t where exists (select max(id) from o) order by id', 1],
+    ['select id, (select row_number() over () from o limit 1) as n from s.t', 1],
+    [
+      'with p as (select *, row_number() over () as n from o) select id from s.t join p using (id)',
+      1,
+    ],
   ])('%s', async (sql, levels) => {
     expect(await read(sql)).toEqual([levels])
   })
@@ -71,6 +82,61 @@ describe('P7: what looks at several rows is refused, wherever on the way it stan
       1,
       // DuckDB knows no place of an empty group.
       'id: "group by" puts its rows together',
+    ],
+    ['select id from s.t group by all', 1, 'id: "group by" puts its rows together'],
+    ['select id from s.t order by id limit 3', 1, '3: "limit" or "offset" counts its rows'],
+    ['select id from s.t limit 3%', 1, '3%: "limit" or "offset" counts its rows'],
+    ['select distinct * from s.t', 1, '*: "distinct" compares its rows'],
+    [
+      'select id from s.t qualify rank() over (order by id) = 1',
+      1,
+      '=: "qualify" looks at several of its rows',
+    ],
+    [
+      'select id, 1 + max(id) over (order by id) as n from s.t',
+      1,
+      'max: max() over (…) looks at several of its rows',
+    ],
+    ['select id from s.t except select id from o', 1, 'id: it is read in a part of "except"'],
+    [
+      'select id from s.t right join o using (id)',
+      1,
+      'o: the right join can yield rows that are not made of one row of it',
+    ],
+    [
+      'select id from s.t full join o using (id)',
+      1,
+      'o: the full join can yield rows that are not made of one row of it',
+    ],
+    [
+      'select id from o semi join s.t using (id)',
+      1,
+      's.t: the semi join can yield rows that are not made of one row of it',
+    ],
+    [
+      'select id from o anti join s.t using (id)',
+      1,
+      's.t: the anti join can yield rows that are not made of one row of it',
+    ],
+    [
+      'select id from s.t asof join o on t.id >= o.id',
+      1,
+      'o: it is read through a join of the kind "asof"',
+    ],
+    [
+      'select o.id from o join x on exists (from s.t)',
+      1,
+      'x: it is read in the condition of a join',
+    ],
+    [
+      'select id from unnest((select list(id) from s.t)) u(id)',
+      1,
+      's.t: it is read in the arguments of a function',
+    ],
+    [
+      'select (select max(id) from s.t) as id',
+      1,
+      's.t: it is read in a subquery of a condition or of a value',
     ],
     ['select id from s.t group by rollup (id)', 1, 'id: "group by" puts its rows together'],
     ['select id from s.t having id > 1', 1, '>: "having" looks at several of its rows'],

@@ -100,24 +100,40 @@ test('buffers hold about 256 KiB, and a longer row makes a longer one', async ()
 })
 
 describe('P8: what PostgreSQL cannot store is refused, naming the column and no value', () => {
+  const DATE = 'a date outside what PostgreSQL can store'
+  const TIMESTAMP = 'a timestamp outside what PostgreSQL can store'
+  const NUL = 'a text with a NUL character, which PostgreSQL cannot store'
+  const number = (type: string): string => `a number that ${type} cannot hold`
   test.each([
-    ['a date after its last', `date '1970-01-01' + 2145042906::integer`, 'DATE', 'date'],
-    ['a date before its first', `date '4714-11-23 (BC)'`, 'DATE', 'date'],
+    ['a date after its last', `date '1970-01-01' + 2145042906::integer`, 'DATE', 'date', DATE],
+    ['a date before its first', `date '4714-11-23 (BC)'`, 'DATE', 'date', DATE],
     [
       'a timestamp before its first',
       `timestamp '4714-11-23 (BC) 23:59:59.999999'`,
       'TIMESTAMP',
       'timestamp without time zone',
+      TIMESTAMP,
     ],
-    ['a NUL in a short text', `'a' || chr(0)`, 'VARCHAR', 'text'],
-    ['a NUL in a long text', `repeat('a', 20) || chr(0) || 'b'`, 'VARCHAR', 'text'],
-    ['a bigint that is no integer', '2147483648', 'BIGINT', 'integer'],
-    ['a bigint that is no smallint', '-32769::bigint', 'BIGINT', 'smallint'],
-    ['an integer that is no smallint', '32768::integer', 'INTEGER', 'smallint'],
-  ])('%s', async (_what, value, duckdbType, postgresType) => {
+    [
+      'a timestamp long before its first',
+      'make_timestamp(-9223372022400000000)',
+      'TIMESTAMP',
+      'timestamp without time zone',
+      TIMESTAMP,
+    ],
+    ['a NUL in a short text', `'a' || chr(0)`, 'VARCHAR', 'text', NUL],
+    ['a NUL in a long text', `repeat('a', 20) || chr(0) || 'b'`, 'VARCHAR', 'text', NUL],
+    ['a bigint that is no integer', '2147483648', 'BIGINT', 'integer', number('integer')],
+    ['a bigint that is none below', '-2147483649', 'BIGINT', 'integer', number('integer')],
+    ['a bigint that is far above', '9223372036854775807', 'BIGINT', 'integer', number('integer')],
+    ['a bigint that is no smallint', '-32769::bigint', 'BIGINT', 'smallint', number('smallint')],
+    ['an integer that is no smallint', '32768::integer', 'INTEGER', 'smallint', number('smallint')],
+    ['a uinteger that is no integer', '2147483648', 'UINTEGER', 'integer', number('integer')],
+  ])('%s', async (_what, value, duckdbType, postgresType, held) => {
     const refused = encode(`select (${value})::${duckdbType}`, column(duckdbType, postgresType))
     await expect(refused).rejects.toMatchObject({
       name: 'ValueNotCarried',
+      message: `Column "c" of "thing" holds ${held}.`,
       facts: { where: 'thing.c' },
     })
   })
@@ -132,15 +148,46 @@ describe('P8: what PostgreSQL cannot store is refused, naming the column and no 
   ])('%s as %s, before any row', async (duckdbType, postgresType) => {
     await expect(
       encode('select 1 where false', column(duckdbType, postgresType)),
-    ).rejects.toMatchObject({ name: 'ValueNotCarried' })
+    ).rejects.toMatchObject({
+      name: 'ValueNotCarried',
+      message: `Column "c" of "thing" is ${duckdbType}, which cannot be sent as ${postgresType}.`,
+      facts: { where: 'thing.c', fix: 'cast the column in the model to a type that both have' },
+    })
   })
 })
 
 test('rows of other types than announced are a bug, not garbage', async () => {
-  await expect(encode('select 1::bigint', column('INTEGER', 'integer'))).rejects.toMatchObject({
-    name: 'Bug',
-  })
-  await expect(encode('select 1, 2', column('INTEGER', 'integer'))).rejects.toMatchObject({
-    name: 'Bug',
-  })
+  const [a, b] = [column('INTEGER', 'integer'), column('TIMESTAMPTZ', 'timestamp with time zone')]
+  for (const [select, columns, said] of [
+    ['select 1::bigint', [a], '(BIGINT) and were announced as (INTEGER)'],
+    ['select 1, 2', [a], '(INTEGER, INTEGER) and were announced as (INTEGER)'],
+    ['select 1', [a, b], '(INTEGER) and were announced as (INTEGER, TIMESTAMP WITH TIME ZONE)'],
+    [
+      'select now(), 1',
+      [a, b],
+      '(TIMESTAMP WITH TIME ZONE, INTEGER) and were announced as (INTEGER, TIMESTAMP WITH TIME ZONE)',
+    ],
+  ] as const)
+    await expect(encode(select, ...columns)).rejects.toMatchObject({
+      name: 'Bug',
+      message: `The rows of "thing" are ${said}.`,
+    })
+})
+
+test('a row that just fits a buffer, and one that does not, are whole', async () => {
+  for (const more of [-1, 0, 1]) {
+    // Twice two bytes for the fields' count and four for a length.
+    const bytes = 262_144 - 19 - 12 + more
+    const buffers = await encode(
+      `select repeat('x', n) from (values (100), (${bytes - 100})) t(n)`,
+      column('VARCHAR', 'text'),
+    )
+    const all = Buffer.concat(buffers)
+    expect(all).toHaveLength(19 + 12 + bytes + 2)
+    expect(buffers.map(({ length }) => length)).toEqual(
+      more > 0 ? [19 + 6 + 100, 6 + bytes - 100, 2] : [19 + 12 + bytes, 2],
+    )
+    expect(all.toString('latin1', 25, 125)).toBe('x'.repeat(100))
+    expect(all.toString('latin1', 131, all.length - 2)).toBe('x'.repeat(bytes - 100))
+  }
 })

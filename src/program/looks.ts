@@ -1,6 +1,7 @@
 /** The commands that only look: their flags and help. Their code is imported when they are called. */
 import type { Command } from 'commander'
 import { readDuration, readAsOf, readLimit } from '../cli/flags.ts'
+import type { ListFlags } from '../reports/list.ts'
 import type { LogsFlags } from '../reports/logs.ts'
 import type { QueryFlags } from '../reports/query.ts'
 import type { RolesFlags } from '../reports/roles.ts'
@@ -32,6 +33,7 @@ function addStatus(program: Command, act: Act): void {
       'how late is late, for --check; 1h when not given',
       readDuration,
     )
+    .option('--all', 'a line for each table, however many')
     .action((flags: StatusFlags, command: Command) =>
       act(command, async (invocation) =>
         (await import('../reports/status.ts')).commandStatus(invocation, flags),
@@ -89,9 +91,10 @@ function addList(program: Command, act: Act): void {
   program
     .command('list')
     .description('sources, tables and models')
-    .action((_: unknown, command: Command) =>
+    .option('--all', 'a line for each, however many')
+    .action((flags: ListFlags, command: Command) =>
       act(command, async (invocation) =>
-        (await import('../reports/list.ts')).commandList(invocation),
+        (await import('../reports/list.ts')).commandList(invocation, flags),
       ),
     )
 }

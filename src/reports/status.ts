@@ -3,12 +3,12 @@
  * `--check` also whether all of that is as it should be, for whoever watches it from outside.
  */
 import { join } from 'node:path'
-import { formatChange, formatCount } from '../terminal/number.ts'
+import { counted, formatChange, formatCount } from '../terminal/number.ts'
 import { changedRows } from '../terminal/progress.ts'
 import { listRuns, type RunRecord } from '../observability/run-history.ts'
 import { projectTitle } from '../terminal/title.ts'
 import { MARKS, printable, type Style } from '../terminal/style.ts'
-import { renderTable, type TableColumn } from '../terminal/table.ts'
+import { LISTED, renderTable, type TableColumn } from '../terminal/table.ts'
 import { renderDuration, renderMoment } from '../terminal/time.ts'
 import type { Status, StatusTable } from '../inspect/status.ts'
 import type { Stage } from '../types.ts'
@@ -21,6 +21,8 @@ const READ_RUNS = 50
 
 export interface StatusFlags {
   readonly check?: boolean
+  /** Every table, however many. */
+  readonly all?: boolean
   /** Milliseconds; says that it is to be checked. */
   readonly maxAge?: number
 }
@@ -31,7 +33,7 @@ const MAX_AGE = 3_600_000
 /** Returns the exit code: 5 when a check was asked for and finds something. */
 export async function commandStatus(
   invocation: Invocation,
-  { maxAge, check = maxAge !== undefined }: StatusFlags,
+  { maxAge, check = maxAge !== undefined, all = !invocation.surface.stdout.isTTY }: StatusFlags,
 ): Promise<number> {
   const { surface, pipeline, flags } = invocation
   const { context, warnings } = openReading(invocation)
@@ -53,8 +55,8 @@ export async function commandStatus(
   answer(invocation, {
     data: { ...shown, ...(check ? { check: { maxAgeMs: limits.maxAge, findings } } : {}) },
     lines: (style) => [
-      ...renderStatus(shown, { style, now, tote }),
-      ...(check ? renderFindings(findings, limits, style) : []),
+      ...renderStatus(shown, { style, now, tote, all }),
+      ...(check ? renderFindings(findings, { ...limits, all }, style) : []),
     ],
     warnings,
   })
@@ -110,16 +112,20 @@ function findAmiss(
 
 function renderFindings(
   findings: readonly Amiss[],
-  { maxAge }: { readonly maxAge: number },
+  { maxAge, all }: { readonly maxAge: number; readonly all: boolean },
   style: Style,
 ): string[] {
   const limit = `at most ${renderDuration(maxAge)} behind`
+  const shown = all ? findings : findings.slice(0, LISTED)
   if (findings.length === 0) return [`  ${style.green(MARKS.done)} every table is ${limit}`]
   return [
     `  ${style.red(MARKS.failed)} not as it should be (tables ${limit})`,
-    ...findings.map(
+    ...shown.map(
       ({ what, where, message }) => `    ${what} ${printable(where)}: ${printable(message)}`,
     ),
+    ...(findings.length > shown.length
+      ? [`    … and ${formatCount(findings.length - shown.length)} more`]
+      : []),
   ]
 }
 
@@ -147,30 +153,64 @@ function freshTo(table: StatusTable, history: readonly RunRecord[]): string {
 /** The screen: runs, tables, and where the warehouse stands. */
 function renderStatus(
   found: Shown,
-  { style, now, tote }: { style: Style; now: Date; tote: string },
+  { style, now, tote, all }: { style: Style; now: Date; tote: string; all: boolean },
 ): string[] {
   const { runs } = found
   const indent = { indent: 2, title: style.dim }
   const runRows = runs.map((record) => runRow(record, style, now))
-  const tableRows = found.tables.map(
-    ({ chain, table, kind, modelIsGone, batch, freshTo: moment, rows }) => [
-      printable(kind === 'source' ? `${chain}.${table}` : table),
-      modelIsGone === true ? `${kind}, no model` : kind,
-      formatCount(batch),
-      renderMoment(moment, now),
-      renderDuration(Math.max(0, now.getTime() - Date.parse(moment))),
-      formatCount(rows),
-    ],
-  )
+  const isCut = !all && found.tables.length > LISTED
+  const lines = isCut ? alike(found.tables) : found.tables.map(lineOf)
+  const tableRows = lines.map(({ name, kind, batch, freshTo: moment, rows }) => [
+    printable(name),
+    kind,
+    formatCount(batch),
+    renderMoment(moment, now),
+    renderDuration(Math.max(0, now.getTime() - Date.parse(moment))),
+    formatCount(rows),
+  ])
   return [
     style.bold(projectTitle(found)),
     ...(runs.length === 0 ? [] : ['', ...renderTable(RUN_COLUMNS, runRows, indent)]),
     ...(tableRows.length === 0 ? [] : ['', ...renderTable(TABLE_COLUMNS, tableRows, indent)]),
     '',
     `  ${standing(found, style, now)}`,
+    ...(isCut ? [`  ${tote} status --all lists each table`] : []),
     ...((found.pending ?? 0) > 0 ? [`  ${tote} run --only load`] : []),
     ...(found.tables.length === 0 ? [`  ${tote} run`] : []),
   ]
+}
+
+type Line = Pick<Shown['tables'][number], 'batch' | 'freshTo' | 'rows'> & {
+  readonly name: string
+  readonly kind: string
+}
+
+function lineOf({ chain, table, kind, modelIsGone, ...rest }: Shown['tables'][number]): Line {
+  return {
+    ...rest,
+    name: kind === 'source' ? `${chain}.${table}` : table,
+    kind: modelIsGone === true ? `${kind}, no model` : kind,
+  }
+}
+
+/** Tables of one chain, one kind and one moment together, those that are furthest behind first. */
+function alike(tables: Shown['tables']): Line[] {
+  const groups = new Map<string, { readonly chain: string; readonly lines: Line[] }>()
+  for (const table of tables) {
+    const line = lineOf(table)
+    const id = JSON.stringify([table.chain, line.kind, line.batch, line.freshTo])
+    const group = groups.get(id) ?? { chain: table.chain, lines: [] }
+    group.lines.push(line)
+    groups.set(id, group)
+  }
+  return [...groups.values()]
+    .flatMap(({ chain, lines }): Line[] => {
+      const [first] = lines
+      if (first === undefined || lines.length === 1) return lines
+      const rows = lines.reduce((sum, line) => sum + line.rows, 0)
+      return [{ ...first, name: `${counted(lines.length, 'table')} of ${chain}`, rows }]
+    })
+    .toSorted((a, b) => (a.freshTo < b.freshTo ? -1 : a.freshTo > b.freshTo ? 1 : 0))
 }
 
 export const RUN_COLUMNS: readonly TableColumn[] = [

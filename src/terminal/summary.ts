@@ -5,6 +5,7 @@
 import type {
   ModelSummary,
   RebuildSummary,
+  RebuiltTable,
   RunSummary,
   SourceTableSummary,
   WarehouseTableSummary,
@@ -15,7 +16,7 @@ import { counted, formatChange, formatCount } from './number.ts'
 import { changedRows } from './progress.ts'
 import { MARKS, printable, type Style } from './style.ts'
 import { projectTitle } from './title.ts'
-import { renderTable, type TableColumn } from './table.ts'
+import { LISTED, renderTable, type TableColumn } from './table.ts'
 import { verifiedTables } from './verified.ts'
 
 export interface SummaryOptions {
@@ -179,18 +180,45 @@ function rebuiltTables(
       : from.batch === to.batch
         ? 'as the live one'
         : `the live one was at batch ${from.batch} (${renderMoment(from.instant, now)})`
-  const rows = tables.map(({ table, kind, shape, rowsLive, rowsRebuilt, rowsEqual }) => [
-    table,
-    kind,
-    rowsLive === null ? '' : formatCount(rowsLive),
-    formatCount(rowsRebuilt),
-    shape === 'same' ? formatCount(rowsEqual) : '',
-    shape === 'absent'
-      ? 'new'
-      : shape === 'differs'
-        ? `${style.yellow(MARKS.warning)} other columns or key`
-        : agreement(rowsLive === rowsEqual && rowsRebuilt === rowsEqual, style),
-  ])
+  const isEqual = ({ shape, rowsLive, rowsRebuilt, rowsEqual }: RebuiltTable): boolean =>
+    shape === 'same' && rowsLive === rowsEqual && rowsRebuilt === rowsEqual
+  const row = (
+    name: string,
+    kind: string,
+    of: readonly [RebuiltTable, ...RebuiltTable[]],
+  ): string[] => {
+    const sum = total(of)
+    const [{ shape }] = of
+    const live = of.reduce((rows, { rowsLive }) => rows + (rowsLive ?? 0), 0)
+    return [
+      name,
+      kind,
+      of.every(({ rowsLive }) => rowsLive === null) ? '' : formatCount(live),
+      formatCount(sum('rowsRebuilt')),
+      shape === 'same' ? formatCount(sum('rowsEqual')) : '',
+      shape === 'absent'
+        ? 'new'
+        : shape === 'differs'
+          ? `${style.yellow(MARKS.warning)} other columns or key`
+          : agreement(of.every(isEqual), style),
+    ]
+  }
+  // Of very many, those that are as they should be are summed up.
+  const few = tables.length <= LISTED
+  const [equal, fresh, others] = [
+    few ? [] : tables.filter(isEqual),
+    few ? [] : tables.filter(({ shape }) => shape === 'absent'),
+    few ? tables : tables.filter((one) => !isEqual(one) && one.shape !== 'absent'),
+  ]
+  const summed = (of: readonly RebuiltTable[], what: string): string[][] => {
+    const [first, ...more] = of
+    return first === undefined ? [] : [row(`${counted(of.length, 'table')} ${what}`, '', [first, ...more])] // prettier-ignore
+  }
+  const rows = [
+    ...others.map((one) => row(one.table, one.kind, [one])),
+    ...summed(fresh, 'new'),
+    ...summed(equal, 'equal'),
+  ]
   return [
     ...renderTable(
       [

@@ -13,6 +13,9 @@ export interface TableOptions {
   readonly title?: (text: string) => string
 }
 
+/** So many rows of a table a person reads; of more, a command says the rest in few. */
+export const LISTED = 50
+
 const GAP = '   '
 
 /** The title line and one line per row; the last left-aligned column carries no trailing spaces. */

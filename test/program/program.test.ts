@@ -35,7 +35,7 @@ describe('help', () => {
         check [options]           look for mistakes before a run
         test [model]              run the tests of models: given rows, expected rows
         status [options]          how fresh every table is, and how the last runs went
-        list                      sources, tables and models
+        list [options]            sources, tables and models
         show [options] <name>     one table or model: columns, lineage, SQL, rows
         query [options] <sql>     ask the lake or the warehouse, read-only
         roles [options]           SQL for the roles that the databases need

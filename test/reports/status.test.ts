@@ -267,3 +267,46 @@ describe('--check', () => {
     })
   })
 })
+
+describe('a thousand tables', () => {
+  const late = { chain: 'shop', kind: 'table', batch: 2, instant: '2026-11-19T09:40:11.000000Z' } as const // prettier-ignore
+  const many: Status = {
+    ...found,
+    tables: [
+      ...Array.from({ length: 999 }, (_, index) => ({ chain: 'totesys', table: `t${index}`, kind: 'source' as const, batch: 3, instant, rows: 1000 })), // prettier-ignore
+      ...Array.from({ length: 70 }, (_, index) => ({ ...late, table: `m${index}`, rows: 2 })),
+      { ...late, table: 'left', modelIsGone: true as const, rows: 5 },
+    ],
+    ledger: { pipeline: 'shop', batch: 2, instant },
+    pending: 0,
+  }
+  const tell = async (args: readonly string[], terminal: boolean): Promise<string[]> => {
+    const { stdout } = await play(['status', ...args], {
+      stateFolder,
+      terminal,
+      pipeline: { status: async () => many },
+    })
+    return stdout.split('\n').map((line) => line.trim().replaceAll(/ {2,}/g, ' | '))
+  }
+
+  test('are told by chain and moment to a person, those that are furthest behind first', async () => {
+    expect((await tell([], true)).filter((line) => /tables? of|no model|--all/.test(line))).toEqual(
+      [
+        '70 tables of shop | table | 2 | 2026-11-19 09:40:11 | 1d 1h | 140',
+        'left | table, no model | 2 | 2026-11-19 09:40:11 | 1d 1h | 5',
+        '999 tables of totesys | source | 3 | 11:05:02 | 1m 46s | 999,000',
+        'tote status --all lists each table',
+      ],
+    )
+    const found = await tell(['--max-age', '1h'], true)
+    expect(found.filter((line) => line.includes('behind')).length).toBe(52)
+    expect(found).toContain('… and 21 more')
+  })
+
+  test('are told one by one where it is asked for, to another program, and in JSON', async () => {
+    for (const [args, terminal] of [[['--all'], true], [[], false]] as const) // prettier-ignore
+      expect((await tell(args, terminal)).filter((line) => /^(totesys\.t|m)\d/.test(line))).toHaveLength(1069) // prettier-ignore
+    const [json] = await tell(['--json'], true)
+    expect((JSON.parse(json ?? '') as { data: Status }).data.tables).toHaveLength(1070)
+  })
+})

@@ -156,8 +156,15 @@ async function verifyRest(
   const models = verifyAllModels(work, progress, context)
   // What is repaired of a model goes on into the warehouse; otherwise models are looked at while it sends its rows.
   if (work.repair) await models
-  const warehouse = verifyWarehouse(project, wanted, context)
-  await Promise.allSettled([models, warehouse])
+  const failed = new AbortController()
+  const signal = AbortSignal.any([context.signal, failed.signal])
+  const warehouse = verifyWarehouse(project, wanted, { ...context, signal })
+  // A model that fails is told at once: its error is the one that is thrown, whatever the warehouse comes to.
+  const ended = models.catch(async () => {
+    failed.abort()
+    await project.warehouse.close()
+  })
+  await Promise.allSettled([ended, warehouse])
   verified.push(...(await models))
   const first = await warehouse
   verified.push(...(await repairWarehouse(work, first, context)))

@@ -60,6 +60,7 @@ export async function verifyWarehouse(
       const tables: VerifiedTable[] = []
       const among = new Map<string, SomeRows>()
       for (const table of star.filter(({ name }) => wanted(name))) {
+        context.signal.throwIfAborted()
         const startedAt = context.now().getTime()
         const work = { manifest, table, instants, types: kept.get(table.name) ?? new Map() }
         const { findings, some } = await verifyTable(project, engine, { ...work, reading }, context)

@@ -4,6 +4,7 @@
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { VerifiedTable } from '../../src/events.ts'
 import type { Zone } from '../../src/lake/zone.ts'
@@ -310,4 +311,20 @@ describe('P10: the command', () => {
     expect(told.exit).toBe(2)
     expect(told.stderr).toContain('fact_sale')
   })
+})
+
+test('a model that fails is told while the warehouse is still being compared', async () => {
+  const path = join(shop.folder, 'models', 'dim_staff.sql')
+  const text = await readFile(path, 'utf8')
+  await writeFile(path, `${text}-- and then some\nwhere no_such_column = 1`)
+  try {
+    // For half a minute nothing can be read there.
+    await shop.warehouse.query('begin; lock table fact_sale in access exclusive mode')
+    const told = await Promise.race([verified(), delay(20_000)])
+    expect(told).toMatchObject({ error: { name: 'ModelInvalid' } })
+  } finally {
+    await shop.warehouse.query('rollback')
+    await writeFile(path, text)
+  }
+  expect((await verified()).error).toBeUndefined()
 })

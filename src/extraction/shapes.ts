@@ -73,7 +73,11 @@ export function followShapes(
     const kept = keepKey(table, entry)
     const compared = compareColumns(kept, entry, options.accepts(name))
     columns.set(name, compared.columns)
-    const differences = [...compared.differences, ...keyDifference(table, entry, compared.columns)]
+    // Whether consent would help is said before it is asked for.
+    const { columns: asAccepted } = compared.differences.some(({ refused }) => refused)
+      ? compareColumns(kept, entry, true)
+      : compared
+    const differences = [...compared.differences, ...keyDifference(table, entry, asAccepted)]
     if (differences.length > 0) judge(name, frozen, differences)
     const key = keyOf(entry, compared.columns)
     const isOwn = key.join('\0') === table.key.join('\0')
@@ -267,7 +271,7 @@ function changed(source: string, stopped: readonly Stopped[]): ToteError {
     ...(lost.length === 0
       ? []
       : [
-          `nothing tells the rows of ${lost.join(', ')} in the lake apart any more: leave ${lost.length === 1 ? 'it' : 'them'} out (tables.exclude), or begin a new lake`,
+          `nothing tells the rows of ${lost.join(', ')} in the lake apart any more: undo the change if that can be, leave ${lost.length === 1 ? 'it' : 'them'} out (tables.exclude), or begin a new lake`,
         ]),
     'or undo the change, or leave the tables or columns out in the config',
   ]

@@ -338,12 +338,19 @@ describe('keys', () => {
     const more = tableOf(columnsOf('a text #2', 'b numeric(10,2) #3', 'c date #4'), { key: ['a'] })
     expect(refusal(() => followShapes([more], lake, ALWAYS))).toEqual([
       'thing had the key (id) and has (a); rows in the lake are told apart by (id), which it has no more',
-      'nothing tells the rows of "thing" in the lake apart any more: leave it out (tables.exclude), or begin a new lake',
+      'nothing tells the rows of "thing" in the lake apart any more: undo the change if that can be, leave it out (tables.exclude), or begin a new lake',
     ])
     const two = lakeOf([tableOf(BEFORE), tableOf(BEFORE, { name: 'other' })])
     expect(refusal(() => followShapes([more], two, NEVER)).at(-1)).toBe(
-      'tote run --accept-change other; nothing tells the rows of "thing" in the lake apart any more: leave it out (tables.exclude), or begin a new lake',
+      'tote run --accept-change other; nothing tells the rows of "thing" in the lake apart any more: undo the change if that can be, leave it out (tables.exclude), or begin a new lake',
     )
+    // A key of another type, as one that is hashed from now on, would be another column.
+    const retyped = tableOf(columnsOf('id text', 'a text', 'b numeric(10,2)'))
+    expect(refusal(() => followShapes([retyped], lake, NEVER))).toEqual([
+      'thing.id was integer and is text',
+      'thing had the key (id) and has (id); rows in the lake are told apart by (id_dropped_1), which it has no more',
+      'nothing tells the rows of "thing" in the lake apart any more: undo the change if that can be, leave it out (tables.exclude), or begin a new lake',
+    ])
     const both = lakeOf([tableOf(BEFORE, { key: ['id', 'a'] })])
     const half = tableOf(columnsOf('id integer', 'b numeric(10,2) #3'))
     expect(refusal(() => followShapes([half], both, ALWAYS))).toContain(

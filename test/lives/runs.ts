@@ -6,7 +6,7 @@ import { startCli } from '../support/project.ts'
 import { rowsAt, type Point } from './history.ts'
 import { dropHanging, expectHanging } from './hanging.ts'
 import { FIRST_VARIANTS, write } from './models.ts'
-import { editSome } from './owner.ts'
+import { dump, editSome } from './owner.ts'
 import { predict } from './predict.ts'
 import { expectCounts, expectSaid, expectStar } from './standing.ts'
 import { runOnce } from './stay.ts'
@@ -151,7 +151,15 @@ export async function runStages(state: State): Promise<void> {
   life.log(`    transformed to batch ${newestPoint(state)?.batch}`)
   take(state, {}, { recorded, skips: outcome.skips })
   expect((await project.standing()).warehouse, 'transform alone').toEqual(warehouse)
-  if (chance.yes(0.3)) return
+  const next = chance.of(['nothing', 'load', 'rebuild', 'the dump'] as const)
+  if (next === 'nothing') return
+  if (next === 'the dump' && state.dump) await dump(state)
+  if (next === 'rebuild') {
+    life.count('rebuilt from what was not loaded')
+    const { exit, stdout } = await project.tote('rebuild', '--json')
+    expect(exit, `tote rebuild: ${stdout}`).toBe(0)
+    return expectStar(state)
+  }
   const loaded = await runOnce(state, { only: 'load' })
   if (loaded.error !== undefined) throw loaded.error
   await expectStar(state)

@@ -23,7 +23,7 @@ export interface Ledger {
   readonly selectLastOutdated: string
   /** Parameters: the pipeline, the star's schema, the batch. */
   readonly selectBatch: string
-  /** Parameters: the pipeline, the star's schema. Other schemas, as `schema`. */
+  /** Parameters: the pipeline, the star's schema. Other schemas, as `schema`; whether they are there, as `there`. */
   readonly selectElsewhere: string
   readonly insert: string
   /** Parameters: the star's schema, a JSON array of entries; those that are there stay as they are. */
@@ -77,7 +77,8 @@ where n.nspname = $1 and c.relname = '${LEDGER_TABLE}'`,
     selectLast: `select ${COLUMNS}, schema from ${ledger} where pipeline = $1 and schema in ($2, '') ${NEWEST}`,
     selectLastOutdated: `select ${COLUMNS}, '' as schema from ${ledger} where pipeline = $1 and $2::text is not null ${NEWEST}`,
     selectBatch: `select ${COLUMNS}, schema from ${ledger} where pipeline = $1 and schema = $2 and batch = $3::bigint ${NEWEST}`,
-    selectElsewhere: `select distinct schema from ${ledger} where pipeline = $1 and schema <> $2 order by 1`,
+    selectElsewhere: `select schema, exists (select from pg_catalog.pg_namespace where nspname = schema) as there
+from (select distinct schema from ${ledger} where pipeline = $1 and schema <> $2) as l order by 1`,
     insert: `insert into ${ledger} (schema, pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
 values ($1, $2, $3, $4::bigint, $5::bigint, $6, $7::timestamptz, $8, $9::jsonb, $10::integer)`,
     insertMany: `insert into ${ledger} (schema, pipeline, chain, batch, manifest, manifest_sha256, instant, run, tables, generation)
@@ -146,7 +147,7 @@ export interface LedgerState {
   readonly last: LedgerEntry | null
   readonly recorded: LedgerEntry | null
   /** Schemas into which this pipeline was loaded, asked for where nothing was loaded into this one. */
-  readonly elsewhere: readonly string[]
+  readonly elsewhere: readonly { readonly schema: string; readonly isThere: boolean }[]
 }
 
 /** The last entry of a pipeline, whatever version made the ledger; nothing is changed. */
@@ -180,7 +181,10 @@ export async function readLedger(
     exists: true,
     last: parseEntry(last),
     recorded: parseEntry(recorded),
-    elsewhere: elsewhere.map((row) => row['schema'] ?? ''),
+    elsewhere: elsewhere.map((row) => ({
+      schema: row['schema'] ?? '',
+      isThere: row['there'] === 't',
+    })),
   }
 }
 
@@ -208,7 +212,7 @@ export function sayOthers(
   context: Context,
 ): void {
   if (elsewhere.length === 0) return
-  const names = elsewhere.map((name) => `"${name}"`).join(', ')
+  const names = elsewhere.map((other) => `"${other.schema}"`).join(', ')
   context.emit({
     type: 'note',
     level: 'warn',
@@ -294,10 +298,9 @@ export function refuseRows(
   table: string,
   { ledger, schema, elsewhere }: Pick<Asking, 'ledger' | 'schema'> & Pick<LedgerState, 'elsewhere'>,
 ): never {
-  const [other] = elsewhere
   const anew = 'have the table made anew from the lake: tote rebuild --accept-lake'
   const details = { table, pipeline, batch }
-  if (other === undefined)
+  if (elsewhere.length === 0)
     throw new ToteError(
       'LedgerMismatch',
       `Table "${table}" already holds rows, and the ledger has no batch of pipeline "${pipeline}".`,
@@ -307,14 +310,18 @@ export function refuseRows(
         details,
       },
     )
-  const names = elsewhere.map((name) => `"${name}"`).join(', ')
-  const renamed = `update ${quoteQualified(ledger.schema, LEDGER_TABLE)} set schema = ${quoteLiteral(schema)} where pipeline = ${quoteLiteral(pipeline)} and schema = ${quoteLiteral(other)}`
+  const names = elsewhere.map((other) => `"${other.schema}"`).join(', ')
+  const gone = elsewhere.find(({ isThere }) => !isThere)
+  const renamed = `update ${quoteQualified(ledger.schema, LEDGER_TABLE)} set schema = ${quoteLiteral(schema)} where pipeline = ${quoteLiteral(pipeline)} and schema = ${quoteLiteral(gone?.schema ?? '')}`
   throw new ToteError(
     'LedgerMismatch',
     `Table "${table}" of schema "${schema}" already holds rows, and the ledger knows of pipeline "${pipeline}" only in schema ${names}.`,
     {
       where: table,
-      fix: `set warehouse.schema back; if the schema was renamed, tell the ledger: ${renamed}; or ${anew}`,
+      fix:
+        gone === undefined
+          ? `set warehouse.schema back, or ${anew}`
+          : `set warehouse.schema back; if the schema was renamed, tell the ledger: ${renamed}; or ${anew}`,
       details,
     },
   )

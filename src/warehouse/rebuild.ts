@@ -105,15 +105,15 @@ export async function rebuildStar(
     await connection.query('roll back', 'rollback')
     return { status: 'compared', tables: built.tables, compared }
   }
-  if (options.into === null) {
+  if (switches)
     await patiently(connection, context, async () =>
       putInPlace(site, { beside: beside.schema, standing, plans, made, stays }),
     )
-    if (!ledger.exists)
-      await createLedger(site, { alone: (await rightsIn(site)).ledgerSchemaExists })
-    await forgetOthers(site, whole)
-    await recordAll(site, whole, built.tables)
-  }
+  if (!ledger.exists) await createLedger(site, { alone: (await rightsIn(site)).ledgerSchemaExists })
+  // A star that is left beside may be gone on with, once warehouse.schema names it.
+  const home = switches ? site : beside
+  await forgetOthers(home, whole)
+  await recordAll(home, whole, built.tables)
   await grantReaders(connection, {
     schema: options.into ?? schema,
     ledger: site.ledger.schema,

@@ -68,11 +68,10 @@ async function refusedColumns({
   for (const column of columns) {
     const { name, sentAs, keptAs, castTo } = column
     const value = castTo === null ? 'value' : `value::${castTo}`
-    await ask('savepoint tote_column')
+    await ask(
+      `savepoint tote_column; create temp table tote_sent (value ${sentAs}); create temp table tote_kept (value ${keptAs})`,
+    )
     try {
-      await ask(
-        `create temp table tote_sent (value ${sentAs}); create temp table tote_kept (value ${keptAs})`,
-      )
       await connection.copyIn(
         `load "${table}"`,
         'copy pg_temp.tote_sent from stdin (format binary)',
@@ -81,7 +80,7 @@ async function refusedColumns({
       await ask(`insert into pg_temp.tote_kept select ${value} from pg_temp.tote_sent`)
     } catch (error) {
       const sqlstate = error instanceof ToteError ? error.facts.sqlstate : undefined
-      if (sqlstate === undefined) throw error
+      if (sqlstate === undefined || NO_VALUES.test(sqlstate)) throw error
       refused.push({ column, sqlstate })
     }
     await ask('rollback to savepoint tote_column')

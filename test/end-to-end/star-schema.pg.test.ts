@@ -225,3 +225,21 @@ test('environments that share a ledger have a star each', async () => {
   }
   expect(await ledger(shop)).toEqual(['dw 1.1', 'dw 1.2', 'dw_dev 1.1', 'dw_dev 1.2'])
 })
+
+test('P7: a star that a rebuild made beside is gone on with; without its story it is refused, and no other is offered', async () => {
+  const shop = await shopIn('dw')
+  expect((await shop.tote('rebuild', '--into', 'beside')).exit).toBe(0)
+  await sell(shop, 12)
+  expect((await shop.tote('rebuild', '--into', 'beside')).exit).toBe(0)
+  await sell(shop, 13)
+  await schemaIs(shop, 'beside')
+  expect((await shop.good()).batches.warehouse?.batch).toBe(4)
+  expect(await starIn(shop, 'beside')).toEqual(await starIn(shop, 'dw'))
+  expect((await shop.tote('verify')).exit).toBe(0)
+  await shop.warehouse.query(`delete from tote.ledger where schema = 'beside'`)
+  const told = await expectRefusal(shop, {
+    name: 'LedgerMismatch',
+    says: ['of schema "beside" already holds rows', 'set warehouse.schema back', 'rebuild --accept-lake'], // prettier-ignore
+  })
+  expect(told.stderr).not.toContain('update')
+})

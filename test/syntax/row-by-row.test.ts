@@ -83,6 +83,13 @@ describe('P7: what looks at several rows is refused, wherever on the way it stan
       // DuckDB knows no place of an empty group.
       'id: "group by" puts its rows together',
     ],
+    ['select n from s.t group by id', 1, 'id: "group by" puts its rows together'],
+    [
+      'select distinct n from s.t limit 3',
+      1,
+      'n: "distinct" compares its rows',
+      '3: "limit" or "offset" counts its rows',
+    ],
     ['select id from s.t group by all', 1, 'id: "group by" puts its rows together'],
     ['select id from s.t order by id limit 3', 1, '3: "limit" or "offset" counts its rows'],
     ['select id from s.t limit 3%', 1, '3%: "limit" or "offset" counts its rows'],

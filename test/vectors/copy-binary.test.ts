@@ -163,6 +163,11 @@ test('rows of other types than announced are a bug, not garbage', async () => {
     ['select 1, 2', [a], '(INTEGER, INTEGER) and were announced as (INTEGER)'],
     ['select 1', [a, b], '(INTEGER) and were announced as (INTEGER, TIMESTAMP WITH TIME ZONE)'],
     [
+      'select 1, 2',
+      [a, b],
+      '(INTEGER, INTEGER) and were announced as (INTEGER, TIMESTAMP WITH TIME ZONE)',
+    ],
+    [
       'select now(), 1',
       [a, b],
       '(TIMESTAMP WITH TIME ZONE, INTEGER) and were announced as (INTEGER, TIMESTAMP WITH TIME ZONE)',

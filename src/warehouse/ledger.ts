@@ -303,7 +303,7 @@ export function refuseRows(
   if (elsewhere.length === 0)
     throw new ToteError(
       'LedgerMismatch',
-      `Table "${table}" already holds rows, and the ledger has no batch of pipeline "${pipeline}".`,
+      `Table "${table}" already holds rows, which no batch of pipeline "${pipeline}" in the ledger has brought.`,
       {
         where: table,
         fix: `empty the table, load into another schema, or ${anew}`,

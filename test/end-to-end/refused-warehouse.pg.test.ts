@@ -61,7 +61,7 @@ describe('the ledger', () => {
     await project.warehouse.query('drop schema tote cascade')
     await expectRefusal(project, {
       name: 'LedgerMismatch',
-      says: ['already holds rows, and the ledger has no batch of pipeline "shop"'],
+      says: ['already holds rows, which no batch of pipeline "shop" in the ledger has brought'],
     })
   })
 })

@@ -214,3 +214,26 @@ test('P7: a rebuild from a lake that was put back may find other keys and refere
     { text: 'FOREIGN KEY (payment_type_id) REFERENCES dim_payment_type(payment_type_id)' },
   ])
 })
+
+test('a model that is younger than the lake that was put back finds its table, and a rebuild makes it anew', async () => {
+  let lake = async (): Promise<void> => undefined
+  const { shop } = await livedThrough(async (lived) => {
+    lake = await backUpLake(lived)
+  })
+  await shop.write(
+    'models/young.sql',
+    '-- kind: fact\n-- key: staff_id\n-- record id: young_id\nselect staff_id, last_name from shop.staff\n',
+  )
+  await shop.good()
+  await lake()
+  expect(await shop.tote('rebuild', '--accept-lake')).toMatchObject({ exit: 0 })
+  const { error } = await shop.run()
+  expect(error).toMatchObject({
+    name: 'LedgerMismatch',
+    message:
+      'Table "young" already holds rows, which no batch of pipeline "shop" in the ledger has brought.',
+  })
+  expect(await shop.tote('rebuild', '--accept-lake')).toMatchObject({ exit: 0 })
+  expect((await shop.good()).outcome).toBe('nothing to do')
+  expect(await shop.tote('verify')).toMatchObject({ exit: 0 })
+})

@@ -65,8 +65,12 @@ export async function newestSince(
   columns: readonly Column[],
 ): Promise<string> {
   const local = await localFiles(zone, recordCarried(since, entry.columns, columns))
-  const isOneBatch = since.every(({ batch }) => batch === since[0]?.batch)
-  return newestChanges(columns, entry.key, local, isOneBatch)
+  return newestChanges(columns, entry.key, local, areOfOneBatch(since))
+}
+
+/** Then each key stands once in them. */
+function areOfOneBatch(files: readonly DataFile[]): boolean {
+  return files.every(({ batch, merged }) => batch === files[0]?.batch && merged === undefined)
 }
 
 /** The files that a batch added to the table; none when it changed nothing there. */
@@ -153,7 +157,8 @@ export async function newestIn(
   entry: TableEntry,
   files: readonly DataFile[],
 ): Promise<string> {
-  return newestChanges(entry.columns, entry.key, await localFiles(zone, files), false)
+  const local = await localFiles(zone, files)
+  return newestChanges(entry.columns, entry.key, local, areOfOneBatch(files))
 }
 
 const PLACE_COLUMN = '_tote_place'

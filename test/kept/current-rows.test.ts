@@ -113,8 +113,22 @@ async function commit(
     writer: 'test',
     tables: { t },
   }
-  return zone.chain('shop').commit(draft, parent)
+  // No base is written of a table whose rows are others than its entry says.
+  const sql = await rowsAsOf(zone, { ...draft, ...NOT_YET }, 't', batch)
+  const [counted] = await other.rows(`select count(*) as n from (${sql})`)
+  const tables = { t: { ...t, rows: Number(counted?.['n']) } }
+  return zone.chain('shop').commit({ ...draft, tables }, parent)
 }
+
+const NOT_YET = { format: 2, name: 'shop', number: 0, parent: null, sha256: '' } as const
+
+/** Of fewer rows a few changes make a base due, and no merged file. */
+const MANY: readonly Change[] = Array.from({ length: 30 }, (_, index) => ({
+  deleted: false,
+  id: String(index + 1),
+  part: 'a',
+  value: 1,
+}))
 
 const keepRows = async (engine: Engine): Promise<ReadRows> =>
   (await openKeptRows(engine)).on(engine)
@@ -146,7 +160,7 @@ const step = fc.record({
 })
 
 test('P7: rows kept in memory are those of the lake, after whatever another process committed', async () => {
-  const seen = { kept: 0, read: 0 }
+  const seen = { kept: 0, read: 0, bases: 0, merged: 0 }
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 3, maxLength: 12 }),
@@ -156,12 +170,7 @@ test('P7: rows kept in memory are those of the lake, after whatever another proc
         const lake = await mkdtemp(join(folder, 'lake-'))
         const writer = openZone(openFolderStore(lake))
         const reader = openZone(openFolderStore(lake))
-        let newest = await commit(
-          writer,
-          null,
-          [{ deleted: false, id: '1', part: 'a', value: 1 }],
-          first,
-        )
+        let newest = await commit(writer, null, MANY, first)
         for (const [index, { does, changes: made, back, asks }] of steps.entries()) {
           const columns = index < textFrom ? first : TEXT_COLUMNS
           if (does === 'batch') newest = await commit(writer, newest, made, columns)
@@ -175,6 +184,9 @@ test('P7: rows kept in memory are those of the lake, after whatever another proc
               { files: 1, fewRows: -1, share: 0 },
               context,
             )
+          const { base = [], files = [] } = newest.tables['t'] ?? {}
+          if (does === 'base') seen.bases += base.length
+          if (does === 'merge' && files.some(({ merged }) => merged !== undefined)) seen.merged += 1
           if (!asks) continue
           const engine = await home.engine()
           try {
@@ -196,7 +208,29 @@ test('P7: rows kept in memory are those of the lake, after whatever another proc
   )
   expect(seen.kept).toBeGreaterThan(50)
   expect(seen.read).toBeGreaterThan(5)
+  expect(seen.bases).toBeGreaterThan(5)
+  expect(seen.merged).toBeGreaterThan(5)
 }, 120_000)
+
+test('P7: rows kept in memory go on with one file of several batches in which a key stands more than once', async () => {
+  const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))
+  let newest = await commit(zone, null, MANY)
+  const engine = await home.engine()
+  await (
+    await keepRows(engine)
+  )(zone, newest, 't', newest.batch)
+  for (const value of [2, null, 4])
+    newest = await commit(zone, newest, [{ deleted: value === null, id: '1', part: 'a', value }])
+  const policy = { files: 1, fewRows: -1, share: 0 }
+  newest = await writeDueBases(zone, other, newest, policy, context)
+  expect(newest.tables['t']?.files.map(({ merged }) => merged?.from)).toEqual([undefined, 2])
+  const sql = await (await keepRows(engine))(zone, newest, 't', newest.batch)
+  expect(sql).toContain('_tote_kept')
+  expect(await readText(engine, sql)).toEqual(
+    await readText(other, await rowsAsOf(zone, newest, 't', newest.batch)),
+  )
+  engine.close()
+})
 
 test('what a point was handed stays as it is while the point lasts', async () => {
   const zone = openZone(openFolderStore(await mkdtemp(join(folder, 'lake-'))))

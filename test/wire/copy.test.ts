@@ -120,6 +120,26 @@ describe('P2: COPY out', () => {
     expect(asked).toBeGreaterThan(20)
   })
 
+  test('asks a sink that is not ready only once, however many rows have come already', async () => {
+    const count = 20_000
+    const rows = rowsOf(...Array.from({ length: count }, () => ''))
+    // In one chunk, but more than are given at once.
+    expect(rows.length).toBeLessThan(1 << 17)
+    const { client, cutter } = await sending(COPY_OUT, rows, END(count))
+    const sink = collecting(async () => {
+      asked.push(sink.rows.length)
+      await after(30)
+      over += 1
+    })
+    const asked: number[] = []
+    let over = 0
+    expect(await copyOut(client, cutter, { text: TEXT, sink })).toBe(count)
+    expect(sink.rows).toHaveLength(count)
+    expect(over).toBe(asked.length)
+    // One that came together is told of as a whole.
+    expect(asked.length).toBeLessThan(3)
+  })
+
   test('does not end before its sink is ready, which may yet fail', async () => {
     const { client, cutter } = await sending(COPY_OUT, rowsOf('a'), END(1))
     let fail = (_error: Error): void => undefined
@@ -143,7 +163,13 @@ describe('P2: COPY out', () => {
   test('whose sink throws gives it nothing more, and throws what it threw when the server is done', async () => {
     const own = new Error('no room')
     for (const answer of [[END(3)], [failure('57014'), READY], [COPY_END, tag('COPY 9'), READY]]) {
-      const { client, cutter } = await sending(COPY_OUT, rowsOf('a', 'b'), rowsOf('c'), ...answer)
+      open = await openScripted(({ type }, socket) => {
+        if (type !== 'Q') return
+        socket.write(Buffer.concat([COPY_OUT, rowsOf('a', 'b')]))
+        // In a chunk of its own.
+        setTimeout(() => socket.write(Buffer.concat([rowsOf('c'), ...answer])), 30)
+      })
+      const { client, cutter } = open
       const seen: string[] = []
       const sink: CopySink = {
         row: (row) => {
@@ -168,6 +194,18 @@ describe('P2: COPY out', () => {
     const { client, cutter } = await sending(COPY_OUT, rowsOf('1234', '1'), END(2))
     const sink = collecting()
     expect(await copyOut(client, cutter, { text: TEXT, sink, limit })).toBe(2)
+    const wanted: unknown[] = []
+    const asking: CopySink = {
+      row: () => wanted.push(cutter.taker?.begin(4), cutter.taker?.begin(5)),
+      ready: () => undefined,
+    }
+    expect(
+      await failureOf(copyOut(client, cutter, { text: TEXT, sink: asking, limit })),
+    ).toMatchObject({
+      cause: own,
+    })
+    // Its bytes are not waited for.
+    expect(wanted.slice(0, 2)).toEqual([true, false])
     await open?.close()
     const { client: next, cutter: other } = await sending(
       COPY_OUT,
@@ -244,6 +282,13 @@ describe('P4: COPY in', () => {
     expect((await failureOf(copyIn(client, INTO, chunksOf('1\n')))).message).toBe(
       'COPY ended and announced no rows',
     )
+  })
+
+  test('passes over what does not belong to it', async () => {
+    const none = Buffer.from([0, 0])
+    const stray = [message('T', none), message('D', none), message('I'), rowsOf('x')]
+    const { client } = await taking(...stray, tag('COPY 1'), READY)
+    expect(await copyIn(client, INTO, chunksOf('1\n'))).toBe(1)
   })
 
   const own = new Error('the lake is gone')

@@ -16,7 +16,7 @@ export interface Attached {
 
 interface Belonging {
   readonly table: string
-  readonly kind: 'table' | 'index' | 'constraint' | 'default'
+  readonly kind: 'table' | 'index' | 'constraint' | 'reference' | 'default'
   readonly what: string
   readonly statement: string
   /** Of an index of current versions: ours was over the key, and goes with a column of it. */
@@ -29,6 +29,8 @@ export interface Standing {
   readonly tables: readonly string[]
   /** The star's own views that are there. */
   readonly views: readonly string[]
+  /** Made of the models that the new tables are made of: a reference within the star that those lack is somebody else's. */
+  readonly sameModels: boolean
 }
 
 /** Throws WarehouseDependents with everything that could not be given back. */
@@ -98,7 +100,7 @@ export async function takeAway(
 /** Gives the new tables, which stand under the old names, what the old ones had. */
 export async function giveBack(
   connection: Connection,
-  { schema, tables }: Standing,
+  { schema, tables, sameModels }: Standing,
   { dependents, belongings }: Attached,
 ): Promise<void> {
   const doing = 'read what the new tables have'
@@ -112,6 +114,7 @@ export async function giveBack(
   const lacking = belongings.filter(
     ({ table, kind, statement, needs }) =>
       !has.has(sameAs({ table, kind, statement })) &&
+      (sameModels || kind !== 'reference') &&
       needs.every((name) => there.has(JSON.stringify([table, name]))),
   )
   await replacing(async () => {
@@ -133,7 +136,7 @@ function sameAs(row: TextRow): string {
   const bare =
     row['kind'] === 'index'
       ? text.replace(new RegExp(`^(CREATE (?:UNIQUE )?INDEX) ${name} ON`), '$1 ON')
-      : row['kind'] === 'constraint'
+      : row['kind'] === 'constraint' || row['kind'] === 'reference'
         ? text.replace(new RegExp(` add constraint ${name} `), ' add ')
         : text
   return JSON.stringify([row['table'], bare])
@@ -278,7 +281,7 @@ with ${STAR}
 select star.relname as "table", a.attname as name
 from star join pg_attribute as a on a.attrelid = star.oid and a.attnum > 0 and not a.attisdropped`
 
-/** In the order in which they are given. References within the star are the new tables' own. */
+/** In the order in which they are given. */
 const BELONGINGS = `
 with ${STAR}, t as (select c.*, star.nspname, format('%I.%I', star.nspname, c.relname) as named from star join pg_class as c using (oid))
 select 1 as place, 'default' as kind, relname as "table", format('default of column %I', a.attname) as what,
@@ -304,10 +307,10 @@ select 2, 'index', t.relname, format('index %I', x.relname), pg_get_indexdef(i.i
 from t join pg_index as i on i.indrelid = t.oid join pg_class as x on x.oid = i.indexrelid
 where not i.indisprimary and not exists (select from pg_constraint as k where k.conindid = i.indexrelid and k.conrelid = t.oid and k.contype in ('u', 'x'))
 union all
-select case k.contype when 'f' then 4 else 3 end, 'constraint', t.relname, format('constraint %I', k.conname),
+select case k.contype when 'f' then 4 else 3 end,
+  case when k.contype = 'f' and k.confrelid in (select oid from star) then 'reference' else 'constraint' end, t.relname, format('constraint %I', k.conname),
   format('alter table %s add constraint %I %s', named, k.conname, pg_get_constraintdef(k.oid))
 from t join pg_constraint as k on k.conrelid = t.oid and k.contype in ('c', 'u', 'x', 'f') and k.conparentid = 0
-where k.contype <> 'f' or k.confrelid not in (select oid from star)
 union all
 select 5, 'table', t.relname, 'replica identity', case when relreplident = 'i'
   then format('alter table %s replica identity using index %I', named, (select x.relname from pg_index as i

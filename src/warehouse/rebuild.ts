@@ -74,6 +74,7 @@ export async function rebuildStar(
     schema,
     star.filter(({ name }) => !stays(name)),
     live,
+    !options.acceptLake && ledger.last?.generation === entry.generation,
   )
   const switches = options.into === null && !options.dryRun
   if (switches) {
@@ -130,12 +131,18 @@ function isAt(last: RebuildOptions['after'], after: RebuildOptions['after']): bo
   return last?.manifestSha256 === after?.manifestSha256 && last?.batch === after?.batch
 }
 
-function standingOf(schema: string, star: readonly StarTable[], live: Catalogue): Standing {
+function standingOf(
+  schema: string,
+  star: readonly StarTable[],
+  live: Catalogue,
+  sameModels = false,
+): Standing {
   const there = (name: string | null): name is string => name !== null && live.has(name)
   return {
     schema,
     tables: star.map(({ name }) => name).filter(there),
     views: star.map((table) => layoutOf(table).view).filter(there),
+    sameModels,
   }
 }
 

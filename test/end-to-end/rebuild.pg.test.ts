@@ -102,6 +102,7 @@ const HANGING = `
   create index my_units on fact_sale (units) include (note) where not is_deleted;
   create index on fact_sale (sale_id) where valid_to is null and units > 5;
   alter table fact_sale add constraint cheap check (unit_price < 1000), alter note set default 'Qx7 none', alter units set statistics 500;
+  alter table dim_customer add constraint staffed foreign key (customer_id) references dim_staff;
   alter table fact_sale set (fillfactor = 90); alter table dim_customer replica identity full;
   create statistics public.sale_pair on sales_staff_id, customer_id from fact_sale;
   create table target (staff_id integer primary key references dim_staff on delete cascade);

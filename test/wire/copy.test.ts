@@ -126,18 +126,18 @@ describe('P2: COPY out', () => {
     // In one chunk, but more than are given at once.
     expect(rows.length).toBeLessThan(1 << 17)
     const { client, cutter } = await sending(COPY_OUT, rows, END(count))
+    let waiting = 0
+    const waits: number[] = []
     const sink = collecting(async () => {
-      asked.push(sink.rows.length)
+      waiting += 1
+      waits.push(waiting)
       await after(30)
-      over += 1
+      waiting -= 1
     })
-    const asked: number[] = []
-    let over = 0
     expect(await copyOut(client, cutter, { text: TEXT, sink })).toBe(count)
     expect(sink.rows).toHaveLength(count)
-    expect(over).toBe(asked.length)
-    // One that came together is told of as a whole.
-    expect(asked.length).toBeLessThan(3)
+    expect(Math.max(...waits)).toBe(1)
+    expect(waiting).toBe(0)
   })
 
   test('does not end before its sink is ready, which may yet fail', async () => {
@@ -335,8 +335,7 @@ describe('P4: COPY in', () => {
     const error = await failureOf(copyIn(client, INTO, endless()))
     expect(error).toMatchObject({ code: '23505' })
     expect(error).not.toBeInstanceOf(CallerFailure)
-    await after(30)
-    expect(returned).toBe(true)
+    while (!returned) await after(1)
     expect(asked).toBeLessThan(15)
     expect(heard.map(({ type }) => type).join('')).toMatch(/^Qd+$/)
   })
@@ -356,12 +355,13 @@ describe('P4: COPY in', () => {
     expect(asked).toBe(0)
     while (heard.length === 0) await after(1)
     socket.pause()
-    await after(100)
-    const before = asked
+    let before: number
+    do {
+      before = asked
+      await after(100)
+    } while (asked > before)
     // What the kernel takes for both ends is a few megabytes.
     expect(before).toBeLessThan(count - 100)
-    await after(50)
-    expect(asked).toBe(before)
     socket.resume()
     expect(await copied).toBe(count)
     expect(heard.filter(({ type }) => type === 'd')).toHaveLength(count)

@@ -124,7 +124,8 @@ function readText(
     'hive_partitioning = false',
     `new_line = '\\n'`,
     ...dialect,
-    // Left to itself, DuckDB would set aside sixteen times the longest row.
+    // Left to itself, DuckDB would set aside sixteen times the longest row. With a buffer that two of them
+    // do not fit into it loses rows without a word.
     ...(longestRow > DEFAULT_MAX_ROW
       ? [`max_line_size = ${longestRow + 1}`, `buffer_size = ${2 * longestRow + 2}`]
       : []),

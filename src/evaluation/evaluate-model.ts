@@ -21,6 +21,7 @@ import { modelQuery, type Driven, type Model, type TableName } from '../models/m
 import type { ChangeCounts, Column } from '../types.ts'
 import type { Zone } from '../lake/zone.ts'
 import { writeFirstRows } from './first-rows.ts'
+import { keepColumns, setAside } from './set-aside.ts'
 import type { ReadRows } from '../kept/current-rows.ts'
 import { quoteTable, type Relations } from './relations.ts'
 
@@ -37,6 +38,8 @@ export interface Place {
   readonly rows: ReadRows
   /** Its owner removes it. */
   readonly tempFolder: string
+  /** The point has very many models: as little of each as may be stays in memory. */
+  readonly isOfMany: boolean
 }
 
 export interface EvaluatedModel {
@@ -79,7 +82,7 @@ export function wayOf(
 /** Evaluates and compares; a null or double key makes the comparison itself wrong, and the checks name it. */
 export async function evaluateModel(
   processed: Zone,
-  { engine, relations, batch, rows: readRows, tempFolder }: Place,
+  { engine, relations, batch, rows: readRows, tempFolder, isOfMany }: Place,
   { model, before }: ModelToEvaluate,
   way: 'full' | 'driven',
 ): Promise<EvaluatedModel | UnsoundModel> {
@@ -105,6 +108,8 @@ export async function evaluateModel(
     rows = await makeRows(model, async () => soundRows(engine, evaluated, model.key, make))
   } else {
     rows = await evaluateApart(engine, relations, model, driven, evaluated)
+    const held = driven.key.map(({ column }) => column)
+    if (isOfMany) await keepColumns(engine, `driving ${model.name}`, held)
   }
   const among: Among | null =
     driven === null ? null : { relation: quoteName(`driving ${model.name}`), on: driven.key }
@@ -164,6 +169,8 @@ export async function evaluateModel(
       : await countChanges(engine, changes, make)
   // Of thousands of models each would have it until the point ends, 20 kB of each column at least.
   if (among !== null) await engine.run(`drop table if exists ${held}`)
+  if (isOfMany && make !== null && processed.format === 'parquet')
+    prepared = await setAside(engine, { changes, columns, key: model.key, batch, tempFolder })
   const gained = counts.inserted - counts.deleted
   if (rows !== had + gained) {
     throw new ToteError(

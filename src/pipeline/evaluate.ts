@@ -22,6 +22,7 @@ import { checkModels } from '../evaluation/check-models.ts'
 import { evaluateModel, keepModel, wayOf } from '../evaluation/evaluate-model.ts'
 import type { PassedModel, PassedModels } from '../evaluation/passed-model.ts'
 import { openKeptRows, type KeptRows } from '../kept/current-rows.ts'
+import { MANY_MODELS } from '../evaluation/set-aside.ts'
 import { sideBySide } from '../evaluation/side-by-side.ts'
 import type { Point } from '../project/points.ts'
 import type { Project } from '../project/project.ts'
@@ -40,6 +41,8 @@ export interface PointToEvaluate {
   readonly recorded?: ReadonlySet<string>
   /** Models whose query runs over all rows, whatever changed. */
   readonly anew?: ReadonlySet<string> | undefined
+  /** From how many models on little of each stays in memory; MANY_MODELS when not given. */
+  readonly manyModels?: number
 }
 
 export interface EvaluatedPoint {
@@ -180,7 +183,8 @@ async function passModel(
   if (before !== null && work.recorded?.has(model.name) === true)
     return { model, before, result: await recordedModel(project, work, model, engine), event: null }
   const relations = work.relations.on(engine)
-  const place = { ...work, engine, relations, rows: kept.on(engine) }
+  const isOfMany = passed.size >= (work.manyModels ?? MANY_MODELS)
+  const place = { ...work, engine, relations, rows: kept.on(engine), isOfMany }
   // Another engine, or other types of what is read, may make other values of the same rows.
   const isSame =
     work.anew?.has(model.name) !== true &&

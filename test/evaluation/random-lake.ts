@@ -164,7 +164,17 @@ export async function openRandomLake(
         const point = { batches, instant }
         const { tables, models: summaries } = await evaluatePoint(
           pipeline,
-          { engine, models, inputs, point, parent: newest, batch, instant },
+          {
+            engine,
+            models,
+            inputs,
+            point,
+            parent: newest,
+            batch,
+            instant,
+            // In every second point each model is one of very many.
+            manyModels: batch % 2 === 0 ? 0 : 100,
+          },
           context,
         )
         const marks = Object.fromEntries(

@@ -99,7 +99,9 @@ function others(
 ): string[] {
   const rest = listed.filter((one) => !shown.includes(one))
   const rows = rest.reduce((sum, { lake }) => sum + (lake?.rows ?? 0), 0)
-  return rest.length === 0 ? [] : [`${counted(rest.length, `smaller ${what}`)} with ${counted(rows, 'row')}`] // prettier-ignore
+  return rest.length === 0
+    ? []
+    : [`${counted(rest.length, `smaller ${what}`)} with ${counted(rows, 'row')}`]
 }
 
 function standing(lake: Standing | null, now: Date): string[] {

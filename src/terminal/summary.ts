@@ -212,7 +212,9 @@ function rebuiltTables(
   ]
   const summed = (of: readonly RebuiltTable[], what: string): string[][] => {
     const [first, ...more] = of
-    return first === undefined ? [] : [row(`${counted(of.length, 'table')} ${what}`, '', [first, ...more])] // prettier-ignore
+    return first === undefined
+      ? []
+      : [row(`${counted(of.length, 'table')} ${what}`, '', [first, ...more])]
   }
   const rows = [
     ...others.map((one) => row(one.table, one.kind, [one])),

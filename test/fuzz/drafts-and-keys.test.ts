@@ -147,7 +147,7 @@ test('P2: with damaged digests more blocks are compared, never fewer', () => {
     ),
     { numRuns: 1000, ...drawn },
   )
-  expect(passedOver, 'some blocks are believed').toBeGreaterThan(300)
+  expect(passedOver, 'some blocks are believed').toBeGreaterThan(150)
 })
 
 const names = fc.oneof(

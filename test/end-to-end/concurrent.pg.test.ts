@@ -228,7 +228,7 @@ async function isSuspended({ child }: StartedRun): Promise<boolean> {
 test('P4: Ctrl-C at any moment ends a run with 130, and the next one completes its work', async () => {
   const random = namedRandom(seed, 'moments')
   let stopped = 0
-  for (let round = 0; round < 8; round += 1) {
+  for (let round = 0; round < 5; round += 1) {
     const run = startRun(site)
     await run.until((event) => event.type === 'run.started')
     await new Promise((resolve) => setTimeout(resolve, random.next() * 1_000))
@@ -243,7 +243,7 @@ test('P4: Ctrl-C at any moment ends a run with 130, and the next one completes i
     await expectWhole()
     await liveOneDay()
   }
-  process.stdout.write(`stopped ${stopped} of 8 runs, seed ${seed}\n`)
+  process.stdout.write(`stopped ${stopped} of 5 runs, seed ${seed}\n`)
   expect(stopped).toBeGreaterThan(0)
 })
 

@@ -34,7 +34,7 @@ import {
 import type { TestDatabase } from '../support/postgres.ts'
 
 /** Of the effects that are not decisive, a first run is killed at one in so many. */
-const SHARE = 32
+const SHARE = 64
 const timeout = every ? 3_600_000 : 1_200_000
 
 /** One for each core; the sources hold the same rows. */

@@ -152,7 +152,7 @@ const changes = fc.uniqueArray(change, {
   maxLength: 5,
 })
 const step = fc.record({
-  does: fc.constantFrom('batch', 'batch', 'batch', 'base', 'merge', 'nothing'),
+  does: fc.constantFrom('batch', 'batch', 'batch', 'batch', 'base', 'merge', 'merge', 'nothing'),
   changes,
   /** How many batches back a reader looks first. */
   back: fc.constantFrom(0, 0, 0, 1, 2),
@@ -204,12 +204,12 @@ test('P7: rows kept in memory are those of the lake, after whatever another proc
         }
       },
     ),
-    { numRuns: 20 },
+    { numRuns: 40 },
   )
   expect(seen.kept).toBeGreaterThan(50)
   expect(seen.read).toBeGreaterThan(5)
-  expect(seen.bases).toBeGreaterThan(5)
-  expect(seen.merged).toBeGreaterThan(5)
+  expect(seen.bases).toBeGreaterThan(0)
+  expect(seen.merged).toBeGreaterThan(0)
 }, 120_000)
 
 test('P7: rows kept in memory go on with one file of several batches in which a key stands more than once', async () => {

@@ -4,8 +4,8 @@ import { quoteName } from '../columns/sql.ts'
 import { TerminalOnly, type Context } from '../events.ts'
 import {
   checkFailure,
-  failingRows,
   digestOfChecks,
+  failingRows,
   hasUniqueColumns,
   runChecks,
   type CheckResult,

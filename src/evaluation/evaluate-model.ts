@@ -169,8 +169,10 @@ export async function evaluateModel(
       : await countChanges(engine, changes, make)
   // Of thousands of models each would have it until the point ends, 20 kB of each column at least.
   if (among !== null) await engine.run(`drop table if exists ${held}`)
-  if (isOfMany && make !== null && processed.format === 'parquet')
-    prepared = await setAside(engine, { changes, columns, key: model.key, batch, tempFolder })
+  if (isOfMany && make !== null) {
+    const path = await setAside(engine, { changes, columns, key: model.key, batch, tempFolder })
+    if (processed.format === 'parquet') prepared = path
+  }
   const gained = counts.inserted - counts.deleted
   if (rows !== had + gained) {
     throw new ToteError(

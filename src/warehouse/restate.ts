@@ -1,5 +1,5 @@
 /**
- * Edited models into the warehouse, as one transaction (P4, P5):
+ * Edited models into the warehouse, and repairs, each as one transaction (P4, P5). Edited models:
  *
  *   lock · read the ledger · send the new histories · alter the tables · change the rows that differ ·
  *   put up again what hung on columns that went · count afresh · ledger · commit

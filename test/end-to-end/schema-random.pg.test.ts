@@ -8,6 +8,7 @@ import { expect, test } from 'vitest'
 import { createProject, type TestProject } from '../support/project.ts'
 import { rowsIn, rowsInLake } from '../support/project-tables.ts'
 import { rebuilt, wholeStar } from '../support/rebuild.ts'
+import { WIDER } from '../support/wider.ts'
 
 const TABLES = ['p', 'q'] as const
 const SETUP = TABLES.map(
@@ -54,15 +55,6 @@ const steps = fc.array(
   }),
   { minLength: 12, maxLength: 16 },
 )
-
-const WIDER: Readonly<Record<string, string>> = {
-  integer: 'bigint',
-  bigint: 'numeric',
-  'character varying(9)': 'character varying(20)',
-  'character varying(20)': 'text',
-  'numeric(8,2)': 'numeric(12,3)',
-  'numeric(12,3)': 'numeric',
-}
 
 /** The SQL of a step, on the columns that the table has now. */
 async function sqlOf({ source }: TestProject, { kind, table, n }: Step): Promise<string> {

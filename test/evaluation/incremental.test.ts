@@ -14,6 +14,7 @@ import {
   type Engine,
   type EngineHome,
 } from '../../src/columns/engine.ts'
+import type { FileFormat } from '../../src/columns/file.ts'
 import { openRandomLake, type Change } from './random-lake.ts'
 import { randomModels } from './random-models.ts'
 
@@ -99,6 +100,8 @@ const steps = fc.array(fc.record({ changes: batch, transformed: fc.nat(5).map((n
   maxLength: 7,
 })
 
+const formats = fc.constantFrom<FileFormat[]>('parquet', 'parquet', 'csv', 'json')
+
 const CASES = Number(process.env['TOTE_P7_CASES'] ?? 40)
 
 let tries = 0
@@ -126,31 +129,38 @@ test(
     const ways = { full: 0, driven: 0, skipped: 0 }
     const changed = { full: 0, driven: 0, skipped: 0 }
     await fc.assert(
-      fc.asyncProperty(randomModels, filling, steps, async (models, first, more) => {
-        const lake = await openRandomLake(
-          { lake: async () => triedAgain(await home.engine()), fresh },
-          models,
-        )
-        try {
-          await lake.commit(first)
-          await lake.transform()
-          expect(await lake.differing()).toEqual([])
-          for (const [index, { changes, transformed }] of more.entries()) {
-            await lake.commit(changes)
-            if (!transformed && index + 1 < more.length) continue
-            for (const summary of await lake.transform()) {
-              for (const way of ['full', 'driven', 'skipped'] as const) {
-                ways[way] += summary.ways[way]
-                if (summary.inserted + summary.updated + summary.deleted > 0)
-                  changed[way] += summary.ways[way]
-              }
-            }
+      fc.asyncProperty(
+        randomModels,
+        filling,
+        steps,
+        formats,
+        async (models, first, more, format) => {
+          const lake = await openRandomLake(
+            { lake: async () => triedAgain(await home.engine()), fresh },
+            models,
+            format,
+          )
+          try {
+            await lake.commit(first)
+            await lake.transform()
             expect(await lake.differing()).toEqual([])
+            for (const [index, { changes, transformed }] of more.entries()) {
+              await lake.commit(changes)
+              if (!transformed && index + 1 < more.length) continue
+              for (const summary of await lake.transform()) {
+                for (const way of ['full', 'driven', 'skipped'] as const) {
+                  ways[way] += summary.ways[way]
+                  if (summary.inserted + summary.updated + summary.deleted > 0)
+                    changed[way] += summary.ways[way]
+                }
+              }
+              expect(await lake.differing()).toEqual([])
+            }
+          } finally {
+            await lake.close()
           }
-        } finally {
-          await lake.close()
-        }
-      }),
+        },
+      ),
       // What was found by then is told, rather than lost in the search for a smaller one.
       {
         numRuns: CASES,

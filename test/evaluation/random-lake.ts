@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine } from '../../src/columns/engine.ts'
+import type { FileFormat } from '../../src/columns/file.ts'
 import { OP_COLUMN, quoteName, quoteNames } from '../../src/columns/sql.ts'
 import type { Context, ModelSummary } from '../../src/events.ts'
 import { proveDeterminism } from '../../src/evaluation/determinism.ts'
@@ -69,6 +70,7 @@ const context: Context = {
 export async function openRandomLake(
   engines: { readonly lake: () => Promise<Engine>; readonly fresh: Engine },
   texts: readonly ModelText[],
+  format: FileFormat = 'parquet',
 ): Promise<RandomLake> {
   // A disk would be asked to be durable some thousand times.
   const memory = '/dev/shm'
@@ -76,7 +78,7 @@ export async function openRandomLake(
   const pipeline = {
     name: 'star',
     ingestion: openZone(openFolderStore(join(folder, 'in')), 'parquet'),
-    processed: openZone(openFolderStore(join(folder, 'out')), 'parquet'),
+    processed: openZone(openFolderStore(join(folder, 'out')), format),
     tempFolder: join(folder, 'tmp'),
   }
   const { fresh } = engines

@@ -5,6 +5,7 @@
 import { expect } from 'vitest'
 import type { TestDatabase } from '../support/postgres.ts'
 import type { Chance } from './chance.ts'
+import { WIDER } from '../support/wider.ts'
 
 export const THING = `
 create type mood as enum ('low', 'high');
@@ -207,16 +208,6 @@ const NEW_TYPES = [
   'boolean',
   'character varying(20)',
 ]
-
-const WIDER: Readonly<Record<string, string>> = {
-  integer: 'bigint',
-  bigint: 'numeric',
-  'character varying(9)': 'character varying(20)',
-  'character varying(20)': 'text',
-  'numeric(8,2)': 'numeric(12,3)',
-  'numeric(12,3)': 'numeric',
-  'timestamp(3) without time zone': 'timestamp without time zone',
-}
 
 /** A change of rows. */
 export async function thingRows(source: TestDatabase, chance: Chance): Promise<string> {

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { encodeBinary } from '../../src/vectors/copy-binary.ts'
 import type { BinaryColumn } from '../../src/vectors/copy-encoders.ts'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
+import { encoded } from './encoded.ts'
 
 let engine: Engine
 let folder: string
@@ -21,14 +21,7 @@ async function encode(
   select: string,
   ...columns: readonly BinaryColumn[]
 ): Promise<readonly Uint8Array[]> {
-  const buffers: Uint8Array[] = []
-  for await (const buffer of encodeBinary({
-    table: 'thing',
-    columns,
-    chunks: engine.chunks(select),
-  }))
-    buffers.push(buffer)
-  return buffers
+  return encoded(engine, select, columns)
 }
 
 function column(duckdbType: string, postgresType: string): BinaryColumn {

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openEngine, type Engine } from '../../src/columns/engine.ts'
-import { encodeBinary } from '../../src/vectors/copy-binary.ts'
 import type { BinaryColumn } from '../../src/vectors/copy-encoders.ts'
+import { encoded } from './encoded.ts'
 
 let engine: Engine
 let folder: string
@@ -36,14 +36,7 @@ interface Case {
 }
 
 async function encode(columns: readonly BinaryColumn[], select: string): Promise<Buffer> {
-  const buffers: Uint8Array[] = []
-  for await (const buffer of encodeBinary({
-    table: 'thing',
-    columns,
-    chunks: engine.chunks(select),
-  }))
-    buffers.push(buffer)
-  return Buffer.concat(buffers)
+  return Buffer.concat(await encoded(engine, select, columns))
 }
 
 /** The fields of each row; a byte too many or too few anywhere is an error. */

@@ -197,7 +197,7 @@ export const projectSchema = settings({
       'Folder of the ingestion zone; in an environment its name follows, as `ingestion-dev`.',
     ),
     processed: zone('.tote/lake/processed').describe(
-      'Folder of the processed zone; in an environment its name follows, as `processed-dev`.',
+      'Folder of the processed zone, of one project alone; in an environment its name follows, as `processed-dev`.',
     ),
     format: z
       .enum(['parquet', 'csv', 'json'])

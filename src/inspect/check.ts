@@ -13,9 +13,11 @@ import type { Model } from '../models/model.ts'
 import { followShapes } from '../extraction/shapes.ts'
 import type { SourceIdentity, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
+import { refuseForeignStar } from '../pipeline/load.ts'
 import { checkModels } from '../pipeline/load-restated.ts'
+import { starOfModels } from '../pipeline/star.ts'
 import { editsOf, madeOtherwise, reached, whyEdited } from '../project/edits.ts'
-import { newestInputs, refuseForeignLake } from '../project/inputs.ts'
+import { newestInputs, refuseForeignInputs, refuseForeignLake } from '../project/inputs.ts'
 import { modelFolder, modelTexts } from '../project/bound-models.ts'
 import type { Project } from '../project/project.ts'
 
@@ -43,6 +45,7 @@ export async function check(
 ): Promise<CheckReport> {
   // All else that is wrong then may follow from it.
   await refuseForeignLake(project)
+  await refuseForeignInputs(project)
   const passed: { what: string; detail: string }[] = [
     { what: 'config', detail: project.settings.configFile },
   ]
@@ -118,6 +121,7 @@ export async function check(
       for (const [source, { started, databaseOid }] of identities)
         if (started === place.started && databaseOid === place.databaseOid)
           warnings.push(...ownTables(project, source, { tables, models: models ?? [] }))
+      await refuseForeignStar(project, starOfModels(models ?? []))
       if (models !== undefined) await checkModels(project, models)
       return 'can be loaded'
     })

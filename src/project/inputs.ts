@@ -29,7 +29,7 @@ export async function refuseForeignLake(project: Project): Promise<void> {
     new ToteError('LakeMismatch', message, {
       where: store.url,
       why: 'projects and sources are known by their names, in the lake and in the ledger',
-      fix: `${back}; or begin anew: other folders for lake.processed and lake.ingestion, and another warehouse.schema`,
+      fix: `${back}: folders of its own for lake.processed and lake.ingestion, and a warehouse.schema of its own`,
     })
   const processed = await project.processed.chain(project.name).newest()
   if (processed === null) {
@@ -38,7 +38,7 @@ export async function refuseForeignLake(project: Project): Promise<void> {
     const names = others.map((name) => `"${name}"`).join(', ')
     throw mismatch(
       `The lake belongs to project ${names}, and the config says name: "${project.name}".`,
-      `set name back to ${others.length === 1 ? names : 'what it was'}`,
+      `if the project was renamed, set name back to ${others.length === 1 ? names : 'what it was'}; a project that begins has a lake to itself`,
     )
   }
   const known = new Set(project.sources.map(({ source }) => source.name))
@@ -48,9 +48,11 @@ export async function refuseForeignLake(project: Project): Promise<void> {
   const has = [...known].map((name) => `"${name}"`).join(', ')
   throw mismatch(
     `The lake was made of ${gone.length === 1 ? 'source' : 'sources'} ${names}, and the config has ${has === '' ? 'none' : has}.`,
-    gone.includes(SEEDS)
-      ? 'put the folder of the seeds back, and the names of sources'
-      : `set the ${gone.length === 1 ? 'name of the source' : 'names of the sources'} back, in models, too`,
+    `${
+      gone.includes(SEEDS)
+        ? 'put the folder of the seeds back, and the names of sources'
+        : `set the ${gone.length === 1 ? 'name of the source' : 'names of the sources'} back, in models, too`
+    }; or begin anew`,
   )
 }
 

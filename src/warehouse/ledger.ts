@@ -176,16 +176,24 @@ export async function readLedger(
   if (parseEntry(last)?.schema === null)
     await connection.query('say in the ledger where the star is', ledger.place, [pipeline, schema])
   const [recorded] = await ask(ledger.selectBatch, String(batch))
-  const elsewhere = last === undefined ? await ask(ledger.selectElsewhere) : []
   return {
     exists: true,
     last: parseEntry(last),
     recorded: parseEntry(recorded),
-    elsewhere: elsewhere.map((row) => ({
-      schema: row['schema'] ?? '',
-      isThere: row['there'] === 't',
-    })),
+    elsewhere:
+      last === undefined ? await readElsewhere({ connection, ledger, schema }, pipeline) : [],
   }
+}
+
+/** Other schemas into which a pipeline was loaded; none that an earlier version's ledger could tell. Nothing is changed. */
+export async function readElsewhere(
+  { connection, ledger, schema }: Asking,
+  pipeline: string,
+): Promise<LedgerState['elsewhere']> {
+  const found = await find({ connection, ledger })
+  if (found === null || found.outdated !== null) return []
+  const rows = await connection.query('read the ledger', ledger.selectElsewhere, [pipeline, schema])
+  return rows.map((row) => ({ schema: row['schema'] ?? '', isThere: row['there'] === 't' }))
 }
 
 async function find({
@@ -294,7 +302,7 @@ export function refuseGone({ pipeline, batch }: LedgerEntry, table: string): nev
 
 /** A table that holds rows which nobody recorded, or in another schema. Throws LedgerMismatch. */
 export function refuseRows(
-  { pipeline, batch }: LedgerEntry,
+  { pipeline, batch }: Pick<LedgerEntry, 'pipeline' | 'batch'>,
   table: string,
   { ledger, schema, elsewhere }: Pick<Asking, 'ledger' | 'schema'> & Pick<LedgerState, 'elsewhere'>,
 ): never {

@@ -9,7 +9,7 @@ import { applyBatch } from './apply.ts'
 import type { Site, Surveyed } from './session.ts'
 import { readCatalogue, readEmptyTables, readTypes } from '../star/catalogue.ts'
 import { loadOrder } from '../star/layout.ts'
-import { ledgerIn, readLast, readLedger } from './ledger.ts'
+import { ledgerIn, readElsewhere, readLast, readLedger } from './ledger.ts'
 import { grantReaders, readRights, requireReaders, requireRights } from '../star/rights.ts'
 import { readStar } from './reading.ts'
 import { rebuildStar } from './rebuild.ts'
@@ -24,7 +24,7 @@ import {
 } from '../star/shape.ts'
 import type { StarTable } from '../star/star-table.ts'
 import type { Warehouse, WholeStar } from './warehouse.ts'
-import { beginStar } from './whole.ts'
+import { beginStar, refuseFilled } from './whole.ts'
 
 export interface PostgresWarehouseOptions {
   /** The URL, or how to get it when a connection is first needed (an embedded server starts then). */
@@ -135,6 +135,18 @@ export async function openPostgresWarehouse(options: PostgresWarehouseOptions): 
         const [row] = await connection.query('identify the server', PLACE)
         await connection.query('roll back', 'rollback')
         return { started: row?.['started'] ?? '', databaseOid: row?.['database_oid'] ?? '' }
+      }),
+    refuseStrangers: async (pipeline, star) =>
+      use(async (site) => {
+        await site.connection.query('begin', beginLoading('read write'))
+        if ((await readLast(site, pipeline)) === null) {
+          const elsewhere = await readElsewhere(site, pipeline)
+          const surveyed = await site.survey(loadOrder(star), 'all')
+          const { rights, plans } = surveyed
+          requireRights(rights, needsOf(schema, plans), site.connection.peer.address)
+          refuseFilled(site, { pipeline, batch: 0 }, { ...surveyed, ledger: { elsewhere } })
+        }
+        await site.connection.query('roll back', 'rollback')
       }),
     missing: async (tables) =>
       use(async ({ connection }) => {

@@ -204,6 +204,8 @@ export interface Warehouse {
   repair(repair: StarRepair, context: Context): Promise<'repaired' | 'stale'>
   /** Whether the rights that loading needs are there, and which database it is, as a source's identity says it; for `tote check --live`. */
   probe(): Promise<{ readonly started: string; readonly databaseOid: string }>
+  /** Throws LedgerMismatch when nothing of a pipeline was loaded into the star's schema, and a table there holds rows. */
+  refuseStrangers(pipeline: string, star: readonly StarTable[]): Promise<void>
   /** Which of these tables the star's schema does not have. */
   missing(tables: readonly string[]): Promise<readonly string[]>
   /** Has a ledger that an earlier version wrote say in which schema the star is: this one. */

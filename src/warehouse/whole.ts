@@ -22,13 +22,13 @@ import {
   type Applied,
   type Loaded,
 } from './apply.ts'
-import type { Site } from './session.ts'
-import { entryValues, readLedger, refuseRows, sayOthers } from './ledger.ts'
+import type { Site, Surveyed } from './session.ts'
+import { entryValues, readLedger, refuseRows, sayOthers, type LedgerState } from './ledger.ts'
 import { copyRows, needsStage } from './load.ts'
 import { binaryColumn, namingColumns, sentValues } from './refused.ts'
 import { putRows, stageRows, systemColumns } from './remade.ts'
 import { beginLoading, lockPipeline, runIn } from './session.ts'
-import type { RemadeTable, WholeStar } from './warehouse.ts'
+import type { LedgerEntry, RemadeTable, WholeStar } from './warehouse.ts'
 
 /** `stale` when the ledger has an entry by now: then what is to be done is another thing. */
 export async function beginStar(
@@ -51,9 +51,7 @@ export async function beginStar(
   const star = loadOrder(whole.tables.map(({ table }) => table))
   const { rights, plans, empty } = await site.survey(star, 'all')
   requireRights(rights, needsOf(schema, plans), connection.peer.address)
-  for (const { layout, action } of plans)
-    if (action !== 'create' && !empty.has(layout.table.name))
-      refuseRows(entry, layout.table.name, { ...site, ...ledger })
+  refuseFilled(site, entry, { plans, empty, ledger })
   sayOthers(site, ledger, context)
   await makeSchemas(site, { ledger, rights }, runIn(site, context))
   const { loaded, ms } = await fillStar(site, { plans, whole }, context)
@@ -69,6 +67,17 @@ export async function beginStar(
   await connection.query('commit', 'commit')
   sayLoaded(whole, built, context)
   return { status: 'applied', tables: built.tables }
+}
+
+/** Where nothing was loaded yet no table may hold rows. Throws LedgerMismatch. */
+export function refuseFilled(
+  site: Site,
+  entry: Pick<LedgerEntry, 'pipeline' | 'batch'>,
+  seen: Pick<Surveyed, 'plans' | 'empty'> & { readonly ledger: Pick<LedgerState, 'elsewhere'> },
+): void {
+  for (const { layout, action } of seen.plans)
+    if (action !== 'create' && !seen.empty.has(layout.table.name))
+      refuseRows(entry, layout.table.name, { ...site, ...seen.ledger })
 }
 
 interface Built {

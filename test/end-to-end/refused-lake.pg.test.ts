@@ -156,14 +156,15 @@ describe('a zone', () => {
   })
   test('of ingestion put back, or begun anew, under a processed zone that has seen more', async () => {
     await rm(join(lake, 'ingestion'), { recursive: true })
-    await expectRefusal(project, {
-      name: 'LakeCorrupt',
-      says: [
-        'which the ingestion zone does not hold',
-        'source "shop"',
-        'restore the ingestion zone',
-      ],
-      moves: 'ingestion',
-    })
+    for (const args of [['check'], ['check', '--live'], ['run']])
+      await expectRefusal(project, {
+        name: 'LakeCorrupt',
+        args,
+        says: [
+          'which the ingestion zone does not hold',
+          'source "shop"',
+          'restore the ingestion zone',
+        ],
+      })
   })
 })

@@ -24,15 +24,19 @@ describe('the ledger', () => {
     await project.good()
     await rm(lake, { recursive: true })
     await cp(old, lake, { recursive: true })
-    await expectRefusal(project, {
-      name: 'LedgerMismatch',
-      args: ['run', '--only', 'load'],
-      says: [
-        'The warehouse stands at batch 2 of "shop", and the lake only at 1',
-        'must not be taken for those that were loaded',
-        'restore the lake',
-      ],
-    })
+    for (const args of [
+      ['check', '--live'],
+      ['run', '--only', 'load'],
+    ])
+      await expectRefusal(project, {
+        name: 'LedgerMismatch',
+        args,
+        says: [
+          'The warehouse stands at batch 2 of "shop", and the lake only at 1',
+          'must not be taken for those that were loaded',
+          'restore the lake',
+        ],
+      })
     // Another batch 2, of the same rows, is not the batch 2 that was loaded.
     await expectRefusal(project, {
       name: 'LedgerMismatch',
@@ -59,10 +63,33 @@ describe('the ledger', () => {
     project = await createProject()
     await project.good()
     await project.warehouse.query('drop schema tote cascade')
-    await expectRefusal(project, {
-      name: 'LedgerMismatch',
-      says: ['already holds rows, which no batch of pipeline "shop" in the ledger has brought'],
-    })
+    for (const args of [['check', '--live'], ['run', '--dry-run'], ['run']])
+      await expectRefusal(project, {
+        name: 'LedgerMismatch',
+        args,
+        says: ['already holds rows, which no batch of pipeline "shop" in the ledger has brought'],
+      })
+  })
+  test('a schema that is newly named, and holds rows that nobody recorded', async () => {
+    project = await createProject()
+    await project.good()
+    await project.warehouse.query(`set role ${project.loader};
+      create schema mart; create table mart.dim_staff (like public.dim_staff including all);
+      insert into mart.dim_staff select * from public.dim_staff`)
+    await project.configure({ warehouse: "schema: 'mart'" })
+    for (const args of [['check', '--live'], ['run', '--dry-run'], ['run']])
+      await expectRefusal(project, {
+        name: 'LedgerMismatch',
+        args,
+        says: [
+          'Table "dim_staff" of schema "mart" already holds rows',
+          'only in schema "public"',
+          'set warehouse.schema back',
+        ],
+      })
+    await project.warehouse.query('delete from mart.dim_staff')
+    expect((await project.tote('check', '--live')).exit).toBe(0)
+    expect((await project.good()).warehouse).toHaveLength(5)
   })
 })
 

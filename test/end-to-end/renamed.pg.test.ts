@@ -68,7 +68,7 @@ test('P3: a renamed project is told whose lake it is, and that both ways out are
       says: [
         'The lake belongs to project "shop", and the config says name: "store".',
         join('lake', 'processed'),
-        'set name back to "shop"',
+        'if the project was renamed, set name back to "shop"; a project that begins has a lake to itself',
         'lake.processed',
         'warehouse.schema',
       ],

@@ -6,7 +6,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { quoteName } from '../columns/sql.ts'
 import { toText } from '../columns/text.ts'
 import type { Context } from '../events.ts'
-import { lastBytes } from '../kept/last-rows.ts'
+import { roomForRows } from '../kept/last-rows.ts'
 import { boundsOf, inSpans, type SomeSpans } from '../ranges/key-spans.ts'
 import type {
   Source,
@@ -125,8 +125,8 @@ async function readPart(
       return { rows, digest: null, pieces: null, into }
     }
   }
-  const expectedBytes = part === undefined ? lastBytes(source, table) : undefined
-  const gathering = { expectedBytes, spare, ...into?.gathering }
+  const room = part === undefined ? roomForRows(source, table) : { spare }
+  const gathering = { ...room, ...into?.gathering }
   const writer = openPieceWriter(tempFolder, randomUUID(), gathering)
   return discardAtFailure(writer, async () => {
     await snapshot.copy(

@@ -6,7 +6,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import { ROW_COLUMN } from '../columns/sql.ts'
-import { openPieceWriter, type HeldRows, type PieceGroup } from '../storage/pieces.ts'
+import {
+  openPieceWriter,
+  type HeldRows,
+  type PieceGroup,
+  type PieceOptions,
+} from '../storage/pieces.ts'
 import type { Source, SourceTable } from '../sources/source.ts'
 import type { ChangeCounts } from '../types.ts'
 import { changedRows } from './changed-rows.ts'
@@ -22,6 +27,8 @@ interface LastRows extends HeldRows {
 
 interface LastOfSource {
   readonly tables: Map<string, LastRows>
+  /** Where the rows before the last ones lay. */
+  readonly free: Map<string, Buffer>
   /** Of all tables. */
   bytes: number
 }
@@ -34,9 +41,17 @@ export interface RowsApart {
   readonly counts: ChangeCounts
 }
 
-/** How many bytes the table's rows had last, when they were kept. */
-export function lastBytes(source: Source, table: SourceTable): number | undefined {
-  return sources.get(source)?.tables.get(table.name)?.bytes.length
+/** Where as many rows as last, when they were kept, find room; whoever asks has it to himself. */
+export function roomForRows(
+  source: Source,
+  table: SourceTable,
+): Pick<PieceOptions, 'expectedBytes' | 'spare'> {
+  const last = sources.get(source)
+  const expectedBytes = last?.tables.get(table.name)?.bytes.length
+  if (last === undefined || expectedBytes === undefined) return {}
+  const room = last.free.get(table.name)
+  last.free.delete(table.name)
+  return { expectedBytes, spare: room === undefined || room.length < expectedBytes ? [] : [room] }
 }
 
 /** Types whose values are equal only where their texts are: 0 and -0 of a float, or `1 mon` and `30 days`, are one key in two spellings. */
@@ -56,7 +71,7 @@ export async function compareWithLast(
   if (table.keyGiven === true || table.key.includes(ROW_COLUMN)) return null
   const key = table.key.map((name) => table.columns.findIndex((column) => column.name === name))
   if (!key.every((index) => EXACT.test(table.columns[index]?.carried ?? ''))) return null
-  const last = sources.get(source) ?? { tables: new Map<string, LastRows>(), bytes: 0 }
+  const last: LastOfSource = sources.get(source) ?? { tables: new Map(), free: new Map(), bytes: 0 }
   sources.set(source, last)
   const before = last.tables.get(table.name)
   if (last.tables.delete(table.name)) last.bytes -= before?.bytes.length ?? 0
@@ -65,12 +80,29 @@ export async function compareWithLast(
     last.tables.set(table.name, { ...held, digest })
     last.bytes += held.bytes.length
   }
-  if (before === undefined || before.digest !== known || digest === known) return null
-  const apart = rowsApart(before, held)
+  if (before === undefined) return null
+  try {
+    return before.digest === known && digest !== known
+      ? await changesApart({ before, now: held }, { key, table }, tempFolder)
+      : null
+  } finally {
+    if (last.tables.has(table.name)) last.free.set(table.name, before.room)
+  }
+}
+
+async function changesApart(
+  { before, now }: { readonly before: HeldRows; readonly now: HeldRows },
+  { key, table }: { readonly key: readonly number[]; readonly table: SourceTable },
+  tempFolder: string,
+): Promise<RowsApart | null> {
+  const apart = rowsApart(before, now)
   // Of many rows that are others DuckDB makes short work.
-  if (apart.now.length > FEW_ROWS && 2 * apart.now.length > held.ends.length) return null
+  if (apart.now.length > FEW_ROWS && 2 * apart.now.length > now.ends.length) return null
   const { rows, counts } = changedRows(apart, key, table.columns.length)
-  const writer = openPieceWriter(tempFolder, randomUUID())
+  const writer = openPieceWriter(tempFolder, randomUUID(), {
+    digest: false,
+    expectedBytes: rows.bytes.length,
+  })
   if (rows.count > 0) writer.many(rows)
   return { changes: await writer.finish(), counts }
 }

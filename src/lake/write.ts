@@ -32,7 +32,7 @@ export interface RowsToWrite {
   /** A file in the zone's format that holds these very rows, to be taken instead of writing them. */
   readonly prepared?: string
   /**
-   * By key when not given. `as they come` spares sorting what no reader needs sorted, and mixes them; `as they lie`
+   * By key when not given and there are more than a few. `as they come` spares sorting what no reader needs sorted, and mixes them; `as they lie`
    * keeps the order in which the relation yields them, where the format can.
    */
   readonly order?: 'as they come' | 'as they lie' | undefined
@@ -64,7 +64,7 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
   let seen: Readonly<Record<string, EngineValue>> | undefined
   const stored = await zone.store.writeFile(objectKey, async (path) => {
     if (rows.prepared !== undefined) await moveFile(rows.prepared, path)
-    const ordered = rows.order === undefined ? key : []
+    const ordered = rows.order === undefined && rows.rows > FEW_ROWS ? key : []
     const keepsOrder = rows.order === 'as they lie'
     const file = { relation, columns, key: ordered, keepsOrder, batch: batchOfAll, path }
     const write = rows.prepared === undefined ? `${writeFile(format, file)}; ` : ''
@@ -97,6 +97,9 @@ export async function allWritten<T>(writing: readonly Promise<T>[]): Promise<T[]
   await Promise.allSettled(writing)
   return Promise.all(writing)
 }
+
+/** So many are read as one whatever is sought among them. */
+const FEW_ROWS = 2048
 
 /** Manifests stay small whatever a key holds. */
 const MAX_KEY_TEXT = 200

@@ -18,6 +18,7 @@ const SPILL_BYTES = 8 << 20
 /** Of more rows or bytes it is not noted where each ends. */
 const HELD_ROWS = 100_000
 const HELD_BYTES = 4 << 20
+const FEW_ENDS = 256
 /** Each piece is read by one thread, and DuckDB's other threads spin until the last has been: small ones end together. */
 const PIECE_BYTES = 4 << 20
 /** What is taken at once becomes one file of the lake. */
@@ -40,7 +41,9 @@ export interface PieceGroup {
 /** Rows as they arrived, one after the other; each ends where `ends` says. */
 export interface HeldRows {
   readonly bytes: Buffer
-  readonly ends: readonly number[]
+  readonly ends: Uint32Array
+  /** The memory in which they lie, and nothing else: whoever needs the rows no more may have it filled anew. */
+  readonly room: Buffer
 }
 
 /** The rows that nobody took on the way: all of them where nobody takes. */
@@ -93,7 +96,7 @@ export interface PieceOptions {
   readonly groupBytes?: number | undefined
 }
 
-/** Memory for rows that is free: new blocks would keep the collector busy, which counts what they hold. */
+/** Memory for rows that is free, of one size: new blocks would keep the collector busy, which counts what they hold. */
 export type SpareBlocks = Buffer[]
 
 interface Block {
@@ -132,7 +135,7 @@ export function openPieceWriter(
   let inBlock = { used: 0, rows: 0, longestRow: 0 }
   let heldBytes = 0
   /** Null once there are too many, or some have been written to a file. */
-  let ends: number[] | null = []
+  let ends: Uint32Array | null = new Uint32Array(FEW_ENDS)
   let group = noFiles()
   let fullBytes = firstGroupBytes
   let files = 0
@@ -142,23 +145,30 @@ export function openPieceWriter(
   let failure: unknown
 
   const many = ({ bytes, count, longest, ends: cuts }: CsvRows): void => {
-    if (ends !== null) noteEnds(ends, count, cuts)
+    if (ends !== null) ends = withEnds(ends, count, cuts)
     total.rows += count
     total.bytes += bytes.length
     if (bytes.length > block.length - inBlock.used) {
       seal()
-      const free = bytes.length > BLOCK_BYTES ? undefined : spare.pop()
-      block = free ?? Buffer.allocUnsafe(Math.max(blockBytes, bytes.length))
+      const free = (spare.at(-1)?.length ?? 0) < bytes.length ? undefined : spare.pop()
+      block = free ?? Buffer.allocUnsafeSlow(Math.max(blockBytes, bytes.length))
       blockBytes = Math.min(2 * blockBytes, BLOCK_BYTES)
     }
     inBlock.used += bytes.copy(block, inBlock.used)
     inBlock.rows += count
     inBlock.longestRow = Math.max(inBlock.longestRow, longest)
   }
-  const noteEnds = (noted: number[], count: number, cuts: CsvRows['ends']): void => {
-    if (total.bytes + (cuts[count - 1] ?? 0) > HELD_BYTES || noted.length + count > HELD_ROWS)
-      ends = null
-    else for (let row = 0; row < count; row++) noted.push(total.bytes + (cuts[row] ?? 0))
+  const withEnds = (
+    before: Uint32Array,
+    count: number,
+    cuts: CsvRows['ends'],
+  ): Uint32Array | null => {
+    const rows = total.rows + count
+    if (total.bytes + (cuts[count - 1] ?? 0) > HELD_BYTES || rows > HELD_ROWS) return null
+    const noted = rows > before.length ? new Uint32Array(2 * rows) : before
+    if (noted !== before) noted.set(before)
+    for (let row = 0; row < count; row++) noted[total.rows + row] = total.bytes + (cuts[row] ?? 0)
+    return noted
   }
   const seal = (): void => {
     if (inBlock.used === 0) return
@@ -267,7 +277,7 @@ export function openPieceWriter(
       seal()
       const held = blocks
       return {
-        held: ends === null ? null : { bytes: asOne(held), ends },
+        held: ends === null ? null : { ...asOne(held), ends: ends.subarray(0, total.rows) },
         passed: total.rows,
         digest: hash.digest('hex'),
         rows: held.reduce((sum, { rows }) => sum + rows, group.rows),
@@ -285,18 +295,18 @@ export function openPieceWriter(
   }
 }
 
-/** A little more than is expected, for rows that are new. */
+/** More than is expected, for rows that are new: it is for some time, too. */
 function firstBlockBytes(expectedBytes: number): number {
   return expectedBytes === 0 || expectedBytes > HELD_BYTES
     ? FIRST_BLOCK_BYTES
-    : Math.ceil(expectedBytes * 1.02) + 4096
+    : Math.ceil(expectedBytes * 1.1) + 4096
 }
 
-function asOne(blocks: readonly Block[]): Buffer {
+function asOne(blocks: readonly Block[]): Pick<HeldRows, 'bytes' | 'room'> {
   const [first, ...more] = blocks
-  return first !== undefined && more.length === 0
-    ? first.buffer
-    : Buffer.concat(blocks.map(({ buffer }) => buffer))
+  if (first !== undefined && more.length === 0) return { bytes: first.buffer, room: first.whole }
+  const bytes = Buffer.concat(blocks.map(({ buffer }) => buffer))
+  return { bytes, room: bytes }
 }
 
 /** Blocks side by side, none of the groups much larger than a piece. */

@@ -1,7 +1,7 @@
 /**
  * DuckDB chunks as PostgreSQL's COPY BINARY. Each column of a chunk is measured, then written into
  * its place in the rows: no value becomes a JavaScript object (DESIGN.md 9). Buffers hold about
- * 256 KiB whatever the width of a row; only a longer row makes a longer one.
+ * 256 KiB whatever the width of a row; only a longer row makes a longer one, and of few rows they are as small.
  */
 import type { DuckDBDataChunk } from '@duckdb/node-api'
 import { ToteError } from '../errors.ts'
@@ -33,15 +33,13 @@ export async function* encodeBinary({
 }: BinaryRows): AsyncIterable<Uint8Array> {
   const reader = await openVectorReader()
   const encoders = columns.map((column) => openEncoder(column, reader, table))
-  let out = openOutput(BUFFER_BYTES)
-  out.bytes.set(HEADER)
-  let used = HEADER.length
+  let out = openOutput(0)
+  let used = 0
   let cursors = new Int32Array(0)
   let sizes = new Int32Array(0)
-  let checked = false
+  let begun = false
   for await (const chunk of chunks) {
-    if (!checked) checkTypes(chunk, columns, table)
-    checked = true
+    if (!begun) checkTypes(chunk, columns, table)
     const rows = chunk.rowCount
     if (rows > sizes.length) {
       sizes = new Int32Array(rows)
@@ -49,6 +47,13 @@ export async function* encodeBinary({
     }
     const vectors = encoders.map(({ width }, index) => reader.vector(chunk, index, width))
     measure(encoders, vectors, sizes.subarray(0, rows))
+    if (!begun) {
+      begun = true
+      const bytes = sizes.subarray(0, rows).reduce((sum, size) => sum + size, HEADER.length)
+      out = openOutput(Math.min(bytes, BUFFER_BYTES))
+      out.bytes.set(HEADER)
+      used = HEADER.length
+    }
     let from = 0
     while (from < rows) {
       let to = from
@@ -69,7 +74,7 @@ export async function* encodeBinary({
       }
     }
   }
-  yield out.bytes.subarray(0, used)
+  yield begun ? out.bytes.subarray(0, used) : HEADER
   yield TRAILER
 }
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { HeldRows } from '../../src/storage/pieces.ts'
-import { compareWithLast, rowsApart } from '../../src/kept/last-rows.ts'
+import { openPieceWriter, type HeldRows } from '../../src/storage/pieces.ts'
+import { compareWithLast, roomForRows, rowsApart } from '../../src/kept/last-rows.ts'
 import type { Source, SourceTable } from '../../src/sources/source.ts'
 
 let folder: string
@@ -16,8 +16,9 @@ afterAll(async () => rm(folder, { recursive: true, force: true }))
 
 function hold(rows: readonly string[]): HeldRows {
   let end = 0
-  const ends = rows.map((row) => (end += Buffer.byteLength(row)))
-  return { bytes: Buffer.from(rows.join('')), ends }
+  const ends = Uint32Array.from(rows, (row) => (end += Buffer.byteLength(row)))
+  const bytes = Buffer.from(rows.join(''))
+  return { bytes, ends, room: bytes }
 }
 
 const textsOf = (rows: readonly Buffer[]): string[] => rows.map(String)
@@ -143,6 +144,34 @@ test('a key that must be counted over all rows is, and a table of other rows is 
   expect(await read(source, many, 'd1', undefined)).toBeNull()
   const others = many.map((text) => `9${text}`)
   expect(await read(source, others, 'd2', 'd1')).toBeNull()
+})
+
+test('P2: memory of rows that nobody needs any more is filled anew, and no other', async () => {
+  const source = newSource()
+  const rows = (n: number): string[] =>
+    Array.from({ length: 900 + n }, (_, id) => `${id},${id % 40 === n % 40 ? 'changed' : 'x'}\n`)
+  const rooms: (ArrayBufferLike | undefined)[] = []
+  for (let n = 0; n < 12; n++) {
+    const writer = openPieceWriter(folder, `room${n}`, roomForRows(source, TABLE))
+    for (const text of rows(n)) writer.row(Buffer.from(text))
+    const { held } = await writer.finish()
+    if (held === null) throw new Error('too many rows')
+    rooms.push(held.room.buffer)
+    const apart = await compareWithLast(
+      source,
+      TABLE,
+      { digest: `d${n}`, held, known: `d${n - 1}` },
+      folder,
+    )
+    const before = n === 0 ? [] : rows(n - 1)
+    const changed = rows(n).filter((text, id) => id < before.length && text !== before[id]).length
+    expect(apart?.counts ?? null, `reading ${n}`).toEqual(
+      n === 0 ? null : { inserted: 1, updated: changed, deleted: 0 },
+    )
+  }
+  // The first room was as large as nobody knew; then two take turns, until rows have outgrown them.
+  expect(new Set(rooms.slice(1)).size).toBeLessThanOrEqual(3)
+  expect(new Set(rooms).size).toBeGreaterThan(1)
 })
 
 test('P11: of all tables together 16 MB are kept, however often one is read again', async () => {

@@ -62,8 +62,11 @@ test('any rows come out whole, in order, with their count, bytes, longest row an
         expected,
       )
       const pieces = await writer.finish()
-      if (sum <= 4 << 20) expect(pieces.held?.bytes.equals(whole)).toBe(true)
-      else expect(pieces.held).toBe(null)
+      if (sum <= 4 << 20) {
+        expect(pieces.held?.bytes.equals(whole)).toBe(true)
+        let end = 0
+        expect([...(pieces.held?.ends ?? [])]).toEqual(sizes.map((size) => (end += size)))
+      } else expect(pieces.held).toBe(null)
       expect([pieces.rows, pieces.bytes, pieces.longestRow]).toEqual([
         rows.length,
         whole.length,
@@ -80,6 +83,14 @@ test('any rows come out whole, in order, with their count, bytes, longest row an
     { numRuns: 60 },
   )
 }, 60_000)
+
+test('where each row ends is noted of many', async () => {
+  const sizes = Array.from({ length: 5000 }, (_, n) => 1 + (n % 7))
+  const { writer } = await write(sizes.map((size) => Buffer.alloc(size, 'x')))
+  const { held } = await writer.finish()
+  let end = 0
+  expect([...(held?.ends ?? [])]).toEqual(sizes.map((size) => (end += size)))
+})
 
 test('many rows are spilled to several files, each cut at a row end, and memory stays bounded', async () => {
   const row = Buffer.from(`${'x'.repeat(998)}\n`)

@@ -1,6 +1,6 @@
 /** One table or model in full: columns, where they come from, what reads it, checks, SQL and a few rows. */
 import { quoteName } from '../columns/sql.ts'
-import { nearestName, ToteError } from '../errors.ts'
+import { nearestName, quoteWord, ToteError } from '../errors.ts'
 import type { Context } from '../events.ts'
 import type { CommittedManifest, TableEntry } from '../lake/manifest.ts'
 import { checksOf } from '../models/checks.ts'
@@ -97,13 +97,19 @@ interface SourceTable {
   readonly manifest: CommittedManifest
 }
 
-/** With or without the source's name; without, when only one source has it. */
+/** With or without the source's name. Throws UsageInvalid when it is left out and several sources have such a table. */
 function findTable(tables: readonly SourceTable[], name: string): SourceTable | undefined {
   const whole = tables.find(({ source, table }) => `${source}.${table}` === name)
   if (whole !== undefined) return whole
   const exact = tables.filter(({ table }) => table === name)
   const found = exact.length > 0 ? exact : tables.filter(({ table }) => sameName(table, name))
-  return found.length === 1 ? found[0] : undefined
+  if (found.length > 1) {
+    const all = found.map(({ source, table }) => `${source}.${table}`)
+    throw new ToteError('UsageInvalid', `"${name}" may be any of ${all.join(', ')}`, {
+      fix: `tote show ${quoteWord(all[0] ?? '')}`,
+    })
+  }
+  return found[0]
 }
 
 function unknown(name: string, names: readonly string[]): ToteError {

@@ -141,9 +141,6 @@ async function bring(kept: Map<string, Kept>, asked: Asked): Promise<Kept | null
 
 /** A `select` of the changes between what was kept and what is asked for; null when one does not follow from the other. */
 async function changesSince(before: Kept, { zone, files, columns }: Asked): Promise<string | null> {
-  const { key } = files.entry
-  // A join on floats takes 0 for -0, and gives one back for the other.
-  if (columns.some(({ name, carried }) => key.includes(name) && isFloat(carried))) return null
   const known = { ...files, since: files.since.slice(0, before.since) }
   if ((await rowsIn(zone, known, columns)) !== before.query) return null
   const since = files.since.slice(before.since)
@@ -158,6 +155,15 @@ function applyChanges(
 ): string {
   const on = key.map((name) => `k.${quoteName(name)} = c.${quoteName(name)}`).join(' and ')
   const names = columns.map(({ name }) => quoteName(name))
+  // An update leaves a 0 where it is to write -0, since the two are equal.
+  if (columns.some(({ carried }) => isFloat(carried))) {
+    const list = names.join(', ')
+    return (
+      `create or replace table ${relation} as with changes as materialized (${changes}) ` +
+      `select ${list} from ${relation} as k where not exists (select 1 from changes as c where ${on}) ` +
+      `union all select ${list} from changes where ${quoteName(OP_COLUMN)} = 'u'`
+    )
+  }
   // The key, too: 1.0 and 1.000 may be one key in two spellings.
   const sets = names.map((name) => `${name} = c.${name}`).join(', ')
   const isDelete = `c.${quoteName(OP_COLUMN)} = 'd'`

@@ -2,6 +2,7 @@
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { CRM_TABLES } from './crm.ts'
 import { dropHanging } from './hanging.ts'
 import { dropDump, emptyWarehouse, endSessions } from './owner.ts'
 import { runAndCheck } from './runs.ts'
@@ -17,6 +18,7 @@ type Known = Pick<
   | 'points'
   | 'shop'
   | 'seeds'
+  | 'crmBatch'
   | 'extraAttribute'
   | 'thing'
   | 'carried'
@@ -53,9 +55,9 @@ export async function backUpOrPutBack(state: State): Promise<void> {
 }
 
 async function backUp(state: State): Promise<void> {
-  const { project } = state
+  const { project, admin } = state
   await endSessions(state)
-  await project.source.query(
+  await admin.warehouse.query(
     `create database ${copyName(state)} template ${project.warehouse.name}`,
   )
   await cp(lakeFolder(state), copyFolder(state), { recursive: true })
@@ -64,7 +66,7 @@ async function backUp(state: State): Promise<void> {
 
 export async function dropBackup(state: State): Promise<void> {
   if (state.backup === null) return
-  await state.project.source.query(`drop database if exists ${copyName(state)} with (force)`)
+  await state.admin.warehouse.query(`drop database if exists ${copyName(state)} with (force)`)
   await rm(copyFolder(state), { recursive: true, force: true })
   state.backup = null
 }
@@ -72,15 +74,16 @@ export async function dropBackup(state: State): Promise<void> {
 /** The next batch carries everything that changed since. */
 async function putBoth(state: State, backup: Backup): Promise<void> {
   const {
-    project: { source, warehouse, loader },
+    project: { warehouse, loader },
+    admin: { warehouse: admin },
     life,
   } = state
   life.log('    lake and warehouse put back')
   life.count('lake and warehouse put back')
   await endSessions(state)
-  await source.query(`drop database ${warehouse.name} with (force)`)
-  await source.query(`create database ${warehouse.name} template ${copyName(state)}`)
-  await source.query(`alter database ${warehouse.name} owner to ${loader}`)
+  await admin.query(`drop database ${warehouse.name} with (force)`)
+  await admin.query(`create database ${warehouse.name} template ${copyName(state)}`)
+  await admin.query(`alter database ${warehouse.name} owner to ${loader}`)
   await putFiles(state, backup)
   await runAndCheck(state)
 }
@@ -127,8 +130,13 @@ async function putFiles(state: State, { known }: Backup): Promise<void> {
   Object.assign(state, knownOf(known))
   state.known.clear()
   if (state.settings.tagLeftOut) state.accept.add('tag')
+  // Whichever of the two it is called, the lake may know the other.
+  state.accept.add('client')
+  state.accept.add('customer')
   for (const table of ['place', 'item', 'sale', 'tag', 'beat', 'thing'])
     await project.source.query(`delete from kept.${table} where batch > ${known.shop}`)
+  for (const table of CRM_TABLES)
+    await project.source.query(`delete from kept.${table} where batch > ${known.crmBatch}`)
   await project.source.query(`delete from kept.region where batch > ${known.seeds}`)
 }
 
@@ -139,6 +147,7 @@ function knownOf(from: Known): Known {
     points: [...from.points],
     shop: from.shop,
     seeds: from.seeds,
+    crmBatch: from.crmBatch,
     extraAttribute: from.extraAttribute,
     thing: from.thing,
     carried: structuredClone(from.carried),

@@ -32,7 +32,7 @@ export async function repair(state: State): Promise<void> {
   try {
     const run = api.verify({ repair: true })
     const { error } = await run.summary
-    expect(error, 'a repair').toBeUndefined()
+    expect(error && `${error.name}: ${error.message}`, 'a repair').toBeUndefined()
   } finally {
     await api.close()
   }
@@ -78,17 +78,18 @@ function tampers({ models, chance }: State): readonly string[] {
 /** The source's database is put back from a copy, under its name: nothing has changed, and nothing of its numbers counts. */
 export async function moveSource(state: State): Promise<void> {
   const {
-    project: { source, warehouse },
+    project: { source },
+    admin: { source: admin },
   } = state
   await runAndCheck(state)
   const copy = `${source.name}_copy`
-  await warehouse.query(
+  await admin.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${source.name}'`,
   )
   await new Promise((resolve) => setTimeout(resolve, 50))
-  await warehouse.query(`create database ${copy} template ${source.name}`)
-  await warehouse.query(`drop database ${source.name} with (force)`)
-  await warehouse.query(`alter database ${copy} rename to ${source.name}`)
+  await admin.query(`create database ${copy} template ${source.name}`)
+  await admin.query(`drop database ${source.name} with (force)`)
+  await admin.query(`alter database ${copy} rename to ${source.name}`)
   await runAndCheck(state)
 }
 

@@ -9,6 +9,7 @@ export interface Point {
   readonly instant: string
   readonly shop: number
   readonly seeds: number
+  readonly crm: number
 }
 
 /** From that batch on a model read so; null while it had no file. */
@@ -67,11 +68,11 @@ export async function rowsAt(
     return `${read} as (${write(read, other).sql})`
   })
   const sql = `${others.length === 0 ? '' : `with ${others.join(', ')} `}${written.sql}`
-  const place = `${sql} at ${point.shop} ${point.seeds}`
+  const place = `${sql} at ${point.shop} ${point.seeds} ${point.crm}`
   let rows = known.get(place)
   if (rows === undefined) {
     const found = await source.query(
-      `set search_path = mirror; set lives.shop = '${point.shop}'; set lives.seeds = '${point.seeds}';
+      `set search_path = mirror; set lives.shop = '${point.shop}'; set lives.seeds = '${point.seeds}'; set lives.crm = '${point.crm}';
        select row_to_json(r)::text as row from (${sql}) as r order by ${written.key.map((column) => `r.${column}`).join(', ')}`,
     )
     await source.query('reset search_path')
@@ -110,9 +111,9 @@ export async function versionsOf(
     goOn(point.batch)
     const variant = variantAt(segments, name, point.batch)
     if (variant === null || isSkipped(segments, name, point.batch)) continue
-    const { key } = write(name, variant)
+    const written = write(name, variant)
     const rows = await rowsAt(source, segments, { name, variant, point, points, known })
-    const keyOf = (row: Row): string => JSON.stringify(key.map((column) => row[column]))
+    const keyOf = (row: Row): string => written.keyOf('lake', row)
     const present = new Set(rows.map(keyOf))
     for (const [k, version] of open)
       if (!present.has(k)) {
@@ -149,7 +150,7 @@ export async function tableOf(
 ): Promise<string[]> {
   const { versions, columns } = await versionsOf(source, segments, of)
   const { kind } = of.variant
-  const { whole, recordId } = write(of.name, of.variant)
+  const { whole, recordId, keyOf } = write(of.name, of.variant)
   const texts = (row: Row): readonly string[] =>
     columns.map((column) => {
       const value = row[column] ?? null
@@ -162,7 +163,7 @@ export async function tableOf(
       .map(({ row }) => line(row, []))
       .toSorted()
   if (kind === 'dimension') {
-    const latest = new Map(versions.map((version) => [version.key, version]))
+    const latest = new Map(versions.map((version) => [keyOf('star', version.row), version]))
     return [...latest.values()]
       .map(({ row, deleted }) => line(row, [`is_deleted: ${deleted}`]))
       .toSorted()
@@ -190,8 +191,10 @@ export async function tableIn(
     thing,
   }: { name: string; variant: Variant; schema: string; thing: Thing },
 ): Promise<string[]> {
-  const { columns, whole, recordId } = write(name, variant)
-  const list = whole ? await thingSelect(warehouse, `${schema}.${name}`, thing) : columns.join(', ')
+  const { columns, whole, recordId, shown } = write(name, variant)
+  const list = whole
+    ? await thingSelect(warehouse, `${schema}.${name}`, thing)
+    : columns.map((column) => `${shown('star', column)} as ${column}`).join(', ')
   const instant = (column: string): string =>
     `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as ${column}`
   const system =
@@ -201,7 +204,7 @@ export async function tableIn(
         ? ['is_deleted']
         : [recordId ?? '', instant('valid_from'), instant('valid_to'), 'batch', 'is_deleted']
   const rows = await warehouse.query(
-    `select row_to_json(r)::text as row from (select ${[list, ...system].join(', ')} from ${schema}.${name}) as r`,
+    `select row_to_json(r)::text as row from (select ${[list, ...system].join(', ')} from ${schema}.${name} as t) as r`,
   )
   return rows
     .map(({ row }) =>

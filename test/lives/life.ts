@@ -6,6 +6,7 @@ import { backUpOrPutBack, dropBackup } from './backup.ts'
 import { chanceOf, type Chance } from './chance.ts'
 import { hang } from './hanging.ts'
 import { loseLedger, moveSource, repair } from './harm.ts'
+import { befallCrm, changeCrm, dropCrm, openCrm } from './crm-steps.ts'
 import { FIRST_VARIANTS } from './models.ts'
 import {
   changeSchema,
@@ -33,13 +34,21 @@ import {
 import { askEverything, checkData } from './reports.ts'
 import { expectAsOf, expectRebuilt, expectVerified } from './standing.ts'
 import { closeOpen, openOrClose } from './stay.ts'
+import { restart } from './restarts.ts'
 import { runTogether } from './together.ts'
 import { NO_THING, thingRows } from './thing.ts'
 import { said, writeAll, type Life, type State } from './state.ts'
 import { changeSql, configOf, FIRST, SETUP } from './world.ts'
 
 export async function live(life: Life): Promise<void> {
-  const project = await createProject({ ...configOf(FIRST), setup: SETUP, models: {} })
+  const { servers } = life
+  const first = chanceOf(life.seed, 0)
+  const project = await createProject({
+    ...configOf(FIRST),
+    setup: SETUP,
+    models: {},
+    servers,
+  })
   const state: State = {
     project,
     settings: { ...FIRST },
@@ -51,6 +60,13 @@ export async function live(life: Life): Promise<void> {
     known: new Map(),
     shop: 0,
     seeds: 0,
+    crmBatch: 0,
+    crm: await openCrm(servers, project, first),
+    crmDump: false,
+    admin: {
+      source: servers.source.database('postgres'),
+      warehouse: servers.warehouse.database('postgres'),
+    },
     seedRows: [
       ['R0', 'Zero'],
       ['R1', 'One'],
@@ -92,6 +108,7 @@ export async function live(life: Life): Promise<void> {
     await closeOpen(state)
     await dropDump(state)
     await dropBackup(state)
+    await dropCrm(state)
     await project.close()
   }
 }
@@ -120,7 +137,10 @@ const STEPS: readonly Step[] = [
       await source.query(`${said(s, await thingRows(source, s.chance))}; update beat set n = n + 1`)
     },
   ],
+  [8, 'rows of the second source', async (s) => changeCrm(s)],
+  [4, 'second source', async (s) => befallCrm(s)],
   [4, 'columns of the thing', async (s) => changeThing(s)],
+  [3, 'width of the thing', async (s) => changeThing(s, s.life.steps === null ? 60 : 240)],
   [2, 'seeds', async (s) => editSeeds(s)],
   [
     3,
@@ -186,6 +206,7 @@ const STEPS: readonly Step[] = [
   ],
   [2, 'environment', async (s) => runElsewhere(s)],
   [2, 'check', async (s) => (s.chance.yes(0.5) ? checkThenRun(s) : checkData(s))],
+  [3, 'restart', async (s) => restart(s)],
   [4, 'stay open', async (s) => openOrClose(s)],
   [1, 'move the source', async (s) => moveSource(s)],
   [2, 'lose the ledger', async (s) => loseLedger(s)],

@@ -10,8 +10,9 @@
  * One life has a step of every kind. TOTE_LIVES=20 plays so many, of TOTE_STEPS=50 steps; TOTE_SEED draws the same again, and
  * TOTE_SKIP=3,17 leaves steps out.
  */
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { live } from './life.ts'
+import { openLifeServers, type LifeServers } from './servers.ts'
 
 const LIVES = process.env['TOTE_LIVES']
 const STEPS = LIVES === undefined ? null : Number(process.env['TOTE_STEPS'] ?? 50)
@@ -19,7 +20,14 @@ const SEED = Number(process.env['TOTE_SEED'] ?? (LIVES === undefined ? 2 : Date.
 const SKIP = new Set((process.env['TOTE_SKIP'] ?? '').split(',').filter(Boolean).map(Number))
 
 const counts: Record<string, number> = {}
-afterAll(() => process.stdout.write(`lives: ${JSON.stringify(counts)}\n`))
+let servers: LifeServers
+beforeAll(async () => {
+  servers = await openLifeServers()
+})
+afterAll(async () => {
+  process.stdout.write(`lives: ${JSON.stringify(counts)}\n`)
+  await servers.end()
+})
 
 test(
   'P2, P4, P6, P7, P12: whatever its owner does to a project, the warehouse is what the models say of the source',
@@ -31,6 +39,7 @@ test(
       const count = (what: string): void => void (counts[what] = (counts[what] ?? 0) + 1)
       try {
         await live({
+          servers,
           seed: SEED + n,
           steps: STEPS,
           skip: SKIP,

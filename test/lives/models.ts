@@ -1,7 +1,7 @@
 /** The models of a life: every variant as its owner writes it, and the same by hand in PostgreSQL. */
 import type { Chance } from './chance.ts'
-
-export type Kind = 'fact' | 'dimension' | 'history' | 'table'
+import { CRM_RECIPES } from './crm-models.ts'
+import type { Column, Kind, Recipe } from './recipe.ts'
 
 /** How one model reads now. */
 export interface Variant {
@@ -26,35 +26,10 @@ export interface Written {
   readonly whole: boolean
   /** The column of record ids, or null. */
   readonly recordId: string | null
-}
-
-interface Column {
-  readonly name: string
-  readonly duck: string
-  readonly pg: string
-  readonly nullable?: boolean
-  readonly type?: string
-}
-
-interface Draft {
-  readonly key: readonly string[]
-  readonly columns: readonly Column[]
-  readonly duckFrom: string
-  readonly pgFrom: string
-  readonly reads?: readonly string[]
-  readonly references?: readonly { readonly column: string; readonly model: string }[]
-  readonly header?: readonly string[]
-  readonly recordIds?: string | undefined
-  readonly whole?: boolean
-}
-
-type Parts = Readonly<Record<string, number>>
-
-/** How many ways each part can be written, and what they come to. */
-interface Recipe {
-  readonly kinds: readonly Kind[]
-  readonly parts: Readonly<Record<string, number>>
-  draft(parts: Parts, name: string): Draft
+  /** A column of the warehouse's table `t`, or of the lake's, as the oracle has its values. */
+  shown(side: 'star' | 'lake', column: string): string
+  /** One text for all keys of rows that are the same. */
+  keyOf(side: 'star' | 'lake', row: Readonly<Record<string, unknown>>): string
 }
 
 /** All columns of the thing, whatever they are called. */
@@ -310,6 +285,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
       pgFrom: 'beat',
     }),
   },
+  ...CRM_RECIPES,
 }
 
 export const FIRST_VARIANTS: Readonly<Record<string, Variant>> = Object.fromEntries(
@@ -358,6 +334,7 @@ export function write(name: string, { kind, parts }: Variant): Written {
   ]
   const list = (side: 'duck' | 'pg'): string =>
     columns.map((column) => `${column[side]} as ${column.name}`).join(', ')
+  const of = (name: string): Column | undefined => columns.find((column) => column.name === name)
   return {
     text: `${lines.map((line) => `-- ${line}\n`).join('')}select ${whole ? '*' : list('duck')}\nfrom ${duckFrom}\n`,
     whole,
@@ -367,6 +344,14 @@ export function write(name: string, { kind, parts }: Variant): Written {
     key,
     reads,
     references,
+    shown: (side, column) => of(column)?.shown?.[side] ?? `t.${column}`,
+    keyOf: (side, row) =>
+      JSON.stringify(
+        key.map((column) => {
+          const same = of(column)?.same
+          return same === undefined ? row[column] : same[side](String(row[column]))
+        }),
+      ),
     demanded: columns.flatMap(({ name: column, nullable: may }) => (may === true ? [] : [column])),
     types: Object.fromEntries(
       columns.flatMap(({ name: column, type }) => (type === undefined ? [] : [[column, type]])),

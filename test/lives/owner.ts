@@ -5,7 +5,7 @@ import { dropHanging } from './hanging.ts'
 import { columnsOf } from './mirror.ts'
 import { edited, FIRST_VARIANTS, write } from './models.ts'
 import { openAgain } from './stay.ts'
-import { said, writeModels, writeSeeds, type State } from './state.ts'
+import { environmentOf, said, writeModels, writeSeeds, type State } from './state.ts'
 import { configOf } from './world.ts'
 
 export async function editSome(state: State): Promise<void> {
@@ -46,6 +46,7 @@ export async function editConfig(state: State): Promise<void> {
     () => (settings.region = chance.of(['none', 'hash', 'redact', 'drop'])),
     () => (settings.stockOut = !settings.stockOut),
     () => (settings.all = chance.of(['auto', 'xmin', 'compare'])),
+    () => (settings.crm = chance.of(['auto', 'xmin', 'compare'])),
     () => (settings.placeKey = !settings.placeKey),
     () => (settings.secret = `secret number ${chance.below(3)} of all`),
     () => (settings.where = chance.of(['true', 'place_id <> 2', 'item_id > 1'])),
@@ -64,7 +65,7 @@ export async function editConfig(state: State): Promise<void> {
   for (let n = 0; n <= chance.below(2); n++) chance.of(edits)()
   said(state, JSON.stringify(settings))
   await project.configure(configOf(settings))
-  await project.environment({ MASK_SECRET: settings.secret })
+  await project.environment(environmentOf(state))
   await openAgain(state)
 }
 
@@ -113,8 +114,8 @@ export async function emptyWarehouse(state: State): Promise<void> {
 
 const dumpName = ({ project }: State): string => `${project.warehouse.name}_dump`
 
-export async function endSessions({ project: { source, warehouse } }: State): Promise<void> {
-  await source.query(
+export async function endSessions({ project: { warehouse }, admin }: State): Promise<void> {
+  await admin.warehouse.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where datname like '${warehouse.name}%'`,
   )
   await new Promise((resolve) => setTimeout(resolve, 50))
@@ -122,7 +123,8 @@ export async function endSessions({ project: { source, warehouse } }: State): Pr
 
 export async function dump(state: State): Promise<void> {
   const {
-    project: { source, warehouse, loader },
+    project: { warehouse, loader },
+    admin: { warehouse: admin },
     life,
   } = state
   const name = dumpName(state)
@@ -130,17 +132,17 @@ export async function dump(state: State): Promise<void> {
   await endSessions(state)
   if (state.dump) {
     life.count('dump put back')
-    await source.query(`drop database ${warehouse.name} with (force)`)
-    await source.query(`create database ${warehouse.name} template ${name}`)
-    await source.query(`alter database ${warehouse.name} owner to ${loader}`)
-    await source.query(`drop database ${name}`)
+    await admin.query(`drop database ${warehouse.name} with (force)`)
+    await admin.query(`create database ${warehouse.name} template ${name}`)
+    await admin.query(`alter database ${warehouse.name} owner to ${loader}`)
+    await admin.query(`drop database ${name}`)
     for (const one of state.retired.keys()) state.retired.set(one, null)
-  } else await source.query(`create database ${name} template ${warehouse.name}`)
+  } else await admin.query(`create database ${name} template ${warehouse.name}`)
   state.dump = !state.dump
 }
 
 export async function dropDump(state: State): Promise<void> {
-  if (state.dump) await state.project.source.query(`drop database if exists ${dumpName(state)}`)
+  if (state.dump) await state.admin.warehouse.query(`drop database if exists ${dumpName(state)}`)
   state.dump = false
 }
 

@@ -88,6 +88,7 @@ export async function predict(
     instant: '',
     shop: state.shop,
     seeds: state.seeds,
+    crm: state.crmBatch,
   }
   const later = new Map(state.segments)
   for (const [name, variant] of models) later.set(name, [{ from: 0, variant }])

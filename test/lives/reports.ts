@@ -22,7 +22,7 @@ export async function askEverything(state: State): Promise<void> {
     ['list', '--json'],
     ['show', name],
     ['show', name, '--as-of', String(batch)],
-    ['show', table],
+    ['show', table === 'item' ? 'crm.item' : table],
     ['show', `shop.${table}`, '--as-of', String(batch)],
     ['show', name, '--json'],
     ['runs'],

@@ -21,7 +21,7 @@ import {
   type Asked,
   type State,
 } from './state.ts'
-import { thingSchema } from './thing.ts'
+import { thingSchema, thingWidth } from './thing.ts'
 import { changeSql, configOf } from './world.ts'
 
 export async function runAndCheck(
@@ -82,7 +82,10 @@ export async function runAndCheck(
     await runAndCheck(state)
     return undefined
   }
-  if (error !== undefined)
+  const isDown = error !== undefined && asked.failing?.includes(error.name) === true
+  if (asked.failing !== undefined)
+    expect(error?.name, 'while something is down').toBeOneOf([...asked.failing])
+  if (error !== undefined && !isDown)
     throw new Error(
       `${error.name}: ${error.message} ${JSON.stringify(error.facts.problems)} ${JSON.stringify(error.facts)}`,
     )
@@ -296,12 +299,15 @@ export async function runElsewhere(state: State): Promise<void> {
 }
 
 /** Its columns change, or the table itself; what is refused is accepted then. */
-export async function changeThing(state: State): Promise<void> {
+export async function changeThing(state: State, width = 0): Promise<void> {
   const { project, chance, life } = state
   const { source } = project
-  const { sql, refused, retyped, first } = await thingSchema(source, chance, state.thing)
+  const { sql, refused, retyped, first } = await (width > 0
+    ? thingWidth(source, chance, { thing: state.thing, width })
+    : thingSchema(source, chance, state.thing))
   if (first === true) await runAndCheck(state)
-  for (const statement of said(state, sql).split(';')) await source.query(statement)
+  said(state, sql.slice(0, 500))
+  await source.query(sql)
   await source.query('update beat set n = n + 1')
   if (refused !== true) {
     if (first === true) await runAndCheck(state)

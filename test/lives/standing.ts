@@ -12,7 +12,7 @@ export async function expectStar(state: State): Promise<void> {
   const last = points.at(-1)
   if (last === undefined) throw new Error('no batch')
   // A point at which no model changed a row is no batch.
-  const newest: Point = { ...last, shop: state.shop, seeds: state.seeds }
+  const newest: Point = { ...last, shop: state.shop, seeds: state.seeds, crm: state.crmBatch }
   for (const [name, variant] of models) {
     const of = { name, variant, points, known }
     expect(
@@ -99,7 +99,7 @@ export async function expectAsOf(state: State): Promise<void> {
   const api = await openProject({ cwd: project.folder })
   try {
     for (const [name, variant] of models) {
-      const { columns, whole } = write(name, variant)
+      const { columns, whole, shown } = write(name, variant)
       if (whole) continue
       const { versions } = await versionsOf(project.source, segments, {
         name,
@@ -110,18 +110,22 @@ export async function expectAsOf(state: State): Promise<void> {
         .filter(({ batch, to }) => batch <= point.batch && (to === null || to > point.instant))
         .map(({ row }) => JSON.stringify(columns.map((column) => row[column] ?? null)))
         .toSorted()
-      const list = columns.map((column) => `t.${column}`).join(', ')
-      const lake = await api.query(`select json_array(${list})::varchar as row from ${name} as t`, {
-        asOf: point.batch,
-        limit: 1000,
-      })
+      const list = (side: 'star' | 'lake'): string =>
+        columns.map((column) => shown(side, column)).join(', ')
+      const lake = await api.query(
+        `select json_array(${list('lake')})::varchar as row from ${name} as t`,
+        {
+          asOf: point.batch,
+          limit: 1000,
+        },
+      )
       expect(
         lake.rows.map(([row]) => JSON.stringify(JSON.parse(String(row)))).toSorted(),
         `${name} in the lake as of ${point.batch}`,
       ).toEqual(wanted)
       if (variant.kind !== 'fact' && variant.kind !== 'history') continue
       const star = await api.query(
-        `select json_build_array(${list})::text as row from ${name} as t`,
+        `select json_build_array(${list('star')})::text as row from ${name} as t`,
         { on: 'warehouse', asOf: point.batch, limit: 1000 },
       )
       expect(

@@ -7,12 +7,17 @@ import type { Backup } from './backup.ts'
 import type { Chance } from './chance.ts'
 import type { Known, Point, Segment } from './history.ts'
 import type { Hung } from './hanging.ts'
+import { captureCrm } from './crm.ts'
+import type { Crm } from './crm-steps.ts'
 import { capture } from './mirror.ts'
+import type { LifeServers } from './servers.ts'
+import type { TestDatabase } from '../support/postgres.ts'
 import { captureThing, type Thing } from './thing.ts'
 import { write, type Variant, type Written } from './models.ts'
 import { configOf, type Settings } from './world.ts'
 
 export interface Life {
+  readonly servers: LifeServers
   readonly seed: number
   /** null: every kind of step. */
   readonly steps: number | null
@@ -35,6 +40,12 @@ export interface State {
   readonly known: Known
   shop: number
   seeds: number
+  crmBatch: number
+  readonly crm: Crm
+  /** There is a copy of it. */
+  crmDump: boolean
+  /** Of either server, the database that nobody drops. */
+  readonly admin: { readonly source: TestDatabase; readonly warehouse: TestDatabase }
   seedRows: readonly (readonly [string, string])[]
   seedColumns: readonly string[]
   extraAttribute: number
@@ -60,9 +71,13 @@ export function said(state: State, text: string): string {
 export async function writeAll(state: State): Promise<void> {
   const { project, settings } = state
   await project.configure(configOf(settings))
-  await project.environment({ MASK_SECRET: settings.secret })
+  await project.environment(environmentOf(state))
   await writeSeeds(state)
   await writeModels(state)
+}
+
+export function environmentOf({ settings, crm }: State): Readonly<Record<string, string>> {
+  return { MASK_SECRET: settings.secret, CRM_URL: crm.url }
 }
 
 export async function writeModels({ project, models }: State): Promise<void> {
@@ -94,6 +109,8 @@ const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`
 export interface Asked {
   readonly fullRefresh?: boolean
   readonly forward?: readonly string[]
+  /** What else may be said of the run, which otherwise goes well: of a source that is down. */
+  readonly failing?: readonly string[]
 }
 
 export const newestPoint = ({ points }: State): Point | undefined => points.at(-1)
@@ -109,9 +126,6 @@ export async function observe(state: State): Promise<void> {
   const attribute = Number(extra[0]?.['attnum'] ?? 0)
   const shop = (await batchesOf(join(zone, 'ingestion/shop'))).at(-1)?.batch ?? 0
   const extraIsNew = attribute !== 0 && attribute !== state.extraAttribute
-  if (shop === state.shop && shop > 0) {
-    // Nothing was to be seen, or extract did not run.
-  }
   for (let batch = state.shop + 1; batch <= shop; batch++) {
     await capture(source, settings, { batch, extraIsNew })
     state.thing = await captureThing(source, state.thing, batch)
@@ -124,12 +138,17 @@ export async function observe(state: State): Promise<void> {
     for (const [code, label] of state.seedRows)
       await source.query('insert into kept.region values ($1, $2, $3)', [batch, code, label])
   state.seeds = seeds
+  const crm = (await batchesOf(join(zone, 'ingestion/crm'))).at(-1)?.batch ?? 0
+  for (let batch = state.crmBatch + 1; batch <= crm; batch++)
+    await captureCrm(source, state.crm.database, batch)
+  state.crmBatch = crm
   const processed = await batchesOf(join(zone, 'processed/shop'))
   state.points = processed.map(({ batch, instant, inputs }) => ({
     batch,
     instant,
     shop: inputs?.['shop']?.batch ?? 0,
     seeds: inputs?.['seeds']?.batch ?? 0,
+    crm: inputs?.['crm']?.batch ?? 0,
   }))
 }
 

@@ -83,10 +83,13 @@ const textOf = (name: string, type: string): string =>
     : `"${name}"::text`
 
 const objectOf = (columns: readonly { id: number; name: string; type: string }[]): string =>
-  `jsonb_strip_nulls(jsonb_build_object(${columns
-    .filter(({ name }) => name !== 'id')
-    .map(({ id, name, type }) => `'${id}', ${textOf(name, type)}`)
-    .join(', ')}))`
+  `jsonb_strip_nulls('{}' || ${
+    // A function takes a hundred arguments.
+    columns
+      .filter(({ name }) => name !== 'id')
+      .map(({ id, name, type }) => `jsonb_build_object('${id}', ${textOf(name, type)})`)
+      .join(' || ') || `'{}'`
+  })`
 
 /** What a batch saw of it; rows that did not change keep what columns that are gone held. */
 export async function captureThing(
@@ -234,6 +237,42 @@ export interface ThingChange {
   /** It cannot wait: what came before must have been seen. */
   readonly first?: boolean
   readonly accept?: string
+}
+
+/** Hundreds of columns come, go or are renamed at once. PostgreSQL counts those that are gone among its 1,600. */
+export async function thingWidth(
+  source: TestDatabase,
+  chance: Chance,
+  { thing, width }: { readonly thing: Thing; readonly width: number },
+): Promise<ThingChange> {
+  const { columns } = await look(source)
+  const wide = columns.filter(({ name }) => name.startsWith('w'))
+  const all = (action: (name: string) => string): ThingChange => ({
+    sql: `alter table thing ${wide.map(({ name }) => action(name)).join(', ')}`,
+  })
+  const ways: (() => ThingChange)[] = []
+  if (thing.highest < 4 * width)
+    ways.push(() => ({
+      sql: `alter table thing ${Array.from({ length: width }, (_, n) => {
+        const type = chance.of(NEW_TYPES)
+        return `add column w${thing.highest}_${n} ${type} ${chance.yes(0.3) ? `default ${valueOf(type, chance)}` : ''}`
+      }).join(', ')}`,
+    }))
+  if (wide.length > 0) {
+    const some = wide.filter(() => chance.yes(0.7))
+    ways.push(
+      () => all((name) => `drop column ${name}`),
+      () => ({
+        sql: `alter table thing ${(some.length === 0 ? wide : some).map(({ name }) => `drop column ${name}`).join(', ')}`,
+      }),
+      () => ({
+        sql: wide
+          .map(({ name }) => `alter table thing rename column ${name} to ${name}r`)
+          .join(';'),
+      }),
+    )
+  }
+  return ways.length === 0 ? thingSchema(source, chance, thing) : chance.of(ways)()
 }
 
 /** A change of its columns, its key, or of the table itself. */

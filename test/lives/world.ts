@@ -1,5 +1,7 @@
 /** The source of a life, the config and the seeds as its owner has written them, and how they change. */
+import type { ConfigPieces } from '../support/project.ts'
 import type { Chance } from './chance.ts'
+import { CRM_KEPT } from './crm.ts'
 import { THING } from './thing.ts'
 
 /** Rows of six tables; what the oracle keeps stands in a schema of its own, which no pattern takes. */
@@ -31,6 +33,7 @@ ${['place', 'item', 'sale', 'tag', 'beat']
   )
   .join('\n')}
 ${THING}
+${CRM_KEPT}
 create view mirror.region as select * from kept.region where batch = current_setting('lives.seeds')::integer;
 `
 
@@ -45,6 +48,7 @@ export interface Settings {
   region: Mask
   stockOut: boolean
   all: 'auto' | 'xmin' | 'compare'
+  crm: 'auto' | 'xmin' | 'compare'
   placeKey: boolean
   secret: string
   where: 'true' | 'place_id <> 2' | 'item_id > 1'
@@ -62,6 +66,7 @@ export const FIRST: Settings = {
   region: 'none',
   stockOut: false,
   all: 'auto',
+  crm: 'auto',
   placeKey: false,
   secret: 'the first secret of all',
   where: 'true',
@@ -74,7 +79,7 @@ export const FIRST: Settings = {
 }
 
 /** The pieces of the config, as createProject takes them. */
-export function configOf(settings: Settings): { source: string; lake: string; project: string } {
+export function configOf(settings: Settings): Required<Omit<ConfigPieces, 'warehouse'>> {
   const { strategy } = settings
   const said = (table: 'sale' | 'item' | 'place'): string =>
     strategy[table] === 'default'
@@ -94,6 +99,7 @@ export function configOf(settings: Settings): { source: string; lake: string; pr
     `sale: { ${said('sale')} ${settings.where === 'true' ? '' : `where: '${settings.where}',`} }`,
   ]
   return {
+    sources: `crm: { type: 'postgres', url: env('CRM_URL'), strategy: '${settings.crm}' },`,
     source: `strategy: '${settings.all}', tables: { include: ['*'], exclude: [${settings.tagLeftOut ? `'tag'` : ''}] }, table: { ${tables.join(', ')} }`,
     lake: `ingestion: '${settings.lake}/ingestion', processed: '${settings.lake}/processed', format: '${settings.format}', baseAfter: { files: ${settings.baseAfter} },`,
     project: `maskSecret: env('MASK_SECRET'), environments: { dev: { warehouse: { schema: 'dev' } } }, ${settings.memory}`,

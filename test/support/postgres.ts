@@ -23,12 +23,19 @@ export interface TestDatabase {
 export interface TestServer {
   url(database: string, user?: string): string
   createDatabase(prefix?: string): Promise<TestDatabase>
+  /** One that is there. */
+  database(name: string): TestDatabase
 }
 
 /** The server of this run. Throws in a test file that is not in the lane of PostgreSQL. */
 export async function testServer(): Promise<TestServer> {
   const base = inject('postgresUrl') as string | undefined
   if (base === undefined) throw new Error('this test needs PostgreSQL: name its file *.pg.test.ts')
+  return serverAt(base)
+}
+
+/** The server at a superuser's URL. */
+export function serverAt(base: string): TestServer {
   const url = (database: string, user?: string): string => {
     const parsed = new URL(base)
     parsed.pathname = `/${encodeURIComponent(database)}`
@@ -38,7 +45,11 @@ export async function testServer(): Promise<TestServer> {
     }
     return parsed.href
   }
-  return { url, createDatabase: async (prefix = 'test') => createDatabase(base, url, prefix) }
+  return {
+    url,
+    createDatabase: async (prefix = 'test') => createDatabase(base, url, prefix),
+    database: (name) => openDatabase(base, url, name),
+  }
 }
 
 async function createDatabase(
@@ -47,10 +58,14 @@ async function createDatabase(
   prefix: string,
 ): Promise<TestDatabase> {
   const name = `${prefix}_${randomBytes(6).toString('hex')}`
-  const identifier = quoteIdentifier(name)
   await withClient(base, async (client) =>
-    client.query(`create database ${identifier} template template1`),
+    client.query(`create database ${quoteIdentifier(name)} template template1`),
   )
+  return openDatabase(base, url, name)
+}
+
+function openDatabase(base: string, url: TestServer['url'], name: string): TestDatabase {
+  const identifier = quoteIdentifier(name)
   let client: Promise<pg.Client> | undefined
   return {
     name,

@@ -21,7 +21,7 @@ import { run, type RunOptions, type RunResult } from '../../src/pipeline/run.ts'
 import { contextHere } from './here.ts'
 import { openFiles, readStanding, type Standing } from './project-standing.ts'
 import { MODELS, SECRET, SHOP } from './project-shop.ts'
-import { testServer, type TestDatabase } from './postgres.ts'
+import { testServer, type TestDatabase, type TestServer } from './postgres.ts'
 import { play, type Played } from './surface.ts'
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
@@ -65,6 +65,8 @@ export interface ConfigPieces {
   /** Settings of the project itself. */
   readonly project?: string
   readonly source?: string
+  /** Other sources, each with its name. */
+  readonly sources?: string
   readonly lake?: string
   readonly warehouse?: string
 }
@@ -74,14 +76,16 @@ export interface ProjectOptions extends ConfigPieces {
   readonly setup?: string
   /** By name; the shop's when not given. */
   readonly models?: Readonly<Record<string, string>>
+  /** Servers of the test's own; both databases are made on the one of this run when not given. */
+  readonly servers?: { readonly source: TestServer; readonly warehouse: TestServer }
 }
 
 /** Creates the databases, the roles and the folder. Throws when src/ does not build. */
 export async function createProject(options: ProjectOptions = {}): Promise<TestProject> {
   if (!buildWhenStale()) throw new Error('dist/ is not built: see above')
-  const server = await testServer()
-  const source = await server.createDatabase('e2e_source')
-  const warehouse = await server.createDatabase('e2e_warehouse')
+  const servers = options.servers ?? { source: await testServer(), warehouse: await testServer() }
+  const source = await servers.source.createDatabase('e2e_source')
+  const warehouse = await servers.warehouse.createDatabase('e2e_warehouse')
   const id = randomBytes(6).toString('hex')
   const [reader, loader] = [`reader_${id}`, `loader_${id}`]
   await source.query(`create role ${reader} login password '${SECRET}-reader'`)
@@ -167,7 +171,9 @@ export async function createProject(options: ProjectOptions = {}): Promise<TestP
     standing: async () => readStanding(folder, warehouse),
     close: async () => {
       await warehouse.drop()
-      await source.query(`drop owned by ${reader}; drop role ${loader}, ${reader}`)
+      // On servers of the test's own roles go with them.
+      if (options.servers === undefined)
+        await source.query(`drop owned by ${reader}; drop role ${loader}, ${reader}`)
       await source.drop()
       expect(await openFiles(folder), 'temporary files that stay').toEqual([])
       await rm(folder, { recursive: true, force: true })
@@ -218,6 +224,7 @@ async function history(folder: string): Promise<string> {
 function configText({
   project = '',
   source = '',
+  sources = '',
   lake = '',
   warehouse = '',
 }: ConfigPieces): string {
@@ -227,6 +234,7 @@ export default defineProject({
   name: 'shop',
   sources: {
     shop: { type: 'postgres', url: env('SHOP_URL'), ${source} },
+    ${sources}
   },
   lake: { ingestion: 'lake/ingestion', processed: 'lake/processed', ${lake} },
   warehouse: { url: env('SHOP_WAREHOUSE_URL'), ${warehouse} },

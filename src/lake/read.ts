@@ -243,6 +243,24 @@ async function nearestBase(
   }
 }
 
+/** Batches, from the first to the last. */
+export interface BatchRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** Among which batches the newest one before `before` is that brought rows, as far as an entry tells by itself; 0: none may have. Pure. */
+export function newestUpsert({ files }: Pick<TableEntry, 'files'>, before: number): BatchRange {
+  const to = before - 1
+  for (const { batch, rows, deletes, merged } of files.toReversed()) {
+    if (batch >= before) continue
+    // What a later delete took away is in no merged file.
+    if (merged !== undefined) return { from: rows > deletes ? merged.from : 0, to }
+    if (rows > deletes) return { from: batch, to: batch }
+  }
+  return { from: 0, to }
+}
+
 function baseBatch(entry: TableEntry): number {
   return entry.base[0]?.batch ?? 0
 }

@@ -3,7 +3,7 @@ import type { Engine } from '../columns/engine.ts'
 import type { Context } from '../events.ts'
 import { recordCarried } from '../lake/carried.ts'
 import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
-import { changesWithPlace, filesBetween, filesOfBatch } from '../lake/read.ts'
+import { changesWithPlace, filesBetween, filesOfBatch, newestUpsert } from '../lake/read.ts'
 import type { Model } from '../models/model.ts'
 import type { Project } from '../project/project.ts'
 import type { StarTable } from '../star/star-table.ts'
@@ -67,6 +67,7 @@ export async function tableChanges(
     upserts: rows - deletes,
     deletes,
     rowsInLake: entry.rows,
+    before: newestUpsert(entry, batch),
     hasHistory: async () =>
       (await filesBetween(project.processed, newest, table.name, 0, batch - 1)).length > 0,
     rows: { chunks: (select) => engine.chunks(select(relation, place)) },

@@ -111,6 +111,12 @@ select (select coalesce(max(${recordId}), 0) from ${nameOf(target)}) + s.${quote
 from ${stage} as s where s.${quoteIdentifier(OP_COLUMN)} = 'u' order by s.${quoteIdentifier(STAGE_NUMBER)}`
 }
 
+/** Of a table with record ids, the batch of its newest version, as `batch`. */
+export function newestVersion({ schema, layout }: Target): string {
+  const recordId = quoteIdentifier(layout.recordId?.name ?? '')
+  return `select batch from ${quoteQualified(schema, layout.table.name)} order by ${recordId} desc limit 1`
+}
+
 /** Dimensions: marks what is gone; the row stays. */
 export function markDeleted(target: Target): string {
   return `update ${nameOf(target)} as t set is_deleted = true

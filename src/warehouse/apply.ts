@@ -284,7 +284,12 @@ export function summaryOf(
     throw new ToteError(
       'CountMismatch',
       `Table "${table.name}" would have ${current} current rows in the warehouse after this batch, and has ${rowsInLake} in the lake; nothing was loaded.`,
-      { where: table.name, details: { table: table.name, rowsInWarehouse: current, rowsInLake } },
+      {
+        where: table.name,
+        why: 'something else has written to the table, or a part of the warehouse was put back',
+        fix: 'see which rows: tote verify; have them made what the lake says: tote verify --repair, or tote rebuild',
+        details: { table: table.name, rowsInWarehouse: current, rowsInLake },
+      },
     )
   }
   return {

@@ -300,6 +300,26 @@ export function refuseGone({ pipeline, batch }: LedgerEntry, table: string): nev
   )
 }
 
+/** A table whose newest version is of another batch than the ledger has it: one of the two was put back. Throws LedgerMismatch. */
+export function refuseVersions(
+  table: string,
+  { newest, from, last }: { readonly newest: number; readonly from: number; readonly last: number },
+): never {
+  const isAhead = newest >= from
+  throw new ToteError(
+    'LedgerMismatch',
+    isAhead
+      ? `Table "${table}" has versions of batch ${newest}, and the ledger says that batch ${last} was loaded last.`
+      : `Table "${table}" has no version of batch ${from}, though the ledger says that it was loaded.`,
+    {
+      where: table,
+      why: `${isAhead ? 'the ledger was put back, or lost entries, without its star' : 'the star was put back without its ledger'}: versions would be loaded twice, or lack`,
+      fix: 'put the other one back to the same time; or have the star made what the lake says: tote rebuild; or tote verify --repair, and then tote run',
+      details: { table, newest, ledgerBatch: last },
+    },
+  )
+}
+
 /** A table that holds rows which nobody recorded, or in another schema. Throws LedgerMismatch. */
 export function refuseRows(
   { pipeline, batch }: Pick<LedgerEntry, 'pipeline' | 'batch'>,

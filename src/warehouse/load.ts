@@ -19,6 +19,7 @@ import {
   deleteRows,
   insertStaged,
   markDeleted,
+  newestVersion,
   openVersions,
   selectChanges,
   selectNewRows,
@@ -26,6 +27,7 @@ import {
   type BatchStamp,
   type Target,
 } from '../star/merge.ts'
+import { refuseVersions } from './ledger.ts'
 import { binaryColumn, namingColumns, type ValuesToLoad } from './refused.ts'
 import type { StarChanges } from './warehouse.ts'
 
@@ -64,6 +66,7 @@ export async function loadTables(
   const merged = loads.filter(({ isNew }) => !isNew)
   const ahead = fetchAhead(merged)
   await createStages(connection, merged)
+  await refuseOtherVersions(connection, merged)
   // One after the other: while the server merges one table's rows, those of the next come out of the lake.
   for (const load of merged) {
     const merge = async (): Promise<void> => {
@@ -153,6 +156,28 @@ async function createStages(connection: Connection, loads: readonly TableLoad[])
         : { doing: 'create a stage table', text: createStage(target) },
     ),
   )
+}
+
+/** The newest versions must be of the batch that the lake has before this one, lest any be loaded twice, or lack. Throws LedgerMismatch. */
+async function refuseOtherVersions(
+  connection: Connection,
+  loads: readonly TableLoad[],
+): Promise<void> {
+  const asked = loads.filter(
+    ({ target, changes }) => target.layout.recordId !== null && changes.before !== undefined,
+  )
+  const answers = await connection.queryAll(
+    asked.map(({ target }) => ({
+      doing: 'look for the newest version',
+      text: newestVersion(target),
+    })),
+  )
+  for (const [index, { changes, stamp }] of asked.entries()) {
+    const { from, to } = changes.before ?? { from: 0, to: stamp.batch - 1 }
+    const newest = Number(answers[index]?.rows[0]?.['batch'] ?? 0)
+    if (newest < from || newest > to)
+      refuseVersions(changes.table.name, { newest, from, last: stamp.batch - 1 })
+  }
 }
 
 /** So few rows are asked of the engine while the server is still at work on those before. */

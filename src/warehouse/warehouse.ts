@@ -27,6 +27,8 @@ export interface StarChanges {
   readonly deletes: number
   /** Current rows of the versioned table after this batch, to be found again in the warehouse. */
   readonly rowsInLake: number
+  /** Among which batches the newest one before this is that brought rows of the table; 0: none may have. */
+  readonly before?: { readonly from: number; readonly to: number }
   /** Whether earlier batches changed the table, too: then it cannot begin with this one. */
   readonly hasHistory?: () => Promise<boolean>
   /** The batch's changes: column `_tote_op` ('u' or 'd'), then the table's columns; deletes have only keys. */

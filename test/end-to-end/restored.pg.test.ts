@@ -237,3 +237,52 @@ test('a model that is younger than the lake that was put back finds its table, a
   expect((await shop.good()).outcome).toBe('nothing to do')
   expect(await shop.tote('verify')).toMatchObject({ exit: 0 })
 })
+
+test('P4: a ledger behind its star has nothing loaded twice: LedgerMismatch, and a rebuild or a repair is a way on', async () => {
+  const { shop, warehouse } = await livedThrough(async () => undefined)
+  for (const [lost, way] of [
+    ['batch = 3', ['rebuild']],
+    ['batch > 1', ['rebuild', '--accept-lake']],
+    ['batch > 1', ['verify', '--repair']],
+  ] as const) {
+    await shop.warehouse.query(`delete from tote.ledger where ${lost}`)
+    await expectRefusal(shop, {
+      name: 'LedgerMismatch',
+      says: [
+        /Table "fact_sale" has versions of batch 3, and the ledger says that batch [12] was loaded last/,
+        'tote rebuild',
+      ],
+    })
+    await shop.tote(...way)
+    await shop.good()
+    expect(await warehouseOf(shop)).toEqual(warehouse)
+  }
+})
+
+test('P4: a star behind its ledger gets no further batch: LedgerMismatch, and a repair is a way on', async () => {
+  let database = async (): Promise<void> => undefined
+  const { shop, warehouse } = await livedThrough(async (lived) => {
+    database = await backUpDatabase(lived.warehouse)
+  })
+  const ledger = await shop.warehouse.query('select l::text as row from tote.ledger as l')
+  await database()
+  await shop.warehouse.query(
+    `delete from tote.ledger; insert into tote.ledger select (r::text::tote.ledger).* from (values ${ledger
+      .map(({ row }) => `($row$${row}$row$)`)
+      .join(', ')}) as v(r)`,
+  )
+  await shop.source.query('update sale set units = 40 where sale_id = 8800102')
+  await expectRefusal(shop, {
+    name: 'LedgerMismatch',
+    says: [
+      'Table "fact_sale" has no version of batch 3, though the ledger says that it was loaded',
+      'tote verify --repair, and then tote run',
+    ],
+    moves: 'lake',
+  })
+  // Its own load is refused, too; what it repairs, the next one goes on from.
+  expect((await shop.tote('verify', '--repair')).exit).toBe(1)
+  await shop.good()
+  expect(await warehouseOf(shop)).not.toEqual(warehouse)
+  expect((await shop.tote('rebuild', '--dry-run')).exit).toBe(0)
+})

@@ -5,7 +5,7 @@
  *
  * A repair is an ordinary batch wherever one can do it: of tables of a source the ranges of keys that differ are read
  * again, in the snapshot in which they were found, so that all others are known to be equal; models that differ are
- * evaluated over all rows. Warehouse rows are then made what the lake says, in place.
+ * evaluated over all rows. Warehouse rows are then made what the lake says, in place, and what they held up is loaded.
  */
 import { nearestName, ToteError } from '../errors.ts'
 import type { Context, SourceTableSummary, VerifiedTable } from '../events.ts'
@@ -167,9 +167,11 @@ async function verifyRest(
   await Promise.allSettled([ended, warehouse])
   verified.push(...(await models))
   const first = await warehouse
-  verified.push(...(await repairWarehouse(work, first, context)))
-  if (first.at !== null) {
-    const { batch, instant } = first.at.entry
+  const seen = { ...first, tables: await repairWarehouse(work, first, context) }
+  const { at, tables } = work.repair ? await loadHeldUp(work, seen, progress, context) : seen
+  verified.push(...tables)
+  if (at !== null) {
+    const { batch, instant } = at.entry
     progress.inWarehouse = { batch, instant }
   }
   // What a failed stage did not come to is not unknown.
@@ -193,7 +195,13 @@ async function verifyAllModels(
   if (!repair || differ.size === 0) return found
   const transformed = await transform(project, { anew: differ }, context)
   progress.models = transformed.models
-  progress.warehouse = (await load(project, context)).tables
+  try {
+    progress.warehouse = (await load(project, context)).tables
+  } catch (error) {
+    // The star must be put right first.
+    if (!isMiscounted(error)) throw error
+    progress.errors.push(error)
+  }
   const now = (await chain.newest()) ?? manifest
   progress.processed = { batch: now.batch, instant: now.instant }
   const after = await verifyModels(
@@ -202,6 +210,30 @@ async function verifyAllModels(
     context,
   )
   return afterRepair(found, after)
+}
+
+/** Whether rows of the star were too many or too few for a batch to be loaded. */
+function isMiscounted(error: unknown): error is ToteError {
+  const { name, facts } = error instanceof ToteError ? error : {}
+  return name === 'CountMismatch' && facts?.details?.['rowsInWarehouse'] !== undefined
+}
+
+/** Loads what could not be before the star was put right, and compares it again. */
+async function loadHeldUp(
+  { project, chosen }: Pick<Verification, 'project' | 'chosen'>,
+  repaired: WarehouseVerified,
+  progress: Progress,
+  context: Context,
+): Promise<WarehouseVerified> {
+  const { errors } = progress
+  if (!errors.some(isMiscounted)) return repaired
+  progress.warehouse = (await load(project, context)).tables
+  errors.splice(0, errors.length, ...errors.filter((error) => !isMiscounted(error)))
+  const after = await verifyWarehouse(project, (table) => chosen.has(table), context)
+  const tables = repaired.tables.map(
+    (table) => after.tables.find((now) => now.table === table.table && isDifferent(now)) ?? table,
+  )
+  return { ...after, tables }
 }
 
 /** How often somebody else may come between a comparison and its repair. */

@@ -246,6 +246,22 @@ test('P7: rows of a model that are not what its query yields', async () => {
   )
 })
 
+test('P4, P12: a batch that rows of the star hold up is loaded once they are put right', async () => {
+  await shop.warehouse.query('update dim_customer set is_deleted = true where customer_id <> 1')
+  await shop.source.query("update customer set legal_name = 'Held up Qx7' where customer_id = 1")
+  const { error } = await shop.run()
+  expect(error?.name).toBe('CountMismatch')
+  const { summary, error: after } = await verified({ repair: true })
+  expect(after).toBeUndefined()
+  expect(
+    summary.verified?.find(({ table, what }) => table === 'dim_customer' && what === 'warehouse'),
+  ).toMatchObject({
+    repaired: true,
+  })
+  expect(summary.batches.warehouse).toEqual(summary.batches.processed)
+  expect((await verified()).error).toBeUndefined()
+})
+
 test('P3: every file of the lake whose bytes are others is named, and nothing is built on it', async () => {
   const folder = join(shop.folder, 'lake/ingestion/shop/sale')
   const names = (await readdir(folder, { recursive: true })).filter((name) =>

@@ -201,11 +201,13 @@ describe('a wrong tree is seen', () => {
           'src/columns/c.ts',
           "const d = await import('@duckdb/node-api')\nlet t: typeof import('pg')",
         ),
+        file('src/lake/e.ts', "const pg = createRequire(import.meta.url)('pg')"),
         file('src/cli/d.ts', "import leftPad from 'left-pad/x'\nimport { z } from 'zod/mini'"),
       ]),
     ).toEqual([
       'src/lake/a.ts:1: "pg" is imported only in postgres/ or embedded/',
       'src/columns/b.ts:1: "@duckdb/node-api" is imported only by await import',
+      'src/lake/e.ts:1: "pg" is imported only in postgres/ or embedded/',
       'src/cli/d.ts:1: "left-pad" has no home; give it one in architecture.ts',
       'src/cli/d.ts:2: "zod" is imported only in config/',
     ])

@@ -3,6 +3,7 @@
  * every machine (UTC, binary collation, nulls last). Imported only when rows must be looked at:
  * loading it costs more than an empty run.
  */
+import { createRequire } from 'node:module'
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
 import { ToteError } from '../errors.ts'
 import { corruptFile, diskFailure, fileNamed, memoryFailure } from './engine-failure.ts'
@@ -140,16 +141,18 @@ async function openHome(
 }
 
 async function openInstance(options: EngineOptions): Promise<Instance> {
+  const load = createRequire(import.meta.url)
   let duckdb: typeof import('@duckdb/node-api')
   try {
-    duckdb = await import('@duckdb/node-api')
+    // Required, not imported: CommonJS that is imported is read twice, here for an eighth of a second.
+    duckdb = load('@duckdb/node-api') as typeof duckdb
   } catch (cause) {
     throw new ToteError('DependencyMissing', 'DuckDB could not be loaded on this machine.', {
       fix: 'npm install @duckdb/node-api',
       cause,
     })
   }
-  await keepByteOrderMarks()
+  keepByteOrderMarks(load)
   const instance = await duckdb.DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -175,9 +178,11 @@ async function openInstance(options: EngineOptions): Promise<Instance> {
 }
 
 /** The package would drop U+FEFF from the beginning of every text that it hands to JavaScript. */
-async function keepByteOrderMarks(): Promise<void> {
-  const accessors = await import('@duckdb/node-api/lib/vectors/dataAccessors.js')
-  Object.assign(accessors.default, { textDecoder: new TextDecoder('utf-8', { ignoreBOM: true }) })
+function keepByteOrderMarks(load: NodeJS.Require): void {
+  const accessors = load(
+    '@duckdb/node-api/lib/vectors/dataAccessors.js',
+  ) as typeof import('@duckdb/node-api/lib/vectors/dataAccessors.js')
+  Object.assign(accessors, { textDecoder: new TextDecoder('utf-8', { ignoreBOM: true }) })
 }
 
 interface Connecting {

@@ -3,6 +3,7 @@
  * parser, P8), COPY in both directions, and errors in our words.
  */
 import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { isIP, type Socket } from 'node:net'
 import type { Client, ClientConfig, QueryConfig, Submittable } from 'pg'
 import { ToteError } from '../errors.ts'
@@ -77,7 +78,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const where = options.side === 'source' ? `sources.${options.name}.url` : 'warehouse.url'
   const address = parseAddress(options.url, where)
   const peer: Peer = { side: options.side, name: options.name, address: formatAddress(address) }
-  const { default: pg } = await import('pg')
+  const pg = createRequire(import.meta.url)('pg') as typeof import('pg')
   const silenceMs = options.silenceMs ?? SILENCE_MS
   const config = await clientConfig(address, where, Math.min(CONNECT_MS, silenceMs))
   const client = new pg.Client(config)

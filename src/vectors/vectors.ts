@@ -2,6 +2,7 @@
  * DuckDB's vectors as the bytes they are: values and validity are views of DuckDB's own memory,
  * read in place, without an object per value. A view lives as long as its chunk is held.
  */
+import { createRequire } from 'node:module'
 import type { DuckDBDataChunk } from '@duckdb/node-api'
 
 export interface Vector {
@@ -23,7 +24,8 @@ export const INLINE_BYTES = 12
 
 /** Loads DuckDB's bindings. */
 export async function openVectorReader(): Promise<VectorReader> {
-  const { default: bindings } = await import('@duckdb/node-bindings')
+  const load = createRequire(import.meta.url)
+  const bindings = load('@duckdb/node-bindings') as typeof import('@duckdb/node-bindings')
   return {
     vector: (chunk, column, width) => {
       const vector = bindings.data_chunk_get_vector(chunk.chunk, column)

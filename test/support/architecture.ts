@@ -27,7 +27,7 @@ const layers: readonly (readonly string[])[] = [
   ['cli.ts'],
 ]
 
-/** Where each package may be imported, and whether only by `await import`. Types are free. */
+/** Where each package may be imported, and whether only once the line is reached. Types are free. */
 const packages: Readonly<
   Record<string, { readonly home: string | readonly string[]; readonly lazy: boolean }>
 > = {

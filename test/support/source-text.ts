@@ -87,7 +87,7 @@ export function splitText(text: string): SplitText {
   }
 }
 
-/** Every `import`, `export … from` and `import()` of a file. */
+/** Every `import`, `export … from`, `import()` and `require()` of a file. */
 export function importsOf(file: SourceFile): Import[] {
   const { code } = splitText(file.text)
   const found: Import[] = []
@@ -109,6 +109,9 @@ export function importsOf(file: SourceFile): Import[] {
       (/^\s*\)\s*\.\s*[A-Z]/.test(after) && !/\bawait\s+$/.test(before))
     add(quoteAt, isType ? 'type' : 'lazy')
   }
+  // `createRequire(import.meta.url)('x')`, or a `load` that it made.
+  for (const match of code.matchAll(/(?:\bcreateRequire\s*\([^)]*\)|\bload)\s*\(\s*(['"])/g))
+    add(match.index + match[0].length - 1, 'lazy')
   return found
 }
 

@@ -88,8 +88,8 @@ describe('the checks of a model', () => {
     ]
     expect(countAll(checks, { relation: 't', relationOf: (name) => `u_${name}`, key: ['a'] }))
       .toMatchInlineSnapshot(`
-        "select count(*) filter (where r."a" is null) as c0, (select coalesce(sum(_tote_n), 0) from (select "a", count(*) as _tote_n from t where "a" is not null group by "a" having count(*) > 1)) as c1, count(*) filter (where r."a" not in (select o."id" from u_b as o where o."id" is not null)) as c2, count(*) filter (where not coalesce((a > 0
-        ), true)) as c3 from t as r"
+        "select count(*) filter (where r."a" is null) as c0, (select coalesce(sum(_tote_n), 0) from (select "a", count(*) as _tote_n from t where "a" is not null group by "a" having count(*) > 1)) as c1, count(*) filter (where not coalesce((a > 0
+        ), true)) as c3, (select count(*) from (select 1 from (select "a" as v from t) as r anti join u_b as o on r.v = o."id" where r.v is not null)) as dangling from t as r"
       `)
     const first = checks[0]
     expect(
@@ -132,6 +132,45 @@ describe('the checks of a model', () => {
     const results = await run("(1, 'x', 7, '1', null)", '(1), (null)')
     expect(results.filter(({ rows }) => rows > 0)).toMatchObject([
       { check: { name: 'references(ref -> dim)' }, rows: 1 },
+    ])
+  })
+  test('several references are told apart, also of columns that refer to one model', async () => {
+    const span = readable('s', 'span', 'id integer; v integer?; until integer?; dim integer?')
+    const bound = await bindModels(
+      [
+        dimension('dim', 'select id from s.dim'),
+        dimension('other', 'select id from s.dim'),
+        model(
+          'spans',
+          '-- kind: table\n-- key: id\n-- nullable: v, until, dim\n-- references: v -> dim\n-- references: until -> dim\n' +
+            '-- references: dim -> other\nselect id, v, until, dim from s.span',
+        ),
+      ],
+      engine,
+      [...sources, span],
+    )
+    const relations: Record<string, string> = {
+      dim: '(select 1 as id union all select null)',
+      other: '(select 2 as id)',
+      spans:
+        '(select * from (values (1, 1, 1, 2), (2, null, 7, 1), (3, 8, 9, 2)) as t (id, v, until, dim))',
+    }
+    const [, , spans] = bound
+    if (spans === undefined) throw new Error('no model')
+    const results = await runChecks({
+      model: spans,
+      models: bound,
+      relationOf: (name) => relations[name] ?? '',
+      engine,
+    })
+    expect(
+      results
+        .filter(({ rows }) => rows > 0)
+        .map(({ check, rows, keys }) => [check.name, rows, keys]),
+    ).toEqual([
+      ['references(v -> dim)', 1, ['3']],
+      ['references(until -> dim)', 2, ['2', '3']],
+      ['references(dim -> other)', 1, ['2']],
     ])
   })
   test('a key that is known to be sound is not counted again; other uniqueness is', async () => {

@@ -7,7 +7,7 @@ import { twinTypes } from './crm-models.ts'
 import { runAndCheck } from './runs.ts'
 import { runOnce } from './stay.ts'
 import { newestPoint, observe, said, type State } from './state.ts'
-import type { LifeServers } from './servers.ts'
+import type { OwnServers } from '../support/servers.ts'
 import { withPassword, type TestProject } from '../support/project.ts'
 import { SECRET } from '../support/project-shop.ts'
 
@@ -18,7 +18,7 @@ export interface Crm {
 
 /** Its database, which the reader may read. The warehouse has the extension, or has not. */
 export async function openCrm(
-  servers: LifeServers,
+  servers: OwnServers,
   { reader, warehouse }: TestProject,
   chance: Chance,
 ): Promise<Crm> {

@@ -1,52 +1,107 @@
 /** What others hang on the star's tables: it stays, or the run stops by name and nothing is changed. */
 import { expect } from 'vitest'
 import { runAndCheck } from './runs.ts'
-import { write } from './models.ts'
+import { write, type Variant } from './models.ts'
 import { said, type State } from './state.ts'
 
-/** Relations by name, as `drop` calls their kind. */
-export type Hung = Map<string, 'view' | 'materialized view' | 'index'>
+interface Hanging {
+  /** How it is taken away again. */
+  readonly drop: string
+  /** A query whose one value is the same as long as it is there. */
+  readonly look: string
+  readonly was: string | null
+}
 
-/** A view, a materialized one, or an index over a table of the star. */
+export type Hung = Map<string, Hanging>
+
+/** One of what an owner of a star may do to it, besides loading it. */
 export async function hang(state: State): Promise<void> {
   const { project, chance, models } = state
   await runAndCheck(state)
   const name = chance.of([...models.keys()])
   const variant = models.get(name)
   if (variant === undefined) return
-  const { key } = write(name, variant)
   const hung = `hung_${state.hungSoFar++}`
-  const from =
-    (variant.kind === 'fact' || variant.kind === 'history') && chance.yes(0.3)
-      ? `${name}_current`
-      : name
-  const ways = {
-    view: `create view ${hung} as select * from ${from}`,
-    'materialized view': `create materialized view ${hung} as select ${key.join(', ')}, count(*) as times from ${from} group by ${key.join(', ')}`,
-    index: `create index ${hung} on ${name} (${key.toReversed().join(', ')})`,
-  } as const
-  const kind = chance.of(Object.keys(ways) as (keyof typeof ways)[])
-  const more = kind === 'index' ? '' : `comment on ${kind} ${hung} is 'of ${name}'`
-  await project.warehouse.query(
-    `set role ${project.loader}; ${said(state, ways[kind])}; ${more}; reset role`,
-  )
-  state.hung.set(hung, kind)
+  const { create, drop, look } = chance.of(waysOf(hung, name, variant))
+  const { warehouse, loader } = project
+  await warehouse.query(`${ROLE}; set role ${loader}; ${said(state, create)}; reset role`)
+  const [seen] = await warehouse.query(look)
+  state.life.count(`hung: ${create.split(' ', 2).join(' ')}`)
+  state.hung.set(hung, { drop, look, was: seen?.['found'] ?? null })
+}
+
+/** Of the server, whoever comes first. */
+const ROLE = `do $$ begin if to_regrole('star_reader') is null then create role star_reader; end if; end $$`
+
+function waysOf(
+  hung: string,
+  name: string,
+  variant: Variant,
+): readonly { readonly create: string; readonly drop: string; readonly look: string }[] {
+  const { key, recordId } = write(name, variant)
+  const isKept = variant.kind === 'fact' || variant.kind === 'history'
+  const said = (kind: string): string => `comment on ${kind} ${hung} is 'of ${name}'`
+  const comment = `select obj_description(to_regclass('public.${hung}')) as found`
+  const primary = recordId ?? key.join(', ')
+  const views = [name, ...(isKept ? [`${name}_current`] : [])].map((from) => ({
+    create: `create view ${hung} as select * from ${from}; ${said('view')}`,
+    drop: `drop view if exists ${hung} cascade`,
+    look: comment,
+  }))
+  return [
+    ...views,
+    {
+      create: `create materialized view ${hung} as select ${key.join(', ')}, count(*) as times from ${name} group by ${key.join(', ')}; ${said('materialized view')}`,
+      drop: `drop materialized view if exists ${hung} cascade`,
+      look: comment,
+    },
+    {
+      create: `create index ${hung} on ${name} (${key.toReversed().join(', ')})`,
+      drop: `drop index if exists ${hung}`,
+      look: `select (to_regclass('public.${hung}') is not null)::text as found`,
+    },
+    {
+      create: `grant select, references on ${name} to star_reader`,
+      drop: `revoke all on ${name} from star_reader`,
+      look: `select has_table_privilege('star_reader', 'public.${name}', 'select, references')::text as found`,
+    },
+    {
+      create: `create table ${hung} as select ${primary} from ${name} limit 0; alter table ${hung} add foreign key (${primary}) references ${name} (${primary})`,
+      drop: `drop table if exists ${hung}`,
+      look: `select pg_get_constraintdef(oid) as found from pg_constraint where conrelid = 'public.${hung}'::regclass and confrelid = 'public.${name}'::regclass and contype = 'f'`,
+    },
+    {
+      create: `create function ${hung}() returns trigger language plpgsql as 'begin return null; end';
+        create trigger ${hung} after insert or update or delete on ${name} for each statement execute function ${hung}()`,
+      drop: `drop function if exists ${hung} cascade`,
+      look: `select tgrelid::regclass::text as found from pg_trigger where tgname = '${hung}'`,
+    },
+    {
+      create: `create policy ${hung} on ${name} for select to star_reader using (true); alter table ${name} enable row level security`,
+      drop: `drop policy if exists ${hung} on ${name}; alter table ${name} disable row level security`,
+      look: `select c.oid::regclass || ' ' || relrowsecurity as found from pg_policy p join pg_class c on c.oid = p.polrelid where polname = '${hung}'`,
+    },
+    {
+      create: `alter table ${name} set (fillfactor = 71); comment on table ${name} is '${hung}'`,
+      drop: `alter table ${name} reset (fillfactor)`,
+      look: `select reloptions::text as found from pg_class where oid = 'public.${name}'::regclass`,
+    },
+  ]
 }
 
 export async function expectHanging({ project, hung }: State): Promise<void> {
-  for (const [name, kind] of hung) {
-    const [found] = await project.warehouse.query(
-      `select obj_description(to_regclass('public.${name}')) as said, to_regclass('public.${name}') as found`,
-    )
-    expect(found?.['found'], `${kind} ${name}`).not.toBeNull()
-    if (kind === 'index') continue
-    expect(found?.['said'], `${kind} ${name}`).toMatch(/^of /)
-    await project.warehouse.query(`select * from ${name}`)
+  for (const [name, { look, was, drop }] of hung) {
+    const [found] = await project.warehouse.query(look)
+    expect(found?.['found'] ?? null, `${name}: ${look}`).toBe(was)
+    if (/view/.test(drop)) await project.warehouse.query(`select * from ${name}`)
   }
 }
 
 export async function dropHanging({ project, hung }: State): Promise<void> {
-  for (const [name, kind] of hung)
-    await project.warehouse.query(`drop ${kind} if exists public.${name} cascade`)
+  for (const { drop } of hung.values())
+    await project.warehouse.query(drop).catch((error: { code?: string }) => {
+      // The table that it hung on is gone.
+      if (error.code !== '42P01') throw error
+    })
   hung.clear()
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createProject } from '../support/project.ts'
 import { backUpOrPutBack, dropBackup } from './backup.ts'
 import { chanceOf, type Chance } from './chance.ts'
-import { hang } from './hanging.ts'
+import { expectHanging, hang } from './hanging.ts'
 import { loseLedger, moveSource, repair } from './harm.ts'
 import { befallCrm, changeCrm, dropCrm, openCrm } from './crm-steps.ts'
 import { FIRST_VARIANTS } from './models.ts'
@@ -175,6 +175,7 @@ const STEPS: readonly Step[] = [
     async (s) => {
       await runAndCheck(s)
       await expectRebuilt(s, s.chance.yes(0.3))
+      await expectHanging(s)
     },
   ],
   [

@@ -12,7 +12,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { live } from './life.ts'
-import { openLifeServers, type LifeServers } from './servers.ts'
+import { openServers, type OwnServers } from '../support/servers.ts'
 
 const LIVES = process.env['TOTE_LIVES']
 const STEPS = LIVES === undefined ? null : Number(process.env['TOTE_STEPS'] ?? 50)
@@ -20,9 +20,9 @@ const SEED = Number(process.env['TOTE_SEED'] ?? (LIVES === undefined ? 2 : Date.
 const SKIP = new Set((process.env['TOTE_SKIP'] ?? '').split(',').filter(Boolean).map(Number))
 
 const counts: Record<string, number> = {}
-let servers: LifeServers
+let servers: OwnServers
 beforeAll(async () => {
-  servers = await openLifeServers()
+  servers = await openServers()
 })
 afterAll(async () => {
   process.stdout.write(`lives: ${JSON.stringify(counts)}\n`)

@@ -10,14 +10,14 @@ import type { Hung } from './hanging.ts'
 import { captureCrm } from './crm.ts'
 import type { Crm } from './crm-steps.ts'
 import { capture } from './mirror.ts'
-import type { LifeServers } from './servers.ts'
+import type { OwnServers } from '../support/servers.ts'
 import type { TestDatabase } from '../support/postgres.ts'
 import { captureThing, type Thing } from './thing.ts'
 import { write, type Variant, type Written } from './models.ts'
 import { configOf, type Settings } from './world.ts'
 
 export interface Life {
-  readonly servers: LifeServers
+  readonly servers: OwnServers
   readonly seed: number
   /** null: every kind of step. */
   readonly steps: number | null

@@ -73,7 +73,10 @@ function openDatabase(base: string, url: TestServer['url'], name: string): TestD
     roleUrl: (role) => url(name, role),
     query: async (sql, values) => {
       // A connection that a test had the server end is made anew.
-      client ??= connect(url(name), () => (client = undefined))
+      client ??= connect(url(name), () => (client = undefined)).catch((error: unknown) => {
+        client = undefined
+        throw error
+      })
       const result =
         values === undefined
           ? await (await client).query(sql)
@@ -85,7 +88,7 @@ function openDatabase(base: string, url: TestServer['url'], name: string): TestD
       return last.rows
     },
     drop: async () => {
-      await (await client)?.end()
+      await (await client?.catch(() => undefined))?.end()
       client = undefined
       await withClient(base, async (admin) =>
         admin.query(`drop database if exists ${identifier} with (force)`),

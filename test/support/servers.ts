@@ -1,19 +1,19 @@
-/** Two servers of the lives' own, which stop, crash and come back: the source's, and the one of the warehouse and of a second source. */
+/** Two servers of a test's own, which stop, crash and come back: of a source, and of a warehouse. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findBinaries, prepareBinaries } from '../../src/embedded/binaries.ts'
 import { findHome } from '../../src/embedded/home.ts'
-import { openClusters, type Cluster } from '../support/cluster.ts'
-import { serverAt, type TestServer } from '../support/postgres.ts'
+import { openClusters, type Cluster } from './cluster.ts'
+import { serverAt, type TestServer } from './postgres.ts'
 
-export interface LifeServer extends TestServer {
+export interface OwnServer extends TestServer {
   readonly cluster: Cluster
 }
 
-export interface LifeServers {
-  readonly source: LifeServer
-  readonly warehouse: LifeServer
+export interface OwnServers {
+  readonly source: OwnServer
+  readonly warehouse: OwnServer
   end(): Promise<void>
 }
 
@@ -23,8 +23,8 @@ const SETTINGS = {
   max_locks_per_transaction: '256',
 }
 
-export async function openLifeServers(): Promise<LifeServers> {
-  const folder = await mkdtemp(join(tmpdir(), 'tote-lives-'))
+export async function openServers(): Promise<OwnServers> {
+  const folder = await mkdtemp(join(tmpdir(), 'tote-servers-'))
   // As root, the servers' user must pass through it.
   await chmod(folder, 0o755)
   const native = await prepareBinaries(
@@ -32,7 +32,7 @@ export async function openLifeServers(): Promise<LifeServers> {
     await findHome(folder),
   )
   const clusters = await openClusters(join(native, 'bin'))
-  const open = async (): Promise<LifeServer> => {
+  const open = async (): Promise<OwnServer> => {
     const cluster = await clusters.create(SETTINGS)
     await cluster.start()
     return { cluster, ...serverAt(cluster.url('postgres')) }

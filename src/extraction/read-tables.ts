@@ -119,7 +119,7 @@ export async function readTables(
       const inFull = fullRefresh || doubt !== null
       const trusted = !inFull && sameIdentity(parent, snapshot, table)
       const known = { table, entry, columns: shapes.columns.get(table.name) ?? [], doubt }
-      const sameTable = sameIdentity(parent, snapshot, table, ['started', 'version'])
+      const sameTable = sameIdentity(parent, snapshot, table, ['started', 'counting', 'version'])
       const asked = { ...options, source, fullRefresh: inFull, trusted, sameTable, landing }
       line.add(await readTable(snapshot, known, asked, context))
       await line.below(WAITING_BYTES)

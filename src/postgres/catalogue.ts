@@ -45,6 +45,8 @@ export interface ServerIdentity {
   readonly system: string | null
   readonly timeline: string | null
   readonly started: string
+  /** Since when it counts: a recovery from a crash begins anew, also one without another start. null as above. */
+  readonly counting: string | null
   readonly database: string
   readonly databaseOid: string
   readonly version: string
@@ -299,6 +301,8 @@ export async function readLogPosition(connection: Connection): Promise<LogPositi
   }
 }
 
+const COUNTING = 'pg_stat_get_bgwriter_stat_reset_time()'
+
 /** Who the server is, what a snapshot taken now sees, and its clock right after. */
 export async function identifyServer(connection: Connection): Promise<{
   identity: ServerIdentity
@@ -313,7 +317,8 @@ export async function identifyServer(connection: Connection): Promise<{
 }> {
   const [rights] = await connection.query(
     'identify the server',
-    `select bool_and(has_function_privilege('pg_catalog.' || name, 'execute')) as allowed
+    `select bool_and(has_function_privilege('pg_catalog.' || name, 'execute')) as allowed,
+         coalesce(has_function_privilege(to_regprocedure('pg_catalog.${COUNTING}')::oid, 'execute'), false) as counting
        from unnest('{pg_control_system(),pg_control_checkpoint(),pg_control_recovery()}'::text[]) as name`,
   )
   const control =
@@ -322,11 +327,12 @@ export async function identifyServer(connection: Connection): Promise<{
            greatest((select timeline_id from pg_control_checkpoint()),
              (select min_recovery_end_timeline from pg_control_recovery()))::text as timeline`
       : ', null as system, null as timeline'
+  const counting = rights?.['counting'] === 't' ? `${COUNTING}::text` : 'null'
   const [row] = await connection.query(
     'identify the server',
     `select pg_current_snapshot()::text as position, pg_backend_pid()::text as pid,
        to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as instant,
-       pg_postmaster_start_time()::text as started, current_database() as database,
+       pg_postmaster_start_time()::text as started, ${counting} as counting, current_database() as database,
        (select oid from pg_catalog.pg_database where datname = current_database())::text as database_oid,
        current_setting('server_version') as version, current_setting('server_encoding') as encoding, pg_is_in_recovery() as standby ${control}`,
   )
@@ -337,6 +343,7 @@ export async function identifyServer(connection: Connection): Promise<{
       // The control file learns of a promotion only with the next checkpoint.
       timeline: log.timeline ?? row?.['timeline'] ?? null,
       started: row?.['started'] ?? '',
+      counting: row?.['counting'] ?? null,
       database: row?.['database'] ?? '',
       databaseOid: row?.['database_oid'] ?? '',
       version: row?.['version'] ?? '',

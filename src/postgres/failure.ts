@@ -85,11 +85,16 @@ export function translateFailure(thrown: unknown, peer: Peer, doing: string): To
   const about = object === '' ? '' : `, ${object}`
   const facts = { where, sqlstate, cause: thrown }
   if (sqlstate === '28P01' || sqlstate === '28000' || sqlstate === '3D000') {
-    const what = sqlstate === '3D000' ? 'has no such database' : 'refused the login'
+    const isUnknown = sqlstate === '3D000'
     return new ToteError(
       names.refused,
-      `The ${who} at ${where} ${what} (SQLSTATE ${sqlstate}).`,
-      facts,
+      `The ${who} at ${where} ${isUnknown ? 'has no such database' : 'refused the login'} (SQLSTATE ${sqlstate}).`,
+      {
+        ...facts,
+        fix: isUnknown
+          ? "is the database's name in the URL right?"
+          : 'are user and password in the URL right, and may this user come from here (pg_hba.conf)?',
+      },
     )
   }
   if (sqlstate === '42501') {
@@ -169,6 +174,10 @@ const UNKNOWN_ROOT = {
 /** What may be wrong, and what to try, by the code of a failure to connect. */
 const CONNECT_HINTS: Readonly<Record<string, Pick<ErrorFacts, 'why' | 'fix'>>> = {
   ECONNREFUSED: { fix: 'is a server listening there, and may this machine reach it?' },
+  timeout: {
+    why: 'nothing answered in ten seconds',
+    fix: 'does a firewall let this machine through, and has the server room for another session? run again',
+  },
   'it fell silent': {
     why: 'nothing came, and asked on another connection it was not at work for us, or did not answer',
     fix: 'run again; does something between cut off connections that are idle, or old?',

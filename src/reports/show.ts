@@ -124,9 +124,9 @@ function renderColumns({ kind, columns }: Shown, style: Style, width: number): s
   ]
   // On a narrow screen long names give way, never the number of columns.
   const most = Math.max(12, Math.floor((width - 20) / (hasFrom ? 3 : 2)))
-  const rows = columns.map(({ name, type, lake, notNull, from }) => [
+  const rows = columns.map(({ name, type, builtin, lake, notNull, from }) => [
     fitText(printable(name), most),
-    fitText(printable(type), most),
+    fitText(printable(builtin === null ? type : `${type} or ${builtin}`), most),
     lake,
     notNull ? 'not null' : '',
     ...(hasFrom ? [fitText(from === null ? 'computed' : printable(from), most)] : []),

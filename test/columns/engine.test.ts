@@ -207,6 +207,16 @@ test('P8: a leading U+FEFF stays, and an infinite date is infinite', async () =>
   expect((await engine.read(sql, 1)).rows).toEqual([expected])
 })
 
+test('P8: a number of four bytes is read as the shortest that is the same one', async () => {
+  const wanted = [0.1, 16777216, -3.4028235e38, 1e-45, 0.33333334, null, 0, 1234567.9]
+  const list = wanted.map((value) => `${value}::float as c`).join(', ')
+  const { rows } = await engine.read(`select ${list}`, 1)
+  expect(rows[0]).toEqual(wanted)
+  expect((await engine.read("select 'nan'::float, '-inf'::float, 0.1::double", 1)).rows[0]).toEqual(
+    [NaN, -Infinity, 0.1],
+  )
+})
+
 test('of rows that do not fit in memory whoever asked says where they are; other failures stay as they are', () => {
   const error = new ToteError('RowTooLarge', 'too large', { fix: 'more memory' })
   expect(placeFailure(error, 'table "t"')).toMatchObject({

@@ -54,6 +54,18 @@ test('P2: both are carried, each as itself, and so are their changes', async () 
   expect((await project.tote('verify')).exit).toBe(0)
 })
 
+test('a table that is named as in its own database is said to have another name here', async () => {
+  const asked = async (...args: string[]): Promise<string> => (await project.tote(...args)).stderr
+  expect(await asked('query', 'select * from "a.b".c')).toContain(
+    'table of the source is shop."a.b.c"',
+  )
+  expect(await asked('query', 'select * from shop."a.b".c')).toContain('shop."a.b.c"')
+  expect(await asked('query', 'select * from c')).toContain('the table of the source is shop."b.c"')
+  expect(await asked('query', 'select * from d')).not.toContain('table of the source')
+  expect(await asked('show', 'c')).toContain('"c" may be any of shop.b.c, shop.a.b.c')
+  expect((await project.tote('show', 'B.C')).stdout).toContain('shop.b.c  source')
+})
+
 test('P2: a table that another one took the place of is compared in full, whichever of the two it is', async () => {
   for (const [schema, name, model] of [
     ['a', 'b.c', 'dim_one'],

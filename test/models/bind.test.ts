@@ -23,6 +23,7 @@ const sources = [
     'staff_id integer; first_name text; department_id integer; pay numeric',
   ),
   readable('shop', 'department', 'department_id integer; department_name text'),
+  readable('shop', 'Billing.Invoice', 'invoice_id integer'),
   readable('seeds', 'region', 'code text; name text'),
 ]
 
@@ -260,7 +261,17 @@ describe('a mistake in the SQL', () => {
     [
       'a table of the source without its schema',
       'select 1 as id from staff',
-      'models/x.sql:3:21 there is no model "staff"; the table of the source is "shop.staff"',
+      'models/x.sql:3:21 there is no model "staff"; the table of the source is shop.staff',
+    ],
+    [
+      'a table of another schema by its schema',
+      'select 1 as id from Billing.Invoice',
+      'models/x.sql:3:21 there is no source "Billing"; the table of the source is shop."Billing.Invoice"',
+    ],
+    [
+      'a table of another schema without it',
+      'select 1 as id from shop.invoice',
+      'models/x.sql:3:21 there is no table "invoice" in "shop"; the table of the source is shop."Billing.Invoice"',
     ],
     [
       'a file',

@@ -185,6 +185,12 @@ test('why, and what to do, where something is known', () => {
     return [why, fix]
   }
   expect(hints('source', '42501')).toEqual(['the server says', undefined])
+  for (const code of ['28P01', '28000'])
+    expect(hints('warehouse', code)).toEqual([
+      undefined,
+      expect.stringContaining('user and password'),
+    ])
+  expect(hints('source', '3D000')).toEqual([undefined, "is the database's name in the URL right?"])
   expect(hints('source', '42501', { message: 7 })).toEqual([undefined, undefined])
   expect(hints('source', '22021')).toEqual([
     'the database does not check the encoding of its text (SQL_ASCII)',
@@ -265,6 +271,14 @@ test.each([
   expect(translateFailure(new Error(message), peer('source'), 'read').message).toBe(
     `${THE_SOURCE} could not be reached (${reason}) while trying to read.`,
   )
+})
+
+test('a connection that nobody answers says what may be wrong', () => {
+  const thrown = new Error('timeout expired')
+  expect(translateFailure(thrown, peer('source'), 'connect').facts).toMatchObject({
+    why: 'nothing answered in ten seconds',
+    fix: expect.stringContaining('firewall') as string,
+  })
 })
 
 const UNTRUSTED = {

@@ -29,6 +29,21 @@ const shownWith = (count: number): Shown => ({
   },
 })
 
+test('a type that a warehouse may lack is shown with the one that stands in its place', async () => {
+  const column = { name: 'mood', type: 'shop.mood', lake: 'VARCHAR', notNull: true, from: null }
+  const columns = [
+    { ...column, builtin: 'text' },
+    { ...column, name: 'id', type: 'integer', builtin: null },
+  ]
+  const stdout = captureOutput({ columns: 100 })
+  await play(['show', 'fee', '--no-color'], {
+    pipeline: { show: async () => ({ ...shownWith(1), kind: 'dimension' as const, columns }) },
+    surface: { stdout },
+  })
+  expect(stdout.text()).toMatch(/mood +shop\.mood or text +VARCHAR +not null/)
+  expect(stdout.text()).toMatch(/id +integer +VARCHAR/)
+})
+
 async function rowsShown(count: number, columns: number): Promise<string[]> {
   const stdout = captureOutput({ columns })
   const { exit } = await play(['show', 'fee', '--no-color'], {

@@ -30,6 +30,34 @@ export async function hang(state: State): Promise<void> {
   state.hung.set(hung, { drop, look, was: seen?.['found'] ?? null })
 }
 
+/** A fact is divided into partitions by hand, as an administrator would; all that its owner has hung there is put away first. */
+export async function divide(state: State): Promise<void> {
+  const { project, chance, models, life } = state
+  await runAndCheck(state)
+  await dropHanging(state)
+  const { warehouse, loader } = project
+  const facts = [...models].flatMap(([name, variant]) => {
+    const { recordId } = write(name, variant)
+    return recordId === null ? [] : [{ name, by: recordId }]
+  })
+  if (facts.length === 0) return
+  const { name, by } = chance.of(facts)
+  const [found] = await warehouse.query(
+    `select relkind::text as kind, pg_get_viewdef('${name}_current'::regclass) as view,
+       (select count(*) from pg_constraint where contype = 'f' and (conrelid = c.oid or confrelid = c.oid)) as keys from pg_class c where oid = '${name}'::regclass`,
+  )
+  if (found?.['kind'] !== 'r' || found['keys'] !== '0') return
+  life.count('divided')
+  await warehouse.query(
+    `set role ${loader}; drop view ${name}_current; alter table ${name} rename to whole;
+     create table ${said(state, name)} (like whole including defaults) partition by range (${by}); alter table ${name} alter column ${by} drop default;
+     create table ${name}_low partition of ${name} for values from (minvalue) to (4); create table ${name}_rest partition of ${name} default;
+     insert into ${name} select * from whole; drop table whole; alter table ${name} add primary key (${by});
+     create view ${name}_current as ${found['view']}; reset role`,
+  )
+  await runAndCheck(state)
+}
+
 /** Of the server, whoever comes first. */
 const ROLE = `do $$ begin if to_regrole('star_reader') is null then create role star_reader; end if; end $$`
 

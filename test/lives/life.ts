@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createProject } from '../support/project.ts'
 import { backUpOrPutBack, dropBackup } from './backup.ts'
 import { chanceOf, type Chance } from './chance.ts'
-import { expectHanging, hang } from './hanging.ts'
+import { divide, expectHanging, hang } from './hanging.ts'
 import { loseLedger, moveSource, repair } from './harm.ts'
 import { befallCrm, changeCrm, dropCrm, openCrm } from './crm-steps.ts'
 import { FIRST_VARIANTS } from './models.ts'
@@ -212,6 +212,7 @@ const STEPS: readonly Step[] = [
   [1, 'move the source', async (s) => moveSource(s)],
   [2, 'lose the ledger', async (s) => loseLedger(s)],
   [3, 'hang', async (s) => hang(s)],
+  [2, 'divide', async (s) => divide(s)],
   [3, 'back up', async (s) => backUpOrPutBack(s)],
   [2, 'together', async (s) => runTogether(s)],
   [1, 'ask', async (s) => askEverything(s)],

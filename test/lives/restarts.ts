@@ -6,6 +6,9 @@ import { runOnce } from './stay.ts'
 import { newestPoint, observe, said, type State } from './state.ts'
 import { changeSql } from './world.ts'
 
+/** A recovery counts anew. */
+const COUNTING = 'pg_stat_get_bgwriter_stat_reset_time() as counting'
+
 const WAYS = ['fast', 'immediate', 'kill', 'session'] as const
 
 export async function restart(state: State): Promise<void> {
@@ -77,8 +80,14 @@ async function stop({ life: { servers }, admin }: State, side: Side, how: How): 
   const { cluster } = servers[side]
   if (how === 'kill') await cluster.kill()
   else if (how === 'session') {
-    const [session] = await admin[side].query('select pg_backend_pid() as pid')
+    const [session] = await admin[side].query(`select pg_backend_pid() as pid, ${COUNTING}`)
     killProcess(Number(session?.['pid']))
+    const recovered = async (): Promise<boolean> => {
+      const [found] = await cluster.query('postgres', `select ${COUNTING}`).catch(() => [])
+      return found !== undefined && found['counting'] !== session?.['counting']
+    }
+    for (let tries = 0; !(await recovered()) && tries < 200; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 50))
   } else await cluster.stop(how)
 }
 

@@ -251,11 +251,12 @@ export async function thingWidth(
     sql: `alter table thing ${wide.map(({ name }) => action(name)).join(', ')}`,
   })
   const ways: (() => ThingChange)[] = []
+  const name = `w${chance.below(1_000_000)}`
   if (thing.highest < 4 * width)
     ways.push(() => ({
       sql: `alter table thing ${Array.from({ length: width }, (_, n) => {
         const type = chance.of(NEW_TYPES)
-        return `add column w${thing.highest}_${n} ${type} ${chance.yes(0.3) ? `default ${valueOf(type, chance)}` : ''}`
+        return `add column ${name}_${n} ${type} ${chance.yes(0.3) ? `default ${valueOf(type, chance)}` : ''}`
       }).join(', ')}`,
     }))
   if (wide.length > 0) {

@@ -126,13 +126,18 @@ export function translateFailure(thrown: unknown, peer: Peer, doing: string): To
       },
     )
   }
-  const computes =
+  const hints =
     sqlstate.startsWith('22') && peer.side === 'source'
       ? {
           why: 'something that is computed as it is read fails for some row: a view, a virtual generated column, a filter of the config',
           fix: 'mend it, or its rows, at the source, or leave the column out (columns.exclude)',
         }
-      : {}
+      : sqlstate === '54011' && peer.side === 'warehouse'
+        ? {
+            why: 'columns that are gone from the table count among the 1,600 that PostgreSQL allows, until it is made anew',
+            fix: 'tote rebuild',
+          }
+        : {}
   // The message is in the server's language, the setting's name is not.
   if (typeof error.hint === 'string' && error.hint.includes('max_locks_per_transaction')) {
     return new ToteError(
@@ -145,7 +150,7 @@ export function translateFailure(thrown: unknown, peer: Peer, doing: string): To
   return new ToteError(
     name,
     `The ${who} at ${where} refused to ${doing}: ${serverReason(error, sqlstate)}${about}.`,
-    { ...facts, ...computes },
+    { ...facts, ...hints },
   )
 }
 

@@ -200,6 +200,11 @@ test('why, and what to do, where something is known', () => {
     'something that is computed as it is read fails for some row: a view, a virtual generated column, a filter of the config',
     'mend it, or its rows, at the source, or leave the column out (columns.exclude)',
   ])
+  expect(hints('warehouse', '54011')).toEqual([
+    'columns that are gone from the table count among the 1,600 that PostgreSQL allows, until it is made anew',
+    'tote rebuild',
+  ])
+  expect(hints('source', '54011')).toEqual([undefined, undefined])
   // A class is what a SQLSTATE begins with.
   for (const code of ['42P22', '42622'])
     expect(hints('source', code)).toEqual([undefined, undefined])

@@ -9,7 +9,7 @@ import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openClusters, type Cluster } from '../support/cluster.ts'
+import { killProcess, openClusters, type Cluster } from '../support/cluster.ts'
 import { startCli } from '../support/project.ts'
 import { expectShop, fillShop, projectOn } from '../support/shop-server.ts'
 
@@ -88,10 +88,36 @@ for (const [major, version] of Object.entries(VERSIONS))
       await cluster.start()
       await fillShop(cluster)
       for (const strategy of STRATEGIES) await live(cluster, strategy)
+      await recover(cluster)
     } finally {
       await clusters.end()
     }
   }, 300_000)
+
+/** A recovery that no start of the server tells is told by what pairs hang on. */
+async function recover(cluster: Cluster): Promise<void> {
+  const counting = async (): Promise<string | null | undefined> => {
+    const [row] = await cluster
+      .query('shop', 'select pg_stat_get_bgwriter_stat_reset_time()::text as since')
+      .catch(() => [])
+    return row?.['since']
+  }
+  const before = await counting()
+  expect(await counting()).toBe(before)
+  const asleep = cluster.query('shop', 'select pg_sleep(60)').catch(() => undefined)
+  await expect.poll(async () => pidOf(cluster)).toBeGreaterThan(0)
+  killProcess(await pidOf(cluster))
+  await asleep
+  await expect.poll(async () => (await counting()) ?? before, { timeout: 20_000 }).not.toBe(before)
+}
+
+async function pidOf(cluster: Cluster): Promise<number> {
+  const [row] = await cluster.query(
+    'postgres',
+    `select pid from pg_stat_activity where query = 'select pg_sleep(60)'`,
+  )
+  return Number(row?.['pid'] ?? 0)
+}
 
 async function live(cluster: Cluster, strategy: string): Promise<void> {
   const shop = await projectOn(cluster, `${strategy} readers: 2, partSize: 1`)

@@ -1,5 +1,5 @@
 /**
- * The attack in its short form: some twenty seconds a strategy. `npm run torture` is the long one. A seed repeats the
+ * The attack in its short form: some fifteen seconds a strategy. `npm run torture` is the long one. A seed repeats the
  * choices of every session: `TOTE_SEED=… npx vitest run --project pg test/attack/attack.pg.test.ts`.
  */
 import { expect, test } from 'vitest'
@@ -13,7 +13,7 @@ test.each(Object.entries(STRATEGIES))(
     process.stdout.write(`${name}: TOTE_SEED=${seed}\n`)
     const done = await attack({
       seed,
-      seconds: 15,
+      seconds: 10,
       sessions: 60,
       longestMs: 3000,
       strategy,

@@ -65,7 +65,7 @@ export interface Attacked {
   /** Batches that were compared with the journal, table by table. */
   readonly batches: number
   readonly runs: number
-  /** Runs that gave way, or were not given a lock. */
+  /** Runs that gave way, were not given a lock, or not answered in time when they connected. */
   readonly busy: number
   /** Rows that differed from their source in some batch, as the strategy's docs say they may. */
   readonly missed: number
@@ -82,6 +82,10 @@ const SETTINGS = {
   max_prepared_transactions: '400',
   autovacuum_naptime: '5s',
 }
+
+/** A lock that it did not get, or a machine too busy to answer who connects. */
+const NOT_ITS_TURN =
+  /^SourceBusy|^(Source|Warehouse)Unreachable: .* \(timeout\) while trying to connect/
 
 /** Attacks for as long as told, and says what was found; a fault of the attack itself is thrown. */
 export async function attack(options: AttackOptions): Promise<Attacked> {
@@ -169,14 +173,19 @@ async function fight(
   await Promise.all([journal, star].map(async (one) => one.query("set timezone = 'UTC'")))
   const judge = await openJudge(folder, journal, options.strategy.cursor)
   const runs = { all: 0, busy: 0 }
-  const go = async (only: RunOptions['only'], fullRefresh = false): Promise<void> => {
+  const go = async (only: RunOptions['only'], fullRefresh = false): Promise<boolean> => {
     // Committed before each run, so that every batch has a change of it.
     await journal.query('update pulse set beats = beats + 1')
     runs.all += 1
     const refused = await runProject(folder, { only, fullRefresh })
-    if (refused === null) return
-    if (refused.startsWith('SourceBusy')) runs.busy += 1
+    if (refused === null) return true
+    if (NOT_ITS_TURN.test(refused)) runs.busy += 1
     else judge.problems.push(`run ${runs.all}: ${refused}`)
+    return false
+  }
+  /** What comes after the attack is carried, sooner or later. */
+  const goOn = async (fullRefresh = false): Promise<void> => {
+    for (let tries = 1; !(await go(undefined, fullRefresh)) && tries < 5; tries += 1);
   }
   try {
     await go(undefined)
@@ -215,10 +224,10 @@ async function fight(
     }
     stop.abort()
     await over
-    await go(undefined)
+    await goOn()
     await judge.lookAtBatches()
     // Finds everything that a cursor has missed.
-    await go(undefined, true)
+    await goOn(true)
     judge.healed()
     await judge.lookAtBatches()
     const versions = await judge.lookAtEnd(star)

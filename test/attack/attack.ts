@@ -188,7 +188,7 @@ async function fight(
     for (let tries = 1; !(await go(undefined, fullRefresh)) && tries < 5; tries += 1);
   }
   try {
-    await go(undefined)
+    await goOn()
     await once(url('star'), ['create schema bi authorization bi', `set role bi; ${READER_VIEWS}`])
     const orders = {
       url: url('field'),

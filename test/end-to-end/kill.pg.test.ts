@@ -124,8 +124,11 @@ async function play(
     ],
   }
   const { killed } = await killEach(worlds, plan)
-  for (const { source, warehouse } of worlds)
+  for (const { source, warehouse, run } of worlds) {
+    // The last kill in a world may be one after which it is not run again.
+    await run()
     expect(differences(await expectedRows(source), await currentRows(warehouse))).toEqual([])
+  }
   for (const stage of ['extract', 'transform', 'load'])
     expect(
       killed.some((point) => point.stage === stage),

@@ -141,7 +141,8 @@ test('an abort while connecting ends it at once, with its own reason', async () 
         signal: controller.signal,
       }),
     ).rejects.toBe(reason)
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    // Without it, after ten seconds.
+    expect(performance.now() - startedAt).toBeLessThan(8_000)
     await expect(
       connect({ side: 'source', name: 'shop', url: database.url, signal: controller.signal }),
     ).rejects.toBe(reason)
@@ -168,7 +169,9 @@ test('a missing database and a missing role are refused with their SQLSTATE and 
 })
 
 test('P10: no error shows a value, whatever the server says of it', async () => {
-  const planted = 'planted-4711'
+  // So many digits that no port, process or name of a database has them by chance.
+  const digits = '1471108154'
+  const planted = `planted-${digits}`
   await database.query(`
     create table t (id text primary key, n integer check (n < 10));
     insert into t values ('${planted}', 1);
@@ -176,34 +179,33 @@ test('P10: no error shows a value, whatever the server says of it', async () => 
     create table u (id text); create trigger complain before insert on u for each row execute function complain();
     create function refuse(id text, code text) returns text language plpgsql as $$ begin raise '% is not yours', id using errcode = code; end $$;
   `)
-  for (const [statement, sqlstate] of [
-    [`select '${planted}'::integer`, '22P02'],
-    [`insert into t values ('${planted}', 1)`, '23505'],
-    [`insert into t values ('${planted}x', 4711)`, '23514'],
-    [`insert into u values ('${planted}')`, 'P0001'],
-    [`select repeat('${planted}', 1)::date`, '22007'],
-    // Any SQLSTATE may come from a function of theirs, with any words.
-    [`select refuse(id, '42501') from t`, '42501'],
-    [`select refuse(id, 'MY001') from t`, 'MY001'],
-    [`select refuse(id, '40001') from t`, '40001'],
-  ] as const) {
-    const { error, stored } = await failure(
-      withConnection(async (connection) => connection.query('try it', statement)),
-    )
-    expect(error.facts.sqlstate, `${statement}`).toBe(sqlstate)
-    expect(stored, `${statement}`).not.toContain('4711')
-  }
-  const copied = await failure(
-    withConnection(async (connection) =>
+  // One connection for all: each that is opened is one more that a busy machine may not answer in time.
+  await withConnection(async (connection) => {
+    for (const [statement, sqlstate] of [
+      [`select '${planted}'::integer`, '22P02'],
+      [`insert into t values ('${planted}', 1)`, '23505'],
+      [`insert into t values ('${planted}x', ${digits})`, '23514'],
+      [`insert into u values ('${planted}')`, 'P0001'],
+      [`select repeat('${planted}', 1)::date`, '22007'],
+      // Any SQLSTATE may come from a function of theirs, with any words.
+      [`select refuse(id, '42501') from t`, '42501'],
+      [`select refuse(id, 'MY001') from t`, 'MY001'],
+      [`select refuse(id, '40001') from t`, '40001'],
+    ] as const) {
+      const { error, stored } = await failure(connection.query('try it', statement))
+      expect(error.facts.sqlstate, `${statement}`).toBe(sqlstate)
+      expect(stored, `${statement}`).not.toContain(digits)
+    }
+    const copied = await failure(
       connection.copyIn(
         'load',
         'copy t from stdin',
         chunks(`${planted}\tnot a number ${planted}\n`),
       ),
-    ),
-  )
-  expect(copied.error.facts.sqlstate).toBe('22P02')
-  expect(copied.stored).not.toContain('4711')
+    )
+    expect(copied.error.facts.sqlstate).toBe('22P02')
+    expect(copied.stored).not.toContain(digits)
+  })
 })
 
 async function* chunks(...texts: string[]): AsyncIterable<Uint8Array> {

@@ -191,7 +191,8 @@ test('P11: a lock that is not given in time is SourceBusy, soon, and nothing sta
       retry: true,
       facts: { sqlstate: '55P03' },
     })
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    // Without it, after a minute.
+    expect(performance.now() - startedAt).toBeLessThan(20_000)
   } finally {
     await writer.query('rollback')
   }

@@ -29,7 +29,7 @@ const LAKE_FILE = /\/[^'"\n]*?\.(?:parquet|csv\.gz|jsonl\.gz)\b/
 const BEYOND_END = /attempted to read \d+ bytes/
 /** How DuckDB begins what it says of a file that it cannot decode; further on there may be values, which say anything. */
 const UNDECODABLE =
-  /^Invalid Input Error: (?:File '[^']*' too small|No magic bytes|Failed to read file|Malformed JSON in file|CSV Error on Line)/
+  /^Invalid Input Error: (?:File '[^']*' too small|No magic bytes|Failed to read file|(?:Malformed JSON|JSON transform error) in file|CSV Error on Line)/
 /** The same where it may not name the file. */
 const WITHOUT_PATH = /^(?:Invalid Error: |IO Error: [^"\n]*\bgzip\b)/i
 

@@ -6,6 +6,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Engine } from '../../src/columns/engine.ts'
@@ -148,3 +149,21 @@ test.each(['csv', 'json'] as const)(
     expect(failed.get('LakeCorrupt')).toBeGreaterThan(20)
   },
 )
+
+test('P8, P10: a line of JSON that has a column twice is LakeCorrupt with the place, and none of its values is told', async () => {
+  const lake = await buildLake(engine, parent, 'json')
+  const files = await filesAsOf(reopen(lake.folder), lake.newest, 't', lake.newest.batch)
+  const [base] = files.bulk
+  if (base === undefined) throw new Error('no base')
+  const whole = gunzipSync(await readFile(join(lake.folder, base.key))).toString()
+  const [line = ''] = whole.split('\n')
+  const twice = line.replace(/\}$/, ',"note":"Qx7"}')
+  const key = base.key.replace(/[0-9a-f]{12}(?=\D*$)/, '0123456789ab')
+  const stored = await reopen(lake.folder).store.writeFile(key, async (path) =>
+    writeFile(path, gzipSync(`${twice}\n`)),
+  )
+  const bulk = [{ ...base, ...stored, key }]
+  const found = await failureOf(async () => count(lake.folder, { ...files, bulk }))
+  expect(found).toMatchObject({ name: 'LakeCorrupt', facts: { where: join(lake.folder, key) } })
+  expect(JSON.stringify(found)).not.toContain('Qx7')
+})

@@ -60,7 +60,13 @@ export function followShapes(
     )
     const forGood = problems.some(({ lasting }) => lasting === true)
     if (problems.length > 0) stopped.push({ table, problems, forGood })
-    else notes.push(...differences.flatMap(({ note }) => note ?? []))
+    else
+      notes.push(
+        ...someNotes(
+          table,
+          differences.flatMap(({ note }) => note ?? []),
+        ),
+      )
   }
   const followed = tables.map((table) => {
     const entry = parent?.tables[table.name]
@@ -94,6 +100,18 @@ export function followShapes(
     if (parent?.tables[name]?.gone !== true) judge(name, false, [goneTable(name)])
   if (stopped.length > 0) throw changed(options.source, stopped)
   return { tables: followed, columns, gone, notes }
+}
+
+/** Of a table with hundreds of columns that came or went nobody reads hundreds of lines. */
+const MOST_NOTES = 20
+
+type Note = FollowedShapes['notes'][number]
+
+function someNotes(table: string, notes: readonly Note[]): readonly Note[] {
+  if (notes.length <= MOST_NOTES) return notes
+  const [said, rest] = [notes.slice(0, MOST_NOTES - 1), notes.slice(MOST_NOTES - 1)]
+  const level = rest.some((note) => note.level === 'warn') ? 'warn' : 'info'
+  return [...said, { level, text: `table ${table}: ${rest.length} more such changes of columns` }]
 }
 
 interface ComparedColumns {

@@ -508,6 +508,33 @@ test("P8: after any changes a column is the source's, no id is used twice, and w
   )
 })
 
+test('of hundreds of columns that come and go the first are said, and how many more', () => {
+  const wide = (letter: string, count: number): SourceColumn[] =>
+    columnsOf(
+      'id integer',
+      ...Array.from({ length: count }, (_, n) => `${letter}${n} integer #${n + 2}`),
+    )
+  const said = (from: number, to: number): FollowedShapes['notes'] =>
+    followShapes(
+      [tableOf(wide('b', to), { relationId: '1.6' })],
+      lakeOf([tableOf(wide('a', from))]),
+      NEVER,
+    ).notes
+  expect(said(8, 12)).toHaveLength(20)
+  const notes = said(8, 300)
+  expect(notes).toHaveLength(20)
+  expect(notes[18]?.text).toMatch(/^thing.b18 is new/)
+  // Those that are gone are among them.
+  expect(notes[19]).toEqual({
+    level: 'warn',
+    text: 'table thing: 289 more such changes of columns',
+  })
+  expect(said(0, 21).at(-1)).toEqual({
+    level: 'info',
+    text: 'table thing: 2 more such changes of columns',
+  })
+})
+
 test('P10: a mask that begins later says that earlier batches keep the values', () => {
   const lake = lakeOf([tableOf(BEFORE, { shape: '1 id; hash "a"' })])
   const masked = (...masks: string[]): SourceTable => tableOf(BEFORE, { masks })

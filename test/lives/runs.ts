@@ -296,6 +296,9 @@ export async function runElsewhere(state: State): Promise<void> {
       `dev: ${name}`,
     ).toEqual(wanted.map((row) => JSON.stringify(row)).toSorted())
   }
+  const command = state.chance.of(['verify', 'rebuild'])
+  const more = await startCli(project.folder, [command, '-e', 'dev', '--json']).ended
+  expect(more.exit, `dev: ${command} ${more.stdout}`).toBe(0)
 }
 
 /** Its columns change, or the table itself; what is refused is accepted then. */

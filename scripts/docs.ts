@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ERRORS, type ErrorName } from '../src/errors.ts'
+import { FIXES } from '../src/terminal/fixes.ts'
 import { renderConfig } from './config-page.ts'
 import { renderTypes } from './types-page.ts'
 
@@ -9,7 +10,7 @@ import { renderTypes } from './types-page.ts'
 export function renderErrors(): string {
   const rows = (Object.keys(ERRORS) as ErrorName[]).map((name) => {
     const { exit, retry, means } = ERRORS[name]
-    return `| \`${name}\` | ${exit} | ${retry ? 'yes' : 'no'} | ${means} |`
+    return `| \`${name}\` | ${exit} | ${retry ? 'yes' : 'no'} | ${means} | ${FIXES[name]} |`
   })
   return [
     '# Errors',
@@ -17,8 +18,8 @@ export function renderErrors(): string {
     'Made from `src/errors.ts` by `npm run docs`. The name is the same in code, log, JSON and `tote explain NAME`.',
     '“Again” says whether a later run can succeed without anybody doing anything.',
     '',
-    '| name | exit | again | means |',
-    '|---|---|---|---|',
+    '| name | exit | again | means | fix |',
+    '|---|---|---|---|---|',
     ...rows,
     '',
   ].join('\n')

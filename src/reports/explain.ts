@@ -3,6 +3,7 @@ import { type ErrorName, ERRORS, nearestName, ToteError } from '../errors.ts'
 import { explainError } from '../terminal/error-screen.ts'
 import type { Style } from '../terminal/style.ts'
 import { renderTable } from '../terminal/table.ts'
+import { FIXES } from '../terminal/fixes.ts'
 import { answer, toteFrom } from '../cli/answer.ts'
 import type { Invocation } from '../cli/context.ts'
 
@@ -49,7 +50,7 @@ function renderNames(names: readonly ErrorName[], tote: string, style: Style): s
 }
 
 function facts(name: ErrorName): Record<string, string | number | boolean> {
-  return { name, ...ERRORS[name] }
+  return { name, ...ERRORS[name], fix: FIXES[name] }
 }
 
 function unknownName(typed: string, names: readonly ErrorName[]): ToteError {

@@ -105,10 +105,11 @@ function renderSample(
   const { lines, rows } = fits
     ? { lines: renderRows(sample, style), rows: sample.rows.length }
     : renderRowsDown(sample, style, width - 2)
+  const then = sample.asOf === undefined ? '' : ` as of batch ${sample.asOf.batch}`
   const isPart = sample.truncated || rows < sample.rows.length
   return [
     '',
-    `  ${style.dim(isPart ? `The first ${rows === 1 ? 'row' : counted(rows, 'row')}` : 'Rows')}`,
+    `  ${style.dim((isPart ? `The first ${rows === 1 ? 'row' : counted(rows, 'row')}` : 'Rows') + then)}`,
     ...lines.map((line) => `  ${line}`),
   ]
 }

@@ -6,6 +6,7 @@
 import { redactText } from '../secrets/secret.ts'
 import { ERRORS, ToteError } from '../errors.ts'
 import { MARKS, printable, type Style } from './style.ts'
+import { FIXES } from './fixes.ts'
 
 export interface ErrorScreenOptions {
   readonly style: Style
@@ -62,6 +63,7 @@ export function explainError(name: keyof typeof ERRORS): string[] {
   const { means, exit, retry } = ERRORS[name]
   return [
     means,
+    FIXES[name],
     `exit ${exit}: ${EXITS[exit]}`,
     retry ? 'Running again can help.' : 'Running again without a change does not help.',
   ]

@@ -258,7 +258,7 @@ test('explain: every name, one name, and the nearest to a mistyped one; without 
   expect(all.stdout).toMatch(/SourceUnreachable +3 +retry +The source did not answer/)
   const one = await project.tote('explain', 'checkfailed')
   expect(one.stdout).toMatch(
-    /^CheckFailed\n {2}A check with severity error found rows\.\n {2}exit 1: /,
+    /^CheckFailed\n {2}A check with severity error found rows\.\n {2}Correct the rows at the source.*\n {2}exit 1: /,
   )
   const none = await project.tote('explain', 'CheckFailled')
   expect(none.exit).toBe(2)

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
-import { ERRORS } from '../../src/errors.ts'
+import { ERRORS, type ErrorName } from '../../src/errors.ts'
+import { FIXES } from '../../src/terminal/fixes.ts'
 import { play } from '../support/surface.ts'
 
 test.each(Object.entries(ERRORS))('explains %s', async (name, { means, exit, retry }) => {
   const { exit: code, stdout } = await play(['explain', name.toLowerCase()])
   expect(code).toBe(0)
-  expect(stdout).toContain(`${name}\n  ${means}\n  exit ${exit}: `)
+  expect(stdout).toContain(`${name}\n  ${means}\n  ${FIXES[name as ErrorName]}\n  exit ${exit}: `)
   expect(stdout).not.toContain('undefined')
   expect(stdout.includes('Running again can help')).toBe(retry)
 })

@@ -66,10 +66,12 @@ export function createProgress(announced: readonly AnyStage[]): Progress {
     const before = stages.get(stage) ?? waiting(stage)
     stages.set(stage, { ...before, ...next(before) })
   }
-  const finish = (stage: AnyStage, table: string, rows: number): void =>
+  const finish = (stage: AnyStage, table: string, rows: number, source = ''): void =>
     change(stage, (before) => {
-      before.finished.add(table)
-      if (rows > 0) before.changed.add(table)
+      // Two sources may have tables of one name.
+      const counted = `${source}.${table}`
+      before.finished.add(counted)
+      if (rows > 0) before.changed.add(counted)
       return { active: without(before.active, table), rows: before.rows + rows }
     })
 
@@ -104,7 +106,7 @@ export function createProgress(announced: readonly AnyStage[]): Progress {
             }
           })
         case 'table.extracted':
-          return finish('extract', event.table, changedRows(event))
+          return finish('extract', event.table, changedRows(event), event.source)
         case 'model.evaluated':
           return finish('transform', event.model, changedRows(event))
         case 'table.loaded':

@@ -61,10 +61,12 @@ test('nothing to do says what was looked at', () => {
     rowsInSource: 3,
     rowsInLake: 3,
   })
+  const other = { ...still, source: 'crm' }
   const idle = (stage: 'extract' | 'load') =>
     stamp({ type: 'stage.finished', stage, ms: 5, outcome: 'nothing to do' })
-  expect(says([still, idle('extract'), idle('load')])).toEqual([
-    'extract nothing to do: 1 table, no change',
+  // A table of that name in another source is another one.
+  expect(says([still, other, still, idle('extract'), idle('load')])).toEqual([
+    'extract nothing to do: 2 tables, no change',
     'transform waiting: ',
     'load nothing to do: nothing to do',
   ])

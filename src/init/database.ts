@@ -7,6 +7,7 @@ import { ToteError, type Problem } from '../errors.ts'
 import type { Context } from '../events.ts'
 import { connect, type Connection, type TextRow } from '../postgres/connection.ts'
 import { listRelations, type Relation } from '../postgres/catalogue.ts'
+import { quoteIdentifier } from '../postgres/identifiers.ts'
 import { beginReading } from '../postgres/session.ts'
 import { listExtensionTables, readTableFacts } from '../postgres/table-facts.ts'
 import { chooseTables, exactNames, meaningOf } from '../sources/patterns.ts'
@@ -48,7 +49,13 @@ export async function readDatabase(options: ReadOptions, context: Context): Prom
     )
     const { snapshot, tables, leftOut } = await carriedTables(options, choice, context)
     await snapshot.close()
-    if (tables.length === 0) throw nothing(options, leftOut)
+    if (tables.length === 0) {
+      throw nothing(options.source, {
+        leftOut,
+        unreadable: listed.filter(({ readable }) => !readable),
+        role: connection.peer.address.slice(0, connection.peer.address.indexOf('@')),
+      })
+    }
     return {
       database: connection.peer.address.slice(connection.peer.address.lastIndexOf('/') + 1),
       tables: await describeTables(connection, tables),
@@ -302,14 +309,41 @@ function originOf({ schema, name }: Pick<Relation, 'schema' | 'name'>): string {
   return writeTableName(schema, name)
 }
 
-function nothing({ source }: ReadOptions, leftOut: readonly LeftOut[]): ToteError {
+/** Each reason once, and what an administrator grants where a right is all that is missing. */
+function nothing(
+  source: string,
+  {
+    leftOut,
+    unreadable,
+    role,
+  }: {
+    readonly leftOut: readonly LeftOut[]
+    readonly unreadable: readonly Relation[]
+    readonly role: string
+  },
+): ToteError {
+  const reasons = [...new Set(leftOut.map(({ why }) => why))]
+  const schemas = [...new Set(unreadable.map(({ schema }) => quoteIdentifier(schema)))].join(', ')
+  const to = quoteIdentifier(role)
   return new ToteError(
     'SourceTableUnknown',
     `Source "${source}" has no table that can be carried.`,
     {
       why: leftOut.length === 0 ? 'the database shows no table to this role' : undefined,
-      problems: leftOut.map(({ origin, why }) => ({ where: origin, message: why })),
-      fix: 'grant SELECT on its tables and USAGE on their schemas to the role, or name another database',
+      problems: reasons.map((why) => ({
+        where: someOf(leftOut.filter((one) => one.why === why)),
+        message: why,
+      })),
+      fix:
+        schemas === ''
+          ? 'grant SELECT on its tables and USAGE on their schemas to the role, or name another database'
+          : `grant usage on schema ${schemas} to ${to}; grant select on all tables in schema ${schemas} to ${to}`,
     },
   )
+}
+
+function someOf(tables: readonly LeftOut[]): string {
+  const names = tables.slice(0, 3).map(({ origin }) => origin)
+  const others = tables.length - names.length
+  return `${names.join(', ')}${others === 0 ? '' : `, and ${others} more`}`
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildWhenStale } from '../../scripts/build.js'
 import { connect } from '../../src/postgres/connection.ts'
-import { startCli, type Told } from '../support/project.ts'
+import { startCli, withPassword, type Told } from '../support/project.ts'
 import { testServer, type TestDatabase } from '../support/postgres.ts'
 
 let above: string
@@ -119,3 +119,28 @@ test('check --live tells that a source would carry the star, by whatever name it
     await both.drop()
   }
 }, 60_000)
+
+test('P11: a role that may read nothing is told so once, and what to grant', async () => {
+  const role = `nobody_${source.name}`
+  await source.query(
+    `create role ${role} login password 'nobody'; create schema "Odd One"; ${[1, 2, 3, 4, 5].map((n) => `create table "Odd One"."t${n}" (id integer primary key)`).join('; ')}`,
+  )
+  try {
+    const told = await tote(
+      'init',
+      'none',
+      '--source',
+      withPassword(source.roleUrl(role), 'nobody'),
+    )
+    expect(told.exit).toBe(2)
+    expect(told.stderr).toContain('"Odd One".t1, "Odd One".t2, "Odd One".t3, and ')
+    expect(told.stderr.match(/cannot be read/g)).toHaveLength(1)
+    expect(told.stderr.replaceAll(/\s+/g, ' ')).toMatch(
+      new RegExp(
+        `grant usage on schema [^;]*"Odd One"[^;]* to "${role}"; grant select on all tables in schema [^;]*"Odd One"[^;]* to "${role}"`,
+      ),
+    )
+  } finally {
+    await source.query(`drop schema "Odd One" cascade; drop role ${role}`)
+  }
+})

@@ -29,6 +29,19 @@ const shownWith = (count: number): Shown => ({
   },
 })
 
+test('rows of an earlier batch say so', async () => {
+  const shown = shownWith(2)
+  const asOf = { batch: 7, instant: '2026-11-20T09:30:00.000000Z' }
+  const stdout = captureOutput({ columns: 80 })
+  await play(['show', 'fee', '--as-of', '7', '--no-color'], {
+    pipeline: {
+      show: async () => ({ ...shown, sample: shown.sample && { ...shown.sample, asOf } }),
+    },
+    surface: { stdout },
+  })
+  expect(stdout.text()).toContain('The first 5 rows as of batch 7\n')
+})
+
 test('a type that a warehouse may lack is shown with the one that stands in its place', async () => {
   const column = { name: 'mood', type: 'shop.mood', lake: 'VARCHAR', notNull: true, from: null }
   const columns = [

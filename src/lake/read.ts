@@ -10,6 +10,7 @@ import { recordCarried } from './carried.ts'
 import { formatOf } from './keys.ts'
 import { firstBatch, splitBatch } from './history.ts'
 import type { CommittedManifest, DataFile, TableEntry } from './manifest.ts'
+import { isSorted } from './write.ts'
 import type { Zone } from './zone.ts'
 
 /**
@@ -165,7 +166,7 @@ const PLACE_COLUMN = '_tote_place'
 
 /**
  * A relation with `_tote_op`, `_tote_batch` and the columns, over change files that filesBetween found.
- * One file of upserts alone is in the order of the key as it lies: there `place` names a column with
+ * One file of upserts alone, of more than a few, is in the order of the key as it lies: there `place` names a column with
  * each row's place in it, so that numbering the rows needs no sorting.
  */
 export async function changesWithPlace(
@@ -178,7 +179,7 @@ export async function changesWithPlace(
   const inOrder =
     only?.format === 'parquet' &&
     others.length === 0 &&
-    files.every(({ deletes, merged }) => deletes === 0 && merged === undefined) &&
+    files.every((file) => isSorted(file) && file.deletes === 0 && file.merged === undefined) &&
     Object.keys(only.carried).length === 0 &&
     only.names === undefined &&
     entry.columns.every(({ name }) => name.toLowerCase() !== 'file_row_number')

@@ -64,7 +64,7 @@ export async function writeRows(zone: Zone, engine: Engine, rows: RowsToWrite): 
   let seen: Readonly<Record<string, EngineValue>> | undefined
   const stored = await zone.store.writeFile(objectKey, async (path) => {
     if (rows.prepared !== undefined) await moveFile(rows.prepared, path)
-    const ordered = rows.order === undefined && rows.rows > FEW_ROWS ? key : []
+    const ordered = rows.order === undefined && isSorted(rows) ? key : []
     const keepsOrder = rows.order === 'as they lie'
     const file = { relation, columns, key: ordered, keepsOrder, batch: batchOfAll, path }
     const write = rows.prepared === undefined ? `${writeFile(format, file)}; ` : ''
@@ -98,8 +98,13 @@ export async function allWritten<T>(writing: readonly Promise<T>[]): Promise<T[]
   return Promise.all(writing)
 }
 
-/** So many are read as one whatever is sought among them. */
+/** So many are read as one whatever is sought among them, and are not sorted. */
 const FEW_ROWS = 2048
+
+/** Whether a file of upserts must lie in the order of the key. */
+export function isSorted({ rows }: Pick<DataFile, 'rows'>): boolean {
+  return rows > FEW_ROWS
+}
 
 /** Manifests stay small whatever a key holds. */
 const MAX_KEY_TEXT = 200

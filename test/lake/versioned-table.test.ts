@@ -369,6 +369,11 @@ test('P7: places in a file are the order of the key, of every row group and by a
     expect((await changesWithPlace(zone, entry, [deletes])).place).toBeNull()
     expect((await changesWithPlace(zone, entry, [file, file])).place).toBeNull()
     expect((await changesWithPlace(zone, entry, [])).place).toBeNull()
+    // Few are not sorted.
+    const few = await write(select(2048, "'u'"), { rows: 2048, deletes: 0 })
+    expect((await changesWithPlace(zone, entry, [few])).place).toBeNull()
+    const more = await write(select(2049, "'u'"), { rows: 2049, deletes: 0 })
+    expect((await changesWithPlace(zone, entry, [more])).place).not.toBeNull()
   } finally {
     parallel.close()
   }

@@ -95,6 +95,22 @@ const RESPELT = {
   share: 8,
 }
 
+/** Few rows lie as they came, and not in the order of the key. */
+const SCRAMBLED = {
+  batches: [[[1, 1, 0], [1, 0, 0], [0, 0, null]], [[0, 0, null]], [[0, 0, null]]] as Change[][], // prettier-ignore
+  files: 0,
+  share: 0,
+}
+/** Many lie in the order of the key, which is counted by. */
+const SORTED = {
+  batches: [
+    Array.from({ length: 2100 }, (_, key): Change => [0, 2100 - key, key % 3]),
+    [[0, 7, 2], [0, 8, null], [0, 9000, 1]] as Change[], // prettier-ignore
+  ],
+  files: 3,
+  share: 8,
+}
+
 let database: TestDatabase
 let engine: Engine
 let folder: string
@@ -282,7 +298,7 @@ test(
           await rm(join(folder, `lake-${number}`), { recursive: true, force: true })
         }
       }),
-      { numRuns: RUNS, examples: [[MERGED], [RESPELT]] },
+      { numRuns: RUNS, examples: [[MERGED], [RESPELT], [SCRAMBLED], [SORTED]] },
     )
     expect(compacted.base).toBeGreaterThan(0)
     expect(compacted.merged).toBeGreaterThan(0)

@@ -233,8 +233,7 @@ function configText({
 export default defineProject({
   name: 'shop',
   sources: {
-    shop: { type: 'postgres', url: env('SHOP_URL'), ${source} },
-    ${sources}
+    shop: { type: 'postgres', url: env('SHOP_URL'), ${source} },${sources}
   },
   lake: { ingestion: 'lake/ingestion', processed: 'lake/processed', ${lake} },
   warehouse: { url: env('SHOP_WAREHOUSE_URL'), ${warehouse} },

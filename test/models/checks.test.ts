@@ -149,29 +149,36 @@ describe('the checks of a model', () => {
       engine,
       [...sources, span],
     )
-    const relations: Record<string, string> = {
-      dim: '(select 1 as id union all select null)',
-      other: '(select 2 as id)',
-      spans:
-        '(select * from (values (1, 1, 1, 2), (2, null, 7, 1), (3, 8, 9, 2)) as t (id, v, until, dim))',
-    }
     const [, , spans] = bound
     if (spans === undefined) throw new Error('no model')
-    const results = await runChecks({
-      model: spans,
-      models: bound,
-      relationOf: (name) => relations[name] ?? '',
-      engine,
-    })
-    expect(
-      results
+    const dangling = async (values: string) => {
+      const relations: Record<string, string> = {
+        dim: '(select 1 as id union all select null)',
+        other: '(select 2 as id)',
+        spans: `(select * from (values ${values}) as t (id, v, until, dim))`,
+      }
+      const results = await runChecks({
+        model: spans,
+        models: bound,
+        relationOf: (name) => relations[name] ?? '',
+        engine,
+      })
+      return results
         .filter(({ rows }) => rows > 0)
-        .map(({ check, rows, keys }) => [check.name, rows, keys]),
-    ).toEqual([
+        .map(({ check, rows, keys }) => [check.name, rows, keys])
+    }
+    expect(await dangling('(1, 1, 1, 2), (2, null, 7, 1), (3, 8, 9, 2)')).toEqual([
       ['references(v -> dim)', 1, ['3']],
       ['references(until -> dim)', 2, ['2', '3']],
       ['references(dim -> other)', 1, ['2']],
     ])
+    expect(await dangling('(1, 1, 1, 2), (2, 1, 7, 2)')).toEqual([
+      ['references(until -> dim)', 1, ['2']],
+    ])
+    expect(await dangling('(1, 1, 1, 2), (2, 1, 1, 3)')).toEqual([
+      ['references(dim -> other)', 1, ['2']],
+    ])
+    expect(await dangling('(1, 1, 1, 2), (2, null, null, null)')).toEqual([])
   })
   test('a key that is known to be sound is not counted again; other uniqueness is', async () => {
     const [bound] = models.filter(({ name }) => name !== 'dim')

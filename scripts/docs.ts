@@ -15,7 +15,7 @@ export function renderErrors(): string {
   return [
     '# Errors',
     '',
-    'Made from `src/errors.ts` by `npm run docs`. The name is the same in code, log, JSON and `tote explain NAME`.',
+    'Made from `src/errors.ts` and `src/terminal/fixes.ts` by `npm run docs`. The name is the same in code, log, JSON and `tote explain NAME`.',
     '“Again” says whether a later run can succeed without anybody doing anything.',
     '',
     '| name | exit | again | means | fix |',

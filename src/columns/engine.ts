@@ -308,15 +308,15 @@ async function readTable(
   limit: number,
 ): Promise<EngineTable> {
   const reader = await connection.streamAndReadUntil(sql, limit + 1)
-  const types = reader.columnTypes()
+  const types = reader.columnTypes().map(String)
   return {
-    columns: reader.columnNames().map((name, index) => ({ name, type: String(types[index]) })),
+    columns: reader.columnNames().map((name, index) => ({ name, type: types[index] ?? '' })),
     rows: reader
       .getRows()
       .slice(0, limit)
       .map((row) =>
         row.map((value, index) =>
-          String(types[index]) === 'FLOAT' ? shortest(plain(value)) : plain(value),
+          types[index] === 'FLOAT' ? shortest(plain(value)) : plain(value),
         ),
       ),
     truncated: reader.currentRowCount > limit,

@@ -4,6 +4,7 @@ import { quoteName } from '../columns/sql.ts'
 import { TerminalOnly, type Context } from '../events.ts'
 import {
   checkFailure,
+  countRows,
   digestOfChecks,
   failingRows,
   hasUniqueColumns,
@@ -113,8 +114,7 @@ async function judgeGone(
   const ever = `(select ${key} from ${quoteName(target)} union all select ${key} from (${await changesIn(processed, entry, files)}))`
   const relation = rows ?? quoteName(model.name)
   const { count } = failingRows({ check, relation, relationOf: () => ever, key: model.key })
-  const [never] = await engine.rows(`select cast((${count}) as integer) as n`)
-  if (never?.['n'] !== 0) return result
+  if ((await countRows(engine, count)) !== 0) return result
   const name = `${check.name} of a table that is gone`
   return { ...result, check: { ...check, name, severity: 'warn' } }
 }

@@ -13,7 +13,7 @@ import type { Model } from '../models/model.ts'
 import { followShapes } from '../extraction/shapes.ts'
 import type { SourceIdentity, SourceTable } from '../sources/source.ts'
 import type { Column } from '../types.ts'
-import { refuseForeignStar } from '../pipeline/load.ts'
+import { refuseForeignLedger } from '../pipeline/load.ts'
 import { checkModels } from '../pipeline/load-restated.ts'
 import { starOfModels } from '../pipeline/star.ts'
 import { editsOf, madeOtherwise, reached, whyEdited } from '../project/edits.ts'
@@ -121,7 +121,9 @@ export async function check(
       for (const [source, { started, databaseOid }] of identities)
         if (started === place.started && databaseOid === place.databaseOid)
           warnings.push(...ownTables(project, source, { tables, models: models ?? [] }))
-      await refuseForeignStar(project, starOfModels(models ?? []))
+      const newest = await project.processed.chain(project.name).newest()
+      await refuseForeignLedger(project, newest, await project.warehouse.last(project.name))
+      await project.warehouse.refuseStrangers(project.name, starOfModels(models ?? []))
       if (models !== undefined) await checkModels(project, models)
       return 'can be loaded'
     })

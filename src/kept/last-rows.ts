@@ -16,19 +16,19 @@ import type { Source, SourceTable } from '../sources/source.ts'
 import type { ChangeCounts } from '../types.ts'
 import { changedRows } from './changed-rows.ts'
 
-/** Of all tables of a source. */
+/** Of all tables of a source; as much again may be free, for their next reading. */
 const MOST_BYTES = 16 << 20
 
 const FEW_ROWS = 5000
 
 interface LastRows extends HeldRows {
   readonly digest: string
+  /** Where the rows before these lay. */
+  free: Buffer | null
 }
 
 interface LastOfSource {
   readonly tables: Map<string, LastRows>
-  /** Where the rows before the last ones lay. */
-  readonly free: Map<string, Buffer>
   /** Of all tables. */
   bytes: number
 }
@@ -46,12 +46,12 @@ export function roomForRows(
   source: Source,
   table: SourceTable,
 ): Pick<PieceOptions, 'expectedBytes' | 'spare'> {
-  const last = sources.get(source)
-  const expectedBytes = last?.tables.get(table.name)?.bytes.length
-  if (last === undefined || expectedBytes === undefined) return {}
-  const room = last.free.get(table.name)
-  last.free.delete(table.name)
-  return { expectedBytes, spare: room === undefined || room.length < expectedBytes ? [] : [room] }
+  const last = sources.get(source)?.tables.get(table.name)
+  if (last === undefined) return {}
+  const expectedBytes = last.bytes.length
+  const room = last.free
+  last.free = null
+  return { expectedBytes, spare: room === null || room.length < expectedBytes ? [] : [room] }
 }
 
 /** Types whose values are equal only where their texts are: 0 and -0 of a float, or `1 mon` and `30 days`, are one key in two spellings. */
@@ -71,13 +71,14 @@ export async function compareWithLast(
   if (table.keyGiven === true || table.key.includes(ROW_COLUMN)) return null
   const key = table.key.map((name) => table.columns.findIndex((column) => column.name === name))
   if (!key.every((index) => EXACT.test(table.columns[index]?.carried ?? ''))) return null
-  const last: LastOfSource = sources.get(source) ?? { tables: new Map(), free: new Map(), bytes: 0 }
+  const last = sources.get(source) ?? { tables: new Map<string, LastRows>(), bytes: 0 }
   sources.set(source, last)
   const before = last.tables.get(table.name)
   if (last.tables.delete(table.name)) last.bytes -= before?.bytes.length ?? 0
   const { digest, held, known } = read
+  const kept: LastRows = { ...held, digest, free: null }
   if (last.bytes + held.bytes.length <= MOST_BYTES) {
-    last.tables.set(table.name, { ...held, digest })
+    last.tables.set(table.name, kept)
     last.bytes += held.bytes.length
   }
   if (before === undefined) return null
@@ -86,7 +87,7 @@ export async function compareWithLast(
       ? await changesApart({ before, now: held }, { key, table }, tempFolder)
       : null
   } finally {
-    if (last.tables.has(table.name)) last.free.set(table.name, before.room)
+    kept.free = before.room
   }
 }
 

@@ -244,14 +244,11 @@ async function nearestBase(
   }
 }
 
-/** Batches, from the first to the last. */
-export interface BatchRange {
-  readonly from: number
-  readonly to: number
-}
-
 /** Among which batches the newest one before `before` is that brought rows, as far as an entry tells by itself; 0: none may have. Pure. */
-export function newestUpsert({ files }: Pick<TableEntry, 'files'>, before: number): BatchRange {
+export function newestUpsert(
+  { files }: Pick<TableEntry, 'files'>,
+  before: number,
+): { readonly from: number; readonly to: number } {
   const to = before - 1
   for (const { batch, rows, deletes, merged } of files.toReversed()) {
     if (batch >= before) continue

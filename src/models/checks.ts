@@ -127,12 +127,11 @@ export async function runChecks(options: {
     const results: CheckResult[] = []
     for (const [index, check] of checks.entries()) {
       const { count, sample } = failingRows({ check, relation, among, relationOf, key: model.key })
+      const isReference = check.rule.type === 'references'
       const rows =
-        check.rule.type !== 'references'
-          ? Number(counts[`c${index}`])
-          : isDangling
-            ? Number(Object.values((await engine.rows(count))[0] ?? {})[0])
-            : 0
+        isReference && isDangling
+          ? await countRows(engine, count)
+          : Number(counts[`c${index}`] ?? 0)
       const keys =
         rows === 0 ? [] : (await engine.rows(sample)).map((row) => formatKey(Object.values(row)))
       results.push({ model: model.name, check, rows, keys })
@@ -142,6 +141,12 @@ export async function runChecks(options: {
     if (!(error instanceof EngineFailure)) throw error
     throw modelFailed(model, error)
   }
+}
+
+/** The number that `count` of failingRows yields. */
+export async function countRows(engine: Engine, count: string): Promise<number> {
+  const [row] = await engine.rows(`select (${count}) as n`)
+  return Number(row?.['n'])
 }
 
 function isUniqueKey(rule: Check['rule'], { key }: Pick<Model, 'key'>): boolean {

@@ -5,7 +5,6 @@
 import { ToteError } from '../errors.ts'
 import type { Context, WarehouseTableSummary } from '../events.ts'
 import { generationOf, type CommittedManifest } from '../lake/manifest.ts'
-import type { StarTable } from '../star/star-table.ts'
 import type { LedgerEntry, StarChanges } from '../warehouse/warehouse.ts'
 import type { Engine } from '../columns/engine.ts'
 import { batchMarks } from '../project/points.ts'
@@ -120,21 +119,12 @@ export async function pendingLoad(
 ): Promise<{ readonly last: LedgerEntry | null; readonly batches: number }> {
   const last = await project.warehouse.last(project.name)
   const newest = await project.processed.chain(project.name).newest()
-  await refuseForeignStar(project, newest === null ? [] : starOf(newest))
+  await refuseForeignLedger(project, newest, last)
+  if (newest !== null) await project.warehouse.refuseStrangers(project.name, starOf(newest))
   const batches = pendingBatches(newest, last)
   if (newest !== null && batches > 0) await checkManifest(project, newest)
   if (newest !== null && batches === 0) await refuseMissing(project, last, starOf(newest))
   return { last, batches }
-}
-
-/** Throws LedgerMismatch unless what the warehouse holds in the place of this star was loaded from this lake. */
-export async function refuseForeignStar(
-  project: Project,
-  star: readonly StarTable[],
-): Promise<void> {
-  const last = await project.warehouse.last(project.name)
-  await refuseForeignLedger(project, await project.processed.chain(project.name).newest(), last)
-  await project.warehouse.refuseStrangers(project.name, star)
 }
 
 /** Processed batches that the warehouse lacks. A restatement of edited models is one batch to load, whether it adds one or not. */

@@ -163,8 +163,10 @@ async function refuseOtherVersions(
   connection: Connection,
   loads: readonly TableLoad[],
 ): Promise<void> {
-  const asked = loads.filter(
-    ({ target, changes }) => target.layout.recordId !== null && changes.before !== undefined,
+  const asked = loads.flatMap(({ target, changes: { table, before }, stamp }) =>
+    target.layout.recordId === null || before === undefined
+      ? []
+      : [{ target, table: table.name, ...before, last: stamp.batch - 1 }],
   )
   const answers = await connection.queryAll(
     asked.map(({ target }) => ({
@@ -172,11 +174,9 @@ async function refuseOtherVersions(
       text: newestVersion(target),
     })),
   )
-  for (const [index, { changes, stamp }] of asked.entries()) {
-    const { from, to } = changes.before ?? { from: 0, to: stamp.batch - 1 }
+  for (const [index, { table, from, to, last }] of asked.entries()) {
     const newest = Number(answers[index]?.rows[0]?.['batch'] ?? 0)
-    if (newest < from || newest > to)
-      refuseVersions(changes.table.name, { newest, from, last: stamp.batch - 1 })
+    if (newest < from || newest > to) refuseVersions(table, { newest, from, last })
   }
 }
 

@@ -12,6 +12,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { findBinaries, prepareBinaries } from '../../src/embedded/binaries.ts'
+import { findHome } from '../../src/embedded/home.ts'
 
 /** Where Debian and its kin keep what comes with a server of that major. */
 export const DEBIAN_15 = '/usr/lib/postgresql/15/bin'
@@ -62,6 +64,25 @@ const SETTINGS: Settings = {
   max_wal_size: '256MB',
   wal_level: 'replica',
   max_prepared_transactions: '10',
+}
+
+/** Of the PostgreSQL that the package brings along. */
+export async function openEmbeddedClusters(): Promise<Clusters> {
+  const folder = await mkdtemp(join(tmpdir(), 'tote-servers-'))
+  // As root, the servers' user must pass through it.
+  await chmod(folder, 0o755)
+  const native = await prepareBinaries(
+    await findBinaries([import.meta.url]),
+    await findHome(folder),
+  )
+  const clusters = await openClusters(join(native, 'bin'))
+  return {
+    ...clusters,
+    end: async () => {
+      await clusters.end()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
 }
 
 export async function openClusters(bin: string): Promise<Clusters> {

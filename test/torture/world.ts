@@ -7,9 +7,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { findBinaries, prepareBinaries } from '../../src/embedded/binaries.ts'
-import { findHome } from '../../src/embedded/home.ts'
-import { openClusters, type Cluster } from '../support/cluster.ts'
+import { openEmbeddedClusters, type Cluster } from '../support/cluster.ts'
 import { MODELS, SHOP } from '../support/project-shop.ts'
 import { openProxy, type Proxy } from '../support/proxy.ts'
 import { VERSIONS } from './judge.ts'
@@ -63,13 +61,7 @@ const SETTINGS = {
 }
 
 export async function openServers(): Promise<Servers> {
-  const folder = await mkdtemp(join(tmpdir(), 'tote-torture-'))
-  execFileSync('chmod', ['755', folder])
-  const native = await prepareBinaries(
-    await findBinaries([import.meta.url]),
-    await findHome(folder),
-  )
-  const clusters = await openClusters(join(native, 'bin'))
+  const clusters = await openEmbeddedClusters()
   const open = async (): Promise<Server> => {
     const cluster = await clusters.create(SETTINGS)
     await cluster.start()
@@ -92,7 +84,6 @@ export async function openServers(): Promise<Servers> {
     end: async () => {
       await Promise.all([source.proxy.close(), warehouse.proxy.close()])
       await clusters.end()
-      await rm(folder, { recursive: true, force: true })
     },
   }
 }
